@@ -1,0 +1,44 @@
+//! The Parquet object that one batch becomes.
+
+use std::path::{Path, PathBuf};
+
+/// A finished Parquet file in the spool directory. Dropping it deletes the file.
+#[derive(Debug)]
+pub struct Body {
+    path: PathBuf,
+    size_bytes: u64,
+    rows: u64,
+}
+
+impl Body {
+    /// Takes over a finished spool file.
+    pub fn new(path: PathBuf, size_bytes: u64, rows: u64) -> Self {
+        Self {
+            path,
+            size_bytes,
+            rows,
+        }
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its size in bytes.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Its rows.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        // A file that stays is removed when the process next starts; there is nothing better to do here.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

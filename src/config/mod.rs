@@ -1,0 +1,3 @@
+//! Configuration: read, checked, explained.
+
+pub mod types;

@@ -1,0 +1,175 @@
+//! The configuration as the rest of landbridge uses it: validated, with defaults filled in and paths made absolute
+//! against the folder of the file that names them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::route::SourceRoute;
+
+/// Everything that `landbridge run` needs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[http]`
+    pub http: Http,
+    /// `[log]`
+    pub log: Log,
+    /// `[ledger]`
+    pub ledger: Ledger,
+    /// `[warehouse]`
+    pub warehouse: Warehouse,
+    /// `[spool]`
+    pub spool: Spool,
+    /// `[batching]`
+    pub batching: Batching,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[timing]`
+    pub timing: Timing,
+    /// The mapping files and `[[mapping]]` sections, one per cluster.
+    pub mappings: Vec<Mapping>,
+}
+
+/// Where health and metrics are served.
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Address and port; `None` (`listen = "off"`) serves nothing.
+    pub listen: Option<SocketAddr>,
+}
+
+/// How the log is written, to standard error.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// Text for people, JSON for machines.
+    pub format: LogFormat,
+    /// Level filter, as `tracing_subscriber::EnvFilter` reads it.
+    pub filter: String,
+}
+
+/// The format of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The ledger.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    /// The SQLite file. Its folder must be on a durable volume.
+    pub path: PathBuf,
+}
+
+/// The warehouse.
+#[derive(Clone, Debug)]
+pub enum Warehouse {
+    /// Parquet files in a directory.
+    Lake {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+/// Where bodies are built before they are loaded.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    /// The directory. Emptied at start. With a lake, on the lake's file system.
+    pub path: PathBuf,
+    /// The most bytes that bodies may occupy at one time.
+    pub limit_bytes: u64,
+}
+
+/// When a table's window closes.
+#[derive(Clone, Debug)]
+pub struct Batching {
+    /// Age of its first file.
+    pub window: Duration,
+    /// Bytes of its files.
+    pub bytes_max: u64,
+    /// Number of its files, at most `FILES_PER_BATCH_MAX`.
+    pub files_max: usize,
+}
+
+/// Bounds.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Memory that fetched, not yet loaded objects may occupy.
+    pub memory_credit_bytes: u64,
+    /// Fetcher actors.
+    pub fetchers: usize,
+    /// Objects that one fetcher opens at one time.
+    pub fetches_per_fetcher: usize,
+    /// Batches in flight over all tables.
+    pub loads_in_flight: usize,
+    /// Batches in flight of one table.
+    pub loads_per_table: usize,
+    /// Messages of one queue that are held at one time.
+    pub held_messages_per_queue: usize,
+    /// Files of one queue that wait for a table that does not run, before they are deferred.
+    pub parked_files_per_queue: usize,
+    /// Files of one table in hand at one time; more are parked.
+    pub files_per_table: usize,
+    /// Loaded files that are remembered in memory.
+    pub loaded_front_files: usize,
+}
+
+/// Waits and deadlines.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// How long a received message stays invisible; extended at half of it.
+    pub visibility_timeout: Duration,
+    /// How long a file may be held unclaimed before it is deferred.
+    pub defer_after: Duration,
+    /// How long the drain after SIGTERM may take.
+    pub drain_timeout: Duration,
+    /// How often a directory is listed in addition to being watched.
+    pub rescan_interval: Duration,
+    /// How long the warehouse is asked about one attempt before the batch is fenced.
+    pub job_timeout: Duration,
+}
+
+/// One cluster: where its files are, how its tables are named, where they go.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// What the router needs: cluster, bucket, prefix, tables.
+    pub route: SourceRoute,
+    /// Where the objects are.
+    pub source: Source,
+    /// The names of DMS's own columns.
+    pub dms: DmsColumns,
+    /// More of each table, in the order of `route.tables`.
+    pub tables: Vec<TableSettings>,
+}
+
+/// Where the objects of a cluster are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A directory of this machine, watched; announced on a queue in process.
+    Directory(PathBuf),
+}
+
+/// The names that the DMS task was told to use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DmsColumns {
+    /// The operation column; DMS always calls it `Op`.
+    pub op: Arc<str>,
+    /// `TimestampColumnName`.
+    pub timestamp: Option<Arc<str>>,
+    /// The column made of `$AR_H_CHANGE_SEQ`.
+    pub sequence: Option<Arc<str>>,
+}
+
+/// What a mapping says of one table, beyond its route.
+#[derive(Clone, Debug, Default)]
+pub struct TableSettings {
+    /// The key's columns.
+    pub key: Vec<String>,
+    /// Columns whose values are instants (MySQL TIMESTAMP): TIMESTAMP instead of DATETIME. The file cannot tell them
+    /// apart (`dms.md`, section 0, fact 2).
+    pub instants: Vec<String>,
+    /// The table's own window.
+    pub window: Option<Duration>,
+}

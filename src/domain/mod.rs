@@ -1,0 +1,12 @@
+//! Pure decisions: no I/O, no async, no clock, no foreign client types.
+//!
+//! Every machine here is a synchronous `step(now, event) -> effects`. The actors translate and perform; the tests,
+//! the simulation and the model call the same functions.
+
+pub mod batch;
+pub mod fault;
+pub mod file;
+pub mod ids;
+pub mod instant;
+pub mod object;
+pub mod route;

@@ -1,0 +1,1 @@
+//! The front: loaded files in memory.

@@ -1,0 +1,18 @@
+//! landbridge carries AWS DMS change data from S3 into BigQuery, each file exactly once.
+//!
+//! The map: `domain` decides, `actors` perform, `queue`, `bucket`, `warehouse` and `ledger` are the edges, `columns`
+//! turns the files of a batch into one Parquet object, `app` puts it all together. `ARCHITECTURE.md` says more.
+
+#[cfg(not(panic = "unwind"))]
+compile_error!("landbridge isolates tables by unwinding; build with panic = \"unwind\"");
+
+pub mod bucket;
+pub mod columns;
+pub mod config;
+pub mod demo;
+pub mod domain;
+pub mod ledger;
+pub mod queue;
+pub mod telemetry;
+pub mod warehouse;
+pub mod web;

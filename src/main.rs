@@ -1,0 +1,2 @@
+//! landbridge.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What landbridge tells about itself: metrics, events, the log.

@@ -1,0 +1,1 @@
+//! The lake: an embedded warehouse of Parquet files.
