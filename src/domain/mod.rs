@@ -4,9 +4,16 @@
 //! the simulation and the model call the same functions.
 
 pub mod batch;
+pub mod clock;
+pub mod delivery;
 pub mod fault;
 pub mod file;
 pub mod ids;
 pub mod instant;
+pub mod intake;
+pub mod job;
 pub mod object;
+pub mod restart;
 pub mod route;
+pub mod table;
+pub mod transition;

@@ -1,0 +1,634 @@
+//! One batch on its way into the warehouse: the exactly-once protocol (architecture, section 3), as a pure machine.
+//!
+//! `step` takes what happened and says the one thing to do next; the loader's task does it and comes back with what
+//! happened. A crash may fall between any two steps: `Delivery::resume` starts from what the ledger holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::batch::{Attempt, Batch, Manifest};
+use super::fault::FaultKind;
+use super::file::{FileId, FileState};
+use super::ids::AttemptNumber;
+use super::instant::Instant;
+use super::job::{FenceAnswer, JobStatus, Submission};
+use super::transition::{AttemptOutcome, BatchRecord, Claim, Home, Step};
+
+/// The most attempts of one batch; after that its files are deferred.
+pub const ATTEMPTS_MAX: u32 = 6;
+/// The most consecutive failures of one ledger step before the process gives up on the ledger.
+pub const LEDGER_TRIES_MAX: u32 = 20;
+/// Waits between tries of one action: doubling from the first to the longest.
+pub const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait between tries of one action.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The reason of an attempt whose job id a fence took.
+const FENCED: &str = "fenced: no late upload can land any more";
+/// The longest wait between two questions about a running job.
+pub const LONGEST_POLL: Duration = Duration::from_secs(5);
+
+/// The one thing to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Build the body from the manifest (fetch its files first when they are not at hand).
+    Build,
+    /// Claim the batch in the ledger, with this first attempt.
+    Claim(Option<Attempt>),
+    /// Submit the body under the attempt's job id.
+    Submit(Attempt),
+    /// Ask about the attempt's job id.
+    Ask(Attempt),
+    /// Fence the attempt's job id.
+    Fence(Attempt),
+    /// Write that the attempt failed and, with `next`, the next one.
+    FailAttempt {
+        /// The failed attempt.
+        failed: AttemptNumber,
+        /// Why.
+        reason: String,
+        /// The next attempt.
+        next: Option<Attempt>,
+    },
+    /// Give the files new homes.
+    Rehome(Vec<Home>),
+    /// Mark the batch loaded.
+    Commit,
+    /// Hold the batch for a person.
+    Hold,
+    /// It is over.
+    End(End),
+}
+
+/// How a delivery ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// The rows are in the warehouse and the ledger says so.
+    Loaded,
+    /// The files have new homes; batches among them are to be delivered. `hold` names why the table must be held.
+    Rehomed {
+        /// The homes.
+        homes: Vec<Home>,
+        /// Why the table is to be held, if it is.
+        hold: Option<String>,
+    },
+    /// Nothing was claimed: these files belong to others, or are final already.
+    ClaimLost(Vec<(FileId, FileState)>),
+    /// Nothing was claimed: the body could not be built.
+    Unbuilt {
+        /// The culprit, when one file is to blame.
+        file: Option<FileId>,
+        /// The kind, for the policy.
+        kind: FaultKind,
+        /// Why.
+        reason: String,
+    },
+    /// The batch is held, with the reason; so is the table.
+    Held(String),
+    /// Another process moved the batch on: the ledger knows better.
+    Superseded,
+    /// The ledger does not answer: the process must end.
+    LedgerLost(String),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// It begins.
+    Begun,
+    /// The body is built by the rules with this hash.
+    Built {
+        /// Hash of the column rules in force.
+        plan_hash: Arc<str>,
+    },
+    /// The body could not be built.
+    Unbuilt {
+        /// The culprit, when one file is to blame.
+        file: Option<FileId>,
+        /// The kind.
+        kind: FaultKind,
+        /// Why.
+        reason: String,
+    },
+    /// The ledger answered the claim.
+    Claim(Claim),
+    /// The warehouse answered the submission.
+    Submitted(Submission),
+    /// The submission failed: unknown, unless its kind says refused.
+    SubmitFailed {
+        /// The kind.
+        kind: FaultKind,
+        /// Why.
+        reason: String,
+    },
+    /// The warehouse answered the question.
+    Status(JobStatus),
+    /// The question failed.
+    AskFailed,
+    /// The warehouse answered the fence.
+    Fence(FenceAnswer),
+    /// The fence failed: unknown.
+    FenceFailed,
+    /// The ledger answered a step on the batch.
+    Step(Step),
+    /// The ledger did not answer: unknown.
+    LedgerFailed(String),
+}
+
+/// What is to follow once the attempt is known to have failed.
+#[derive(Clone, Debug, PartialEq)]
+enum After {
+    /// Build if need be and try again under attempt n+1.
+    NextAttempt,
+    /// Split the batch, or poison its only file, with the warehouse's words.
+    Bisect(String),
+    /// One file goes, the rest becomes a batch of its own.
+    Expel(Home),
+    /// All files are deferred; the table is held when a reason is given.
+    DeferAll(Option<String>),
+}
+
+/// Where the delivery stands.
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    /// Building the first body; nothing is claimed.
+    Planning,
+    Claiming,
+    Submitting,
+    Asking,
+    /// Building again for a claimed batch whose attempt is not known to have failed.
+    Rebuilding,
+    /// Building for attempt n+1: attempt n is known to have failed.
+    Renewing,
+    Fencing,
+    Failing(After, String),
+    Rehoming(Vec<Home>),
+    Committing,
+    Holding(String),
+}
+
+/// The machine.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    batch: Batch,
+    plan_hash: Arc<str>,
+    attempt: Option<Attempt>,
+    phase: Phase,
+    /// What follows a fence that is taken.
+    after_fence: After,
+    has_body: bool,
+    tries: u32,
+    not_found: u32,
+    ledger_tries: u32,
+    refused_since: Option<Instant>,
+    refused_patience: Duration,
+    hold: Option<String>,
+}
+
+/// What to do, and how long to wait before it.
+pub type Next = (Duration, Action);
+
+impl Delivery {
+    /// A batch that is planned but not claimed. `plan_hash` is the hash of today's column rules.
+    pub fn plan(batch: Batch, plan_hash: Arc<str>, refused_patience: Duration) -> Self {
+        Self {
+            batch,
+            plan_hash,
+            attempt: None,
+            phase: Phase::Planning,
+            after_fence: After::NextAttempt,
+            has_body: false,
+            tries: 0,
+            not_found: 0,
+            ledger_tries: 0,
+            refused_since: None,
+            refused_patience,
+            hold: None,
+        }
+    }
+
+    /// A batch that the ledger holds as open, after a crash or as the child of a re-homed one.
+    pub fn resume(record: BatchRecord, plan_hash: Arc<str>, refused_patience: Duration) -> Self {
+        let mut delivery = Self::plan(record.batch, plan_hash, refused_patience);
+        delivery.phase = match &record.last_attempt {
+            None => Phase::Committing,
+            Some((_, AttemptOutcome::Open)) => Phase::Asking,
+            Some((_, AttemptOutcome::Failed(_))) => Phase::Renewing,
+            // The ledger marks both in one step, so an open batch has no such attempt; the question settles it.
+            Some((_, AttemptOutcome::Succeeded)) => Phase::Asking,
+        };
+        delivery.attempt = record.last_attempt.map(|(attempt, _)| attempt);
+        delivery
+    }
+
+    /// The batch.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// True once the ledger has the batch: from here on only the warehouse decides.
+    pub fn is_claimed(&self) -> bool {
+        !matches!(self.phase, Phase::Planning | Phase::Claiming)
+    }
+
+    /// Takes what happened and says what to do next.
+    pub fn step(&mut self, now: Instant, event: Event) -> Next {
+        match event {
+            Event::Begun => self.begin(),
+            Event::Built { plan_hash } => self.on_built(plan_hash),
+            Event::Unbuilt { file, kind, reason } => self.on_unbuilt(file, kind, reason),
+            Event::Claim(Claim::Won) => self.on_claimed(),
+            Event::Claim(Claim::Lost(files)) => end(End::ClaimLost(files)),
+            Event::Submitted(Submission::Accepted | Submission::Duplicate) => {
+                self.fresh(Phase::Asking);
+                self.retry(Duration::ZERO)
+            }
+            Event::SubmitFailed { kind, reason } => self.on_submit_failed(now, kind, reason),
+            Event::Status(status) => self.on_status(now, status),
+            Event::AskFailed | Event::FenceFailed => {
+                let wait = self.backoff(LONGEST_WAIT);
+                self.retry(wait)
+            }
+            Event::Fence(FenceAnswer::Accepted) => {
+                let after = self.after_fence.clone();
+                self.fail_attempt(FENCED.to_owned(), after)
+            }
+            Event::Fence(FenceAnswer::Duplicate) => {
+                self.phase = Phase::Asking;
+                self.retry(Duration::ZERO)
+            }
+            Event::Step(step) => self.on_step(step),
+            Event::LedgerFailed(reason) => self.on_ledger_failed(reason),
+        }
+    }
+
+    fn begin(&mut self) -> Next {
+        if self.batch.manifest.rows() == 0 && self.phase == Phase::Planning {
+            // A batch of zero rows becomes loaded without a job.
+            self.phase = Phase::Claiming;
+        }
+        self.retry(Duration::ZERO)
+    }
+
+    /// The action of the current phase, after `wait`.
+    fn retry(&self, wait: Duration) -> Next {
+        let action = match (&self.phase, &self.attempt) {
+            (Phase::Planning | Phase::Rebuilding | Phase::Renewing, _) => Action::Build,
+            (Phase::Claiming, attempt) => Action::Claim(attempt.clone()),
+            (Phase::Submitting, Some(attempt)) => Action::Submit(attempt.clone()),
+            (Phase::Asking, Some(attempt)) => Action::Ask(attempt.clone()),
+            (Phase::Fencing, Some(attempt)) => Action::Fence(attempt.clone()),
+            (Phase::Failing(after, reason), Some(attempt)) => self.failing(attempt, after, reason),
+            (Phase::Rehoming(homes), _) => Action::Rehome(homes.clone()),
+            (Phase::Committing, _) => Action::Commit,
+            (Phase::Holding(_), _) => Action::Hold,
+            // Without an attempt there is no job to ask about: a batch of zero rows only claims and commits.
+            (Phase::Submitting | Phase::Asking | Phase::Fencing | Phase::Failing(..), None) => Action::Commit,
+        };
+        (wait, action)
+    }
+
+    fn failing(&self, attempt: &Attempt, after: &After, reason: &str) -> Action {
+        let next = matches!(after, After::NextAttempt).then(|| {
+            self.batch
+                .attempt(attempt.number.next(), Arc::clone(&self.plan_hash))
+        });
+        Action::FailAttempt {
+            failed: attempt.number,
+            reason: reason.to_owned(),
+            next,
+        }
+    }
+
+    fn on_built(&mut self, plan_hash: Arc<str>) -> Next {
+        self.has_body = true;
+        self.plan_hash = Arc::clone(&plan_hash);
+        match self.phase {
+            Phase::Planning => {
+                self.attempt = Some(self.batch.attempt(AttemptNumber::FIRST, plan_hash));
+                self.fresh(Phase::Claiming);
+                self.retry(Duration::ZERO)
+            }
+            Phase::Renewing => {
+                self.fail_attempt("tried again after a restart".to_owned(), After::NextAttempt)
+            }
+            Phase::Rebuilding
+            | Phase::Claiming
+            | Phase::Submitting
+            | Phase::Asking
+            | Phase::Fencing
+            | Phase::Failing(..)
+            | Phase::Rehoming(_)
+            | Phase::Committing
+            | Phase::Holding(_) => {
+                // Invariant I-2: other rules would put other rows under the same id.
+                let same = self
+                    .attempt
+                    .as_ref()
+                    .is_some_and(|attempt| attempt.plan_hash == plan_hash);
+                self.after_fence = After::NextAttempt;
+                self.fresh(if same { Phase::Submitting } else { Phase::Fencing });
+                self.retry(Duration::ZERO)
+            }
+        }
+    }
+
+    fn on_unbuilt(&mut self, file: Option<FileId>, kind: FaultKind, reason: String) -> Next {
+        if self.phase == Phase::Planning {
+            return end(End::Unbuilt { file, kind, reason });
+        }
+        let expelled = match (kind, file) {
+            (FaultKind::Vanished, Some(file)) => Some(Home::Vanished(file)),
+            (
+                FaultKind::Unreadable
+                | FaultKind::UnsupportedType
+                | FaultKind::SchemaConflict
+                | FaultKind::ContentRefused
+                | FaultKind::Internal,
+                Some(file),
+            ) => Some(Home::Poison(file, reason.clone())),
+            (
+                FaultKind::Unavailable
+                | FaultKind::Throttled
+                | FaultKind::QuotaExceeded
+                | FaultKind::AccessDenied
+                | FaultKind::DestinationRefused
+                | FaultKind::DiskFull
+                | FaultKind::LedgerCorrupt,
+                Some(_),
+            )
+            | (_, None) => None,
+        };
+        let Some(home) = expelled else {
+            // The body may be built another time: ask again meanwhile, the first upload may have landed late.
+            let wait = self.backoff(LONGEST_WAIT);
+            if self.phase == Phase::Rebuilding {
+                self.phase = Phase::Asking;
+            }
+            return self.retry(wait);
+        };
+        if self.phase == Phase::Renewing {
+            return self.fail_attempt(reason, After::Expel(home));
+        }
+        // Invariant I-3b: the body cannot be built again, so the id is fenced first.
+        self.after_fence = After::Expel(home);
+        self.fresh(Phase::Fencing);
+        self.retry(Duration::ZERO)
+    }
+
+    fn on_claimed(&mut self) -> Next {
+        self.fresh(if self.attempt.is_none() {
+            Phase::Committing
+        } else {
+            Phase::Submitting
+        });
+        self.retry(Duration::ZERO)
+    }
+
+    fn on_submit_failed(&mut self, now: Instant, kind: FaultKind, reason: String) -> Next {
+        let since = *self.refused_since.get_or_insert(now);
+        match kind {
+            FaultKind::ContentRefused | FaultKind::UnsupportedType | FaultKind::SchemaConflict => {
+                self.after_fence = After::Bisect(reason);
+                self.fresh(Phase::Fencing);
+                self.retry(Duration::ZERO)
+            }
+            FaultKind::DestinationRefused | FaultKind::AccessDenied | FaultKind::QuotaExceeded
+                if now.since(since) >= self.refused_patience =>
+            {
+                let hold = (kind != FaultKind::QuotaExceeded).then_some(reason);
+                self.after_fence = After::DeferAll(hold);
+                self.fresh(Phase::Fencing);
+                self.retry(Duration::ZERO)
+            }
+            FaultKind::Unavailable
+            | FaultKind::Throttled
+            | FaultKind::QuotaExceeded
+            | FaultKind::AccessDenied
+            | FaultKind::Vanished
+            | FaultKind::Unreadable
+            | FaultKind::DestinationRefused
+            | FaultKind::DiskFull
+            | FaultKind::LedgerCorrupt
+            | FaultKind::Internal => {
+                // Unknown: the job may exist all the same. Ask about this very id (Invariant I-3).
+                let wait = self.backoff(LONGEST_WAIT);
+                self.phase = Phase::Asking;
+                self.retry(wait)
+            }
+        }
+    }
+
+    fn on_status(&mut self, now: Instant, status: JobStatus) -> Next {
+        match status {
+            JobStatus::NotFound => {
+                self.phase = if self.has_body {
+                    Phase::Submitting
+                } else {
+                    Phase::Rebuilding
+                };
+                // A job that was accepted and is not found again and again must not become a tight loop.
+                let wait = self
+                    .not_found
+                    .checked_sub(1)
+                    .map_or(Duration::ZERO, |n| doubling(n + 1, LONGEST_WAIT));
+                self.not_found = self.not_found.saturating_add(1);
+                self.retry(wait)
+            }
+            JobStatus::Running => {
+                let wait = self.backoff(LONGEST_POLL);
+                self.retry(wait)
+            }
+            JobStatus::Succeeded {
+                rows,
+                batch,
+                destination_matches,
+            } => {
+                let expected = self.batch.manifest.rows();
+                // Invariant I-5: adopt only what is ours, commit only what is whole.
+                let objection = if batch.as_ref() != Some(&self.batch.id) {
+                    Some("the job of this id does not carry the batch's label".to_owned())
+                } else if !destination_matches {
+                    Some("the job of this id loaded into another table".to_owned())
+                } else {
+                    (rows != expected)
+                        .then(|| format!("the job wrote {rows} rows, the manifest has {expected}"))
+                };
+                self.fresh(objection.map_or(Phase::Committing, Phase::Holding));
+                self.retry(Duration::ZERO)
+            }
+            JobStatus::Failed { kind, reason } => self.on_job_failed(kind, reason),
+            JobStatus::Fenced => {
+                let after = self.after_fence.clone();
+                if after == After::NextAttempt && !self.has_body {
+                    self.fresh(Phase::Renewing);
+                    return self.retry(Duration::ZERO);
+                }
+                self.fail_attempt(FENCED.to_owned(), after)
+            }
+        }
+    }
+
+    fn on_job_failed(&mut self, kind: FaultKind, reason: String) -> Next {
+        let after = match kind {
+            FaultKind::ContentRefused
+            | FaultKind::Unreadable
+            | FaultKind::UnsupportedType
+            | FaultKind::SchemaConflict => After::Bisect(reason.clone()),
+            FaultKind::AccessDenied | FaultKind::DestinationRefused => After::DeferAll(Some(reason.clone())),
+            FaultKind::QuotaExceeded => After::DeferAll(None),
+            FaultKind::Unavailable
+            | FaultKind::Throttled
+            | FaultKind::Vanished
+            | FaultKind::DiskFull
+            | FaultKind::LedgerCorrupt
+            | FaultKind::Internal => After::NextAttempt,
+        };
+        if after == After::NextAttempt && !self.has_body {
+            self.fresh(Phase::Renewing);
+            return self.retry(Duration::ZERO);
+        }
+        self.fail_attempt(reason, after)
+    }
+
+    /// The attempt is known to have failed: write it down, with what follows.
+    fn fail_attempt(&mut self, reason: String, after: After) -> Next {
+        let spent = self
+            .attempt
+            .as_ref()
+            .is_some_and(|attempt| attempt.number.0 >= ATTEMPTS_MAX);
+        let after = if spent && after == After::NextAttempt {
+            After::DeferAll(None)
+        } else {
+            after
+        };
+        let wait = match &after {
+            After::NextAttempt => self.backoff(LONGEST_WAIT),
+            After::Bisect(_) | After::Expel(_) | After::DeferAll(_) => Duration::ZERO,
+        };
+        self.ledger_tries = 0;
+        self.phase = Phase::Failing(after, reason);
+        self.retry(wait)
+    }
+
+    fn on_step(&mut self, step: Step) -> Next {
+        if step == Step::Refused {
+            return end(End::Superseded);
+        }
+        match self.phase.clone() {
+            Phase::Committing => end(End::Loaded),
+            Phase::Holding(reason) => end(End::Held(reason)),
+            Phase::Rehoming(homes) => end(End::Rehomed {
+                homes,
+                hold: self.hold.take(),
+            }),
+            Phase::Failing(After::NextAttempt, _) => {
+                let number = self
+                    .attempt
+                    .as_ref()
+                    .map_or(AttemptNumber::FIRST, |attempt| attempt.number.next());
+                self.attempt = Some(self.batch.attempt(number, Arc::clone(&self.plan_hash)));
+                self.after_fence = After::NextAttempt;
+                self.fresh(Phase::Submitting);
+                self.retry(Duration::ZERO)
+            }
+            Phase::Failing(after, _) => {
+                let homes = self.homes(after);
+                self.fresh(Phase::Rehoming(homes));
+                self.retry(Duration::ZERO)
+            }
+            Phase::Planning
+            | Phase::Claiming
+            | Phase::Submitting
+            | Phase::Asking
+            | Phase::Rebuilding
+            | Phase::Renewing
+            | Phase::Fencing => end(End::Superseded),
+        }
+    }
+
+    /// The new homes of all files.
+    fn homes(&mut self, after: After) -> Vec<Home> {
+        let entries = &self.batch.manifest.entries;
+        match after {
+            After::Bisect(reason) if entries.len() <= 1 => entries
+                .iter()
+                .map(|entry| Home::Poison(entry.file.clone(), reason.clone()))
+                .collect(),
+            After::Bisect(_) => {
+                let (left, right) = entries.split_at(entries.len() / 2);
+                vec![self.child(left.to_vec()), self.child(right.to_vec())]
+            }
+            After::Expel(home) => {
+                let gone = match &home {
+                    Home::Poison(file, _) | Home::Vanished(file) | Home::Deferred(file) => Some(file.clone()),
+                    Home::Batch { .. } => None,
+                };
+                let rest: Vec<_> = entries
+                    .iter()
+                    .filter(|entry| Some(&entry.file) != gone.as_ref())
+                    .cloned()
+                    .collect();
+                let mut homes = vec![home];
+                if !rest.is_empty() {
+                    homes.push(self.child(rest));
+                }
+                homes
+            }
+            After::DeferAll(hold) => {
+                self.hold = hold;
+                entries
+                    .iter()
+                    .map(|entry| Home::Deferred(entry.file.clone()))
+                    .collect()
+            }
+            After::NextAttempt => Vec::new(),
+        }
+    }
+
+    fn child(&self, entries: Vec<super::batch::ManifestEntry>) -> Home {
+        let batch = Batch::plan(
+            self.batch.table.clone(),
+            self.batch.destination.clone(),
+            self.batch.claimed_at,
+            Some(self.batch.id.clone()),
+            Manifest { entries },
+        );
+        let attempt = (batch.manifest.rows() > 0)
+            .then(|| batch.attempt(AttemptNumber::FIRST, Arc::clone(&self.plan_hash)));
+        Home::Batch { batch, attempt }
+    }
+
+    fn on_ledger_failed(&mut self, reason: String) -> Next {
+        self.ledger_tries = self.ledger_tries.saturating_add(1);
+        if self.ledger_tries >= LEDGER_TRIES_MAX {
+            return end(End::LedgerLost(reason));
+        }
+        self.retry(doubling(self.ledger_tries, LONGEST_WAIT))
+    }
+
+    /// Enters a phase with all counters at zero.
+    fn fresh(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.tries = 0;
+        self.ledger_tries = 0;
+    }
+
+    fn backoff(&mut self, longest: Duration) -> Duration {
+        self.tries = self.tries.saturating_add(1);
+        doubling(self.tries, longest)
+    }
+}
+
+fn end(end: End) -> Next {
+    (Duration::ZERO, Action::End(end))
+}
+
+/// `FIRST_WAIT` for the first try, then twice as long each time.
+fn doubling(tries: u32, longest: Duration) -> Duration {
+    FIRST_WAIT
+        .saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1).min(16)))
+        .min(longest)
+}
+
+#[cfg(test)]
+mod tests;

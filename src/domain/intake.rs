@@ -1,0 +1,583 @@
+//! The messages of one queue between receive and delete: what the poller decides.
+//!
+//! Each file of a message is an item. An item is offered to its table's batcher, parked while that table does not run
+//! or has enough in hand, and deferred when it was parked for too long. A message is deleted only when each of its
+//! items is final (Invariant I-4).
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::file::{FileId, FileState};
+use super::ids::TableId;
+use super::instant::Instant;
+use super::table::STRIKES_MAX;
+use super::transition::Verdict;
+
+/// A message is not extended beyond this age: SQS ends a receipt after 12 hours (`aws.md`, section 4).
+pub const RECEIPT_AGE_MAX: Duration = Duration::from_secs(11 * 3600);
+/// The wait before a failed ledger call about an item is repeated.
+pub const LEDGER_WAIT: Duration = Duration::from_secs(5);
+/// Messages in one delete or extend call (SQS: 10).
+const MESSAGES_PER_CALL: usize = 10;
+
+/// The bounds of one queue.
+#[derive(Clone, Copy, Debug)]
+pub struct IntakeBounds {
+    /// Messages held at one time.
+    pub held_messages_max: usize,
+    /// Files parked at one time; the oldest beyond that are deferred.
+    pub parked_files_max: usize,
+    /// Files of one table offered at one time; more are parked.
+    pub files_per_table: usize,
+    /// How long a received message stays invisible.
+    pub visibility: Duration,
+    /// How long a file may be parked.
+    pub defer_after: Duration,
+}
+
+/// One file of one held message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ItemId {
+    /// The message's number within this poller.
+    pub message: u64,
+    /// The file's place in the message.
+    pub index: usize,
+}
+
+/// What is to become of a file, from its announcement alone.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plan {
+    /// Its table loads it.
+    Offer,
+    /// The ledger gets this verdict at once.
+    Settle(Verdict),
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// Files of ours (none: a test event, a deletion, not ours).
+    Files(Vec<(FileId, Plan)>),
+    /// It could not be parsed, with the reason.
+    Unparsable(String),
+}
+
+/// A message that was received.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arrived {
+    /// The same in each delivery.
+    pub id: Arc<str>,
+    /// The handle of this delivery.
+    pub receipt: Arc<str>,
+    /// What it says.
+    pub content: Content,
+}
+
+/// How a lease ended without being settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Abandoned {
+    /// Its holder went away; the file has nothing to do with it.
+    Innocent,
+    /// It was in a batch that was in hand while something crashed.
+    Suspect,
+    /// It alone was in hand while something crashed.
+    Blamed,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Messages were received.
+    Received(Vec<Arrived>),
+    /// The file is final.
+    LeaseSettled(ItemId),
+    /// The lease was dropped.
+    LeaseAbandoned(ItemId, Abandoned),
+    /// Nobody took the offer.
+    OfferRefused(ItemId),
+    /// The table runs (again).
+    TableOpened(TableId),
+    /// The ledger wrote the verdict down, or knew better.
+    VerdictWritten(ItemId, FileState),
+    /// The ledger counted a strike.
+    Struck(ItemId, u32),
+    /// The ledger did not answer.
+    LedgerFailed(ItemId),
+    /// The unparsable message is written down.
+    DeadLettered(u64),
+    /// It could not be written down; it is tried again when it is redelivered.
+    DeadLetterFailed(u64),
+    /// Messages were deleted.
+    Deleted(Vec<u64>),
+    /// They could not be deleted; they are tried again.
+    DeleteFailed(Vec<u64>),
+    /// Time has passed.
+    Tick,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Offer files to their table's batcher.
+    Offer {
+        /// The table.
+        table: TableId,
+        /// Item, file, and whether it is suspect.
+        files: Vec<(ItemId, FileId, bool)>,
+    },
+    /// Write a verdict down.
+    Settle(ItemId, FileId, Verdict),
+    /// Count a strike.
+    Strike(ItemId, FileId),
+    /// Write an unparsable message down.
+    DeadLetter {
+        /// The message's number.
+        message: u64,
+        /// Its reason.
+        reason: String,
+    },
+    /// Delete messages.
+    Delete(Vec<(u64, Arc<str>)>),
+    /// Extend messages.
+    Extend(Vec<(u64, Arc<str>)>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    Offered,
+    Parked {
+        since: Instant,
+    },
+    Settling(Verdict),
+    Waiting {
+        until: Instant,
+        verdict: Option<Verdict>,
+    },
+    Striking,
+}
+
+#[derive(Debug)]
+struct Item {
+    file: FileId,
+    suspect: bool,
+    parked_since: Option<Instant>,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+struct Held {
+    id: Arc<str>,
+    receipt: Arc<str>,
+    received_at: Instant,
+    extended_at: Instant,
+    open: usize,
+    deleting: bool,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Intake {
+    bounds: IntakeBounds,
+    next: u64,
+    messages: BTreeMap<u64, Held>,
+    by_id: HashMap<Arc<str>, u64>,
+    items: BTreeMap<ItemId, Item>,
+    offered: HashMap<TableId, usize>,
+    parked: BTreeMap<TableId, VecDeque<ItemId>>,
+    parked_files: usize,
+    to_delete: Vec<u64>,
+}
+
+impl Intake {
+    /// A queue of which nothing is held.
+    pub fn new(bounds: IntakeBounds) -> Self {
+        Self {
+            bounds,
+            next: 0,
+            messages: BTreeMap::new(),
+            by_id: HashMap::new(),
+            items: BTreeMap::new(),
+            offered: HashMap::new(),
+            parked: BTreeMap::new(),
+            parked_files: 0,
+            to_delete: Vec::new(),
+        }
+    }
+
+    /// Messages held, those being deleted included.
+    pub fn held_messages(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// How many more messages may be received.
+    pub fn room(&self) -> usize {
+        self.bounds.held_messages_max.saturating_sub(self.messages.len())
+    }
+
+    /// Files parked.
+    pub fn parked_files(&self) -> usize {
+        self.parked_files
+    }
+
+    /// The receipts of all held messages, for a release at the end.
+    pub fn receipts(&self) -> Vec<Arc<str>> {
+        self.messages
+            .values()
+            .map(|held| Arc::clone(&held.receipt))
+            .collect()
+    }
+
+    /// Takes what happened and says what to do.
+    pub fn step(&mut self, now: Instant, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Received(messages) => self.received(now, messages, &mut effects),
+            Event::LeaseSettled(item) => self.finish(now, item, &mut effects),
+            Event::LeaseAbandoned(item, how) => self.abandoned(now, item, how, &mut effects),
+            Event::OfferRefused(item) => self.park(now, item, &mut effects),
+            Event::TableOpened(table) => self.offer_parked(now, &table, &mut effects),
+            Event::VerdictWritten(item, state) if state.is_final() => self.finish(now, item, &mut effects),
+            // An open batch of another hand has it: its table will join it.
+            Event::VerdictWritten(item, _) => self.wait(now, item, None),
+            Event::Struck(item, strikes) => self.struck(now, item, strikes, &mut effects),
+            Event::LedgerFailed(item) => self.ledger_failed(now, item),
+            Event::DeadLettered(message) => self.close(message),
+            Event::DeadLetterFailed(message) => self.forget(message),
+            Event::Deleted(messages) => messages.into_iter().for_each(|message| self.forget(message)),
+            Event::DeleteFailed(messages) => {
+                for message in messages {
+                    if let Some(held) = self.messages.get_mut(&message) {
+                        held.deleting = false;
+                        self.to_delete.push(message);
+                    }
+                }
+            }
+            Event::Tick => self.tick(now, &mut effects),
+        }
+        while self.to_delete.len() >= MESSAGES_PER_CALL {
+            self.delete(&mut effects);
+        }
+        effects
+    }
+
+    fn received(&mut self, now: Instant, messages: Vec<Arrived>, effects: &mut Vec<Effect>) {
+        let mut offers: BTreeMap<TableId, Vec<ItemId>> = BTreeMap::new();
+        for arrived in messages {
+            if let Some(held) = self
+                .by_id
+                .get(&arrived.id)
+                .and_then(|number| self.messages.get_mut(number))
+            {
+                // A redelivery of what is in hand: the newest receipt is the one that deletes.
+                held.receipt = arrived.receipt;
+                held.extended_at = now;
+                continue;
+            }
+            let message = self.next;
+            self.next = self.next.saturating_add(1);
+            self.by_id.insert(Arc::clone(&arrived.id), message);
+            let mut held = Held {
+                id: arrived.id,
+                receipt: arrived.receipt,
+                received_at: now,
+                extended_at: now,
+                open: 0,
+                deleting: false,
+            };
+            match arrived.content {
+                Content::Unparsable(reason) => {
+                    held.open = 1;
+                    effects.push(Effect::DeadLetter { message, reason });
+                }
+                Content::Files(files) => {
+                    held.open = files.len();
+                    for (index, (file, plan)) in files.into_iter().enumerate() {
+                        let id = ItemId { message, index };
+                        let phase = match plan {
+                            Plan::Offer => {
+                                offers.entry(file.table.clone()).or_default().push(id);
+                                Phase::Parked { since: now }
+                            }
+                            Plan::Settle(verdict) => {
+                                effects.push(Effect::Settle(id, file.clone(), verdict.clone()));
+                                Phase::Settling(verdict)
+                            }
+                        };
+                        self.items.insert(
+                            id,
+                            Item {
+                                file,
+                                suspect: false,
+                                parked_since: None,
+                                phase,
+                            },
+                        );
+                    }
+                }
+            }
+            if held.open == 0 {
+                self.to_delete.push(message);
+            }
+            self.messages.insert(message, held);
+        }
+        for (table, items) in offers {
+            self.parked_files += items.len();
+            self.parked.entry(table.clone()).or_default().extend(items);
+            self.offer_parked(now, &table, effects);
+        }
+        self.overflow(effects);
+    }
+
+    /// Offers parked files of a table as far as its share allows.
+    fn offer_parked(&mut self, _now: Instant, table: &TableId, effects: &mut Vec<Effect>) {
+        let Some(queue) = self.parked.get_mut(table) else {
+            return;
+        };
+        let offered = self.offered.entry(table.clone()).or_default();
+        let mut files = Vec::new();
+        while *offered < self.bounds.files_per_table {
+            let Some(id) = queue.pop_front() else { break };
+            self.parked_files = self.parked_files.saturating_sub(1);
+            if let Some(item) = self.items.get_mut(&id) {
+                if let Phase::Parked { since } = item.phase {
+                    item.parked_since.get_or_insert(since);
+                }
+                item.phase = Phase::Offered;
+                *offered += 1;
+                files.push((id, item.file.clone(), item.suspect));
+            }
+        }
+        if queue.is_empty() {
+            self.parked.remove(table);
+        }
+        if !files.is_empty() {
+            effects.push(Effect::Offer {
+                table: table.clone(),
+                files,
+            });
+        }
+    }
+
+    fn abandoned(&mut self, now: Instant, id: ItemId, how: Abandoned, effects: &mut Vec<Effect>) {
+        match how {
+            Abandoned::Innocent => {
+                // It was taken and came back: its time in the park starts anew.
+                if let Some(item) = self.items.get_mut(&id) {
+                    item.parked_since = None;
+                }
+                self.park(now, id, effects);
+            }
+            Abandoned::Suspect => {
+                if let Some(item) = self.items.get_mut(&id) {
+                    item.suspect = true;
+                    item.parked_since = None;
+                }
+                self.park(now, id, effects);
+            }
+            Abandoned::Blamed => {
+                self.unoffer(id);
+                if let Some(item) = self.items.get_mut(&id) {
+                    item.suspect = true;
+                    item.phase = Phase::Striking;
+                    effects.push(Effect::Strike(id, item.file.clone()));
+                }
+            }
+        }
+    }
+
+    fn struck(&mut self, now: Instant, id: ItemId, strikes: u32, effects: &mut Vec<Effect>) {
+        if strikes < STRIKES_MAX {
+            self.park(now, id, effects);
+            return;
+        }
+        let verdict = Verdict::Poison(format!("it was in hand in {strikes} crashes"));
+        if let Some(item) = self.items.get_mut(&id) {
+            item.phase = Phase::Settling(verdict.clone());
+            effects.push(Effect::Settle(id, item.file.clone(), verdict));
+        }
+    }
+
+    fn ledger_failed(&mut self, now: Instant, id: ItemId) {
+        let verdict = self.items.get(&id).and_then(|item| match &item.phase {
+            Phase::Settling(verdict) => Some(verdict.clone()),
+            Phase::Offered | Phase::Parked { .. } | Phase::Waiting { .. } | Phase::Striking => None,
+        });
+        self.wait(now, id, verdict);
+    }
+
+    fn wait(&mut self, now: Instant, id: ItemId, verdict: Option<Verdict>) {
+        self.unoffer(id);
+        if let Some(item) = self.items.get_mut(&id) {
+            item.phase = Phase::Waiting {
+                until: now.plus(LEDGER_WAIT),
+                verdict,
+            };
+        }
+    }
+
+    fn park(&mut self, now: Instant, id: ItemId, effects: &mut Vec<Effect>) {
+        self.unoffer(id);
+        let Some(item) = self.items.get_mut(&id) else {
+            return;
+        };
+        let since = *item.parked_since.get_or_insert(now);
+        item.phase = Phase::Parked { since };
+        self.parked
+            .entry(item.file.table.clone())
+            .or_default()
+            .push_back(id);
+        self.parked_files += 1;
+        self.overflow(effects);
+    }
+
+    fn unoffer(&mut self, id: ItemId) {
+        let Some(item) = self.items.get(&id) else { return };
+        if item.phase == Phase::Offered
+            && let Some(offered) = self.offered.get_mut(&item.file.table)
+        {
+            *offered = offered.saturating_sub(1);
+        }
+    }
+
+    /// Defers the oldest parked files while there are too many.
+    fn overflow(&mut self, effects: &mut Vec<Effect>) {
+        while self.parked_files > self.bounds.parked_files_max {
+            let longest = self
+                .parked
+                .iter()
+                .max_by_key(|(_, queue)| queue.len())
+                .map(|(table, _)| table.clone());
+            let Some(table) = longest else { return };
+            let Some(id) = self.parked.get_mut(&table).and_then(VecDeque::pop_front) else {
+                return;
+            };
+            self.parked_files = self.parked_files.saturating_sub(1);
+            self.defer(id, effects);
+        }
+    }
+
+    fn defer(&mut self, id: ItemId, effects: &mut Vec<Effect>) {
+        if let Some(item) = self.items.get_mut(&id) {
+            item.phase = Phase::Settling(Verdict::Defer);
+            effects.push(Effect::Settle(id, item.file.clone(), Verdict::Defer));
+        }
+    }
+
+    /// An item is final; its message too when it was the last.
+    fn finish(&mut self, now: Instant, id: ItemId, effects: &mut Vec<Effect>) {
+        self.unoffer(id);
+        let Some(item) = self.items.remove(&id) else {
+            return;
+        };
+        self.close(id.message);
+        self.offer_parked(now, &item.file.table, effects);
+    }
+
+    fn close(&mut self, message: u64) {
+        let Some(held) = self.messages.get_mut(&message) else {
+            return;
+        };
+        held.open = held.open.saturating_sub(1);
+        if held.open == 0 {
+            self.to_delete.push(message);
+        }
+    }
+
+    fn forget(&mut self, message: u64) {
+        if let Some(held) = self.messages.remove(&message) {
+            self.by_id.remove(&held.id);
+        }
+    }
+
+    fn delete(&mut self, effects: &mut Vec<Effect>) {
+        let count = self.to_delete.len().min(MESSAGES_PER_CALL);
+        let mut batch = Vec::new();
+        for message in self.to_delete.drain(..count) {
+            if let Some(held) = self.messages.get_mut(&message) {
+                held.deleting = true;
+                batch.push((message, Arc::clone(&held.receipt)));
+            }
+        }
+        if !batch.is_empty() {
+            effects.push(Effect::Delete(batch));
+        }
+    }
+
+    fn tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        while !self.to_delete.is_empty() {
+            self.delete(effects);
+        }
+        self.extend(now, effects);
+        self.resume_waiting(now, effects);
+        self.defer_overdue(now, effects);
+        let tables: Vec<_> = self.parked.keys().cloned().collect();
+        for table in tables {
+            self.offer_parked(now, &table, effects);
+        }
+    }
+
+    fn extend(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let half = self.bounds.visibility / 2;
+        let mut due = Vec::new();
+        for (message, held) in &mut self.messages {
+            let young = now.since(held.received_at) < RECEIPT_AGE_MAX;
+            if !held.deleting && young && now.since(held.extended_at) >= half {
+                held.extended_at = now;
+                due.push((*message, Arc::clone(&held.receipt)));
+            }
+        }
+        effects.extend(
+            due.chunks(MESSAGES_PER_CALL)
+                .map(|chunk| Effect::Extend(chunk.to_vec())),
+        );
+    }
+
+    fn resume_waiting(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let due: Vec<_> = self
+            .items
+            .iter()
+            .filter_map(|(id, item)| match &item.phase {
+                Phase::Waiting { until, verdict } if now >= *until => Some((*id, verdict.clone())),
+                Phase::Waiting { .. }
+                | Phase::Offered
+                | Phase::Parked { .. }
+                | Phase::Settling(_)
+                | Phase::Striking => None,
+            })
+            .collect();
+        for (id, verdict) in due {
+            match verdict {
+                None => self.park(now, id, effects),
+                Some(verdict) => {
+                    if let Some(item) = self.items.get_mut(&id) {
+                        item.phase = Phase::Settling(verdict.clone());
+                        effects.push(Effect::Settle(id, item.file.clone(), verdict));
+                    }
+                }
+            }
+        }
+    }
+
+    fn defer_overdue(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let mut overdue = Vec::new();
+        for queue in self.parked.values_mut() {
+            queue.retain(|id| {
+                let since = self.items.get(id).and_then(|item| item.parked_since);
+                let late = since.is_some_and(|since| now.since(since) >= self.bounds.defer_after);
+                if late {
+                    overdue.push(*id);
+                }
+                !late
+            });
+        }
+        self.parked.retain(|_, queue| !queue.is_empty());
+        self.parked_files = self.parked_files.saturating_sub(overdue.len());
+        for id in overdue {
+            self.defer(id, effects);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

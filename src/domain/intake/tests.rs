@@ -1,0 +1,282 @@
+use super::super::ids::BatchId;
+use super::*;
+use proptest::prelude::*;
+
+const BOUNDS: IntakeBounds = IntakeBounds {
+    held_messages_max: 20,
+    parked_files_max: 4,
+    files_per_table: 3,
+    visibility: Duration::from_secs(120),
+    defer_after: Duration::from_secs(600),
+};
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_micros(1_763_856_000_000_000).plus(Duration::from_secs(seconds))
+}
+
+fn file(table: &str, name: &str) -> FileId {
+    let table = TableId::new("a", "s", table);
+    FileId {
+        table,
+        bucket: "b".into(),
+        key: name.into(),
+        etag: "e".into(),
+        size_bytes: 1,
+    }
+}
+
+fn message(id: &str, files: &[FileId]) -> Arrived {
+    let files = files.iter().map(|file| (file.clone(), Plan::Offer)).collect();
+    Arrived {
+        id: id.into(),
+        receipt: format!("{id}-1").into(),
+        content: Content::Files(files),
+    }
+}
+
+fn item(message: u64, index: usize) -> ItemId {
+    ItemId { message, index }
+}
+
+fn offers(effects: &[Effect]) -> Vec<ItemId> {
+    let files = effects.iter().filter_map(|effect| match effect {
+        Effect::Offer { files, .. } => Some(files.iter().map(|(id, _, _)| *id)),
+        _ => None,
+    });
+    files.flatten().collect()
+}
+
+fn deletes(effects: &[Effect]) -> Vec<u64> {
+    let batches = effects.iter().filter_map(|effect| match effect {
+        Effect::Delete(batch) => Some(batch.iter().map(|(message, _)| *message)),
+        _ => None,
+    });
+    batches.flatten().collect()
+}
+
+#[test]
+fn a_message_is_deleted_when_all_its_files_are_final() {
+    let mut intake = Intake::new(BOUNDS);
+    let files = [file("t", "x"), file("u", "y")];
+    let effects = intake.step(at(0), Event::Received(vec![message("m", &files)]));
+    assert_eq!(offers(&effects), [item(0, 0), item(0, 1)]);
+    intake.step(at(1), Event::LeaseSettled(item(0, 0)));
+    assert_eq!(deletes(&intake.step(at(1), Event::Tick)), [0_u64; 0]);
+    intake.step(at(2), Event::LeaseSettled(item(0, 1)));
+    assert_eq!(deletes(&intake.step(at(2), Event::Tick)), [0]);
+    intake.step(at(2), Event::Deleted(vec![0]));
+    assert_eq!(intake.held_messages(), 0);
+}
+
+#[test]
+fn a_message_without_files_of_ours_is_deleted_and_a_redelivery_brings_the_newest_receipt() {
+    let mut intake = Intake::new(BOUNDS);
+    intake.step(
+        at(0),
+        Event::Received(vec![message("m", &[]), message("n", &[file("t", "x")])]),
+    );
+    let mut again = message("n", &[file("t", "x")]);
+    again.receipt = "n-2".into();
+    let effects = intake.step(at(1), Event::Received(vec![again]));
+    assert_eq!(offers(&effects), []);
+    intake.step(at(1), Event::LeaseSettled(item(1, 0)));
+    let effects = intake.step(at(1), Event::Tick);
+    assert_eq!(
+        effects,
+        [Effect::Delete(vec![(0, "m-1".into()), (1, "n-2".into())])]
+    );
+}
+
+#[test]
+fn deletes_go_ten_at_a_time_and_failed_ones_again() {
+    let mut intake = Intake::new(BOUNDS);
+    let messages = (0..12).map(|n| message(&format!("m{n}"), &[])).collect();
+    let effects = intake.step(at(0), Event::Received(messages));
+    assert_eq!(deletes(&effects), (0..10).collect::<Vec<_>>());
+    assert_eq!(deletes(&intake.step(at(1), Event::Tick)), [10, 11]);
+    intake.step(at(1), Event::DeleteFailed(vec![10]));
+    assert_eq!(deletes(&intake.step(at(2), Event::Tick)), [10]);
+}
+
+#[test]
+fn messages_are_extended_at_half_their_timeout() {
+    let mut intake = Intake::new(BOUNDS);
+    intake.step(at(0), Event::Received(vec![message("m", &[file("t", "x")])]));
+    assert_eq!(intake.step(at(59), Event::Tick), []);
+    assert_eq!(
+        intake.step(at(60), Event::Tick),
+        [Effect::Extend(vec![(0, "m-1".into())])]
+    );
+    assert_eq!(intake.step(at(61), Event::Tick), []);
+    let too_old = at(RECEIPT_AGE_MAX.as_secs());
+    assert_eq!(intake.step(too_old, Event::Tick), []);
+}
+
+#[test]
+fn a_table_that_has_enough_in_hand_parks_the_rest() {
+    let mut intake = Intake::new(BOUNDS);
+    let files: Vec<_> = (0..5).map(|n| file("t", &n.to_string())).collect();
+    let effects = intake.step(at(0), Event::Received(vec![message("m", &files)]));
+    assert_eq!(offers(&effects).len(), 3);
+    assert_eq!(intake.parked_files(), 2);
+    assert_eq!(
+        offers(&intake.step(at(1), Event::LeaseSettled(item(0, 0)))),
+        [item(0, 3)]
+    );
+}
+
+#[test]
+fn refused_offers_wait_for_their_table_and_are_then_deferred() {
+    let mut intake = Intake::new(BOUNDS);
+    intake.step(at(0), Event::Received(vec![message("m", &[file("t", "x")])]));
+    assert_eq!(intake.step(at(0), Event::OfferRefused(item(0, 0))), []);
+    assert_eq!(
+        offers(&intake.step(at(5), Event::TableOpened(TableId::new("a", "s", "t")))),
+        [item(0, 0)]
+    );
+    intake.step(at(5), Event::OfferRefused(item(0, 0)));
+    // Offers that are refused do not start the clock anew.
+    let effects = intake.step(at(600), Event::Tick);
+    assert_eq!(
+        effects.last(),
+        Some(&Effect::Settle(item(0, 0), file("t", "x"), Verdict::Defer))
+    );
+    intake.step(
+        at(600),
+        Event::VerdictWritten(item(0, 0), FileState::Deferred { since: at(600) }),
+    );
+    assert_eq!(deletes(&intake.step(at(601), Event::Tick)), [0]);
+}
+
+#[test]
+fn a_full_park_defers_the_oldest_of_the_fullest_table() {
+    let mut intake = Intake::new(BOUNDS);
+    let files: Vec<_> = (0..8).map(|n| file("t", &n.to_string())).collect();
+    let effects = intake.step(at(0), Event::Received(vec![message("m", &files)]));
+    assert_eq!(
+        effects.last(),
+        Some(&Effect::Settle(item(0, 3), file("t", "3"), Verdict::Defer))
+    );
+    assert_eq!(intake.parked_files(), 4);
+}
+
+#[test]
+fn a_verdict_on_a_file_of_an_open_batch_goes_back_to_its_table() {
+    let mut intake = Intake::new(BOUNDS);
+    intake.step(at(0), Event::Received(vec![message("m", &[file("t", "x")])]));
+    intake.step(at(0), Event::OfferRefused(item(0, 0)));
+    intake.step(at(600), Event::Tick);
+    let claimed = FileState::Claimed {
+        batch: BatchId::from_stored("b"),
+        held: false,
+    };
+    intake.step(at(600), Event::VerdictWritten(item(0, 0), claimed));
+    assert_eq!(offers(&intake.step(at(605), Event::Tick)), [item(0, 0)]);
+}
+
+#[test]
+fn only_the_file_in_hand_is_struck() {
+    let mut intake = Intake::new(BOUNDS);
+    intake.step(
+        at(0),
+        Event::Received(vec![message("m", &[file("t", "x"), file("t", "y")])]),
+    );
+    intake.step(at(1), Event::LeaseAbandoned(item(0, 1), Abandoned::Innocent));
+    let effects = intake.step(at(1), Event::LeaseAbandoned(item(0, 0), Abandoned::Blamed));
+    assert_eq!(effects, [Effect::Strike(item(0, 0), file("t", "x"))]);
+    assert_eq!(intake.step(at(1), Event::Struck(item(0, 0), 2)), []);
+    let effects = intake.step(at(2), Event::Tick);
+    assert_eq!(offers(&effects), [item(0, 1), item(0, 0)]);
+    intake.step(at(3), Event::LeaseAbandoned(item(0, 0), Abandoned::Blamed));
+    let effects = intake.step(at(3), Event::Struck(item(0, 0), 3));
+    assert!(
+        matches!(&effects[..], [Effect::Settle(_, _, Verdict::Poison(_))]),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn an_unparsable_message_is_deleted_once_it_is_written_down() {
+    let mut intake = Intake::new(BOUNDS);
+    let arrived = Arrived {
+        id: "m".into(),
+        receipt: "r".into(),
+        content: Content::Unparsable("garbage".into()),
+    };
+    let effects = intake.step(at(0), Event::Received(vec![arrived]));
+    assert_eq!(
+        effects,
+        [Effect::DeadLetter {
+            message: 0,
+            reason: "garbage".into()
+        }]
+    );
+    assert_eq!(deletes(&intake.step(at(0), Event::Tick)), [0_u64; 0]);
+    intake.step(at(1), Event::DeadLettered(0));
+    assert_eq!(deletes(&intake.step(at(1), Event::Tick)), [0]);
+}
+
+#[test]
+fn a_silent_ledger_is_asked_again_with_the_same_verdict() {
+    let mut intake = Intake::new(BOUNDS);
+    let settle = Plan::Settle(Verdict::Poison("empty".into()));
+    let content = Content::Files(vec![(file("t", "x"), settle)]);
+    let expected = Effect::Settle(item(0, 0), file("t", "x"), Verdict::Poison("empty".into()));
+    let arrived = Arrived {
+        id: "m".into(),
+        receipt: "r".into(),
+        content,
+    };
+    assert_eq!(
+        intake.step(at(0), Event::Received(vec![arrived])),
+        [expected.clone()]
+    );
+    intake.step(at(0), Event::LedgerFailed(item(0, 0)));
+    assert_eq!(intake.step(at(5), Event::Tick), [expected]);
+}
+
+proptest! {
+    /// Whatever happens, a message is held until it is deleted, it is deleted only after all its files were settled,
+    /// and the counts agree with the items.
+    #[test]
+    fn no_message_is_lost(script in proptest::collection::vec((0_u8..8, 0_u64..12, 0_usize..2, 1_u64..200), 1..300)) {
+        let mut intake = Intake::new(BOUNDS);
+        let (mut now, mut sent) = (0, 0_u64);
+        let mut open = std::collections::BTreeSet::new();
+        for (kind, number, index, pass) in script {
+            let id = item(number, index);
+            let phase = intake.items.get(&id).map(|item| item.phase.clone());
+            let event = match (kind, &phase) {
+                (0, _) if intake.room() > 0 => {
+                    let name = sent.to_string();
+                    let files = [file("t", &name), file(if pass % 2 == 0 { "t" } else { "u" }, &format!("{name}b"))];
+                    open.extend([item(sent, 0), item(sent, 1)]);
+                    sent += 1;
+                    Event::Received(vec![message(&name, &files)])
+                }
+                (1 | 2, Some(Phase::Offered)) => { open.remove(&id); Event::LeaseSettled(id) }
+                (3, Some(Phase::Offered)) => Event::LeaseAbandoned(id, Abandoned::Innocent),
+                (4, Some(Phase::Offered)) => Event::OfferRefused(id),
+                (5, Some(Phase::Settling(_))) => {
+                    open.remove(&id);
+                    Event::VerdictWritten(id, FileState::Deferred { since: at(now) })
+                }
+                (6, Some(Phase::Settling(_))) => Event::LedgerFailed(id),
+                _ => { now += pass; Event::Tick }
+            };
+            let effects = intake.step(at(now), event);
+            for message in deletes(&effects) {
+                prop_assert!(!open.contains(&item(message, 0)) && !open.contains(&item(message, 1)));
+                intake.step(at(now), Event::Deleted(vec![message]));
+            }
+            for id in &open { prop_assert!(intake.items.contains_key(id)); }
+            let parked = intake.items.values().filter(|item| matches!(item.phase, Phase::Parked { .. })).count();
+            prop_assert_eq!(parked, intake.parked_files());
+            prop_assert!(intake.parked_files() <= BOUNDS.parked_files_max);
+            for (table, count) in &intake.offered {
+                let offered = intake.items.values().filter(|i| i.phase == Phase::Offered && i.file.table == *table);
+                prop_assert_eq!(offered.count(), *count);
+            }
+        }
+    }
+}

@@ -1,0 +1,559 @@
+//! One table's files between announcement and delivery, and its open window: what the batcher decides.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::fault::{FaultKind, Policy};
+use super::file::{FileId, FileState};
+use super::instant::Instant;
+use super::transition::Verdict;
+
+/// Strikes that make a file poison.
+pub const STRIKES_MAX: u32 = 3;
+/// GETs that must find nothing before a file is vanished.
+pub const VANISHED_TRIES: u32 = 3;
+/// The first wait before a file is tried again; doubles up to `LONGEST_WAIT`.
+pub const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait before a file is tried again.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The bounds of one table.
+#[derive(Clone, Copy, Debug)]
+pub struct TableBounds {
+    /// A window closes when its first file is this old.
+    pub window: Duration,
+    /// A window closes at this many bytes.
+    pub bytes_max: u64,
+    /// A window closes at this many files.
+    pub files_max: usize,
+    /// Batches in flight at one time; further windows wait.
+    pub loads_max: usize,
+    /// A file held unclaimed for longer than this, for whatever reason but its own window, is deferred.
+    pub defer_after: Duration,
+}
+
+/// Why a window closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// Its first file was old enough.
+    Age,
+    /// It held enough bytes.
+    Bytes,
+    /// It held enough files.
+    Files,
+    /// Memory credit ran short.
+    Pressure,
+    /// An admin, or the end of the input, asked for it.
+    Flush,
+    /// The process is draining.
+    Shutdown,
+    /// The next file's columns contradict those in the window.
+    Schema,
+    /// The file was in hand when something crashed, and travels alone.
+    Suspect,
+}
+
+impl CloseReason {
+    /// The reason as a metric label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::Bytes => "bytes",
+            Self::Files => "files",
+            Self::Pressure => "pressure",
+            Self::Flush => "flush",
+            Self::Shutdown => "shutdown",
+            Self::Schema => "schema",
+            Self::Suspect => "suspect",
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A file was announced (or taken up from the deferred ones).
+    Announced {
+        /// The file.
+        file: FileId,
+        /// True when it was in hand while something crashed.
+        suspect: bool,
+    },
+    /// The ledger said what it knows of the file.
+    LookedUp {
+        /// The file.
+        file: FileId,
+        /// Its state.
+        state: Option<FileState>,
+    },
+    /// The object is open and its footer read.
+    Fetched {
+        /// The file.
+        file: FileId,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The object could not be opened or its footer not read; or it could not be built into a body.
+    Failed {
+        /// The file.
+        file: FileId,
+        /// The kind.
+        kind: FaultKind,
+        /// Why.
+        reason: String,
+    },
+    /// The ledger counted a strike.
+    Struck {
+        /// The file.
+        file: FileId,
+        /// Strikes so far.
+        strikes: u32,
+        /// Why.
+        reason: String,
+    },
+    /// The ledger wrote the verdict down, or knew better.
+    Settled {
+        /// The file.
+        file: FileId,
+        /// Its state now.
+        state: FileState,
+    },
+    /// A ledger call about the file failed.
+    LedgerFailed {
+        /// The file.
+        file: FileId,
+    },
+    /// A delivery ended. Its files come back by `Finished` and `Returned`.
+    DeliveryEnded,
+    /// A delivery gave the file a final state.
+    Finished {
+        /// The file.
+        file: FileId,
+        /// The state, as `Outcome` says it.
+        outcome: Outcome,
+    },
+    /// A delivery gave the file back without claiming it.
+    Returned {
+        /// The file.
+        file: FileId,
+    },
+    /// Close the window.
+    Flush(CloseReason),
+    /// Time has passed.
+    Tick,
+}
+
+/// The end of a file, as far as its messages are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Its rows are in the warehouse.
+    Loaded,
+    /// They were there before this announcement.
+    Duplicate,
+    /// Refused for good.
+    Poisoned,
+    /// Gone.
+    Vanished,
+    /// Written down for later.
+    Deferred,
+    /// Claimed by a held batch.
+    Held,
+}
+
+impl Outcome {
+    /// The outcome of a final state, for an announcement that finds it.
+    pub fn of(state: &FileState) -> Option<Self> {
+        match state {
+            FileState::Claimed { held: true, .. } => Some(Self::Held),
+            FileState::Claimed { held: false, .. } => None,
+            FileState::Loaded { .. } => Some(Self::Duplicate),
+            FileState::Poison { .. } => Some(Self::Poisoned),
+            FileState::Vanished { .. } => Some(Self::Vanished),
+            FileState::Deferred { .. } => Some(Self::Deferred),
+        }
+    }
+
+    /// The outcome as a metric label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Loaded => "loaded",
+            Self::Duplicate => "duplicate",
+            Self::Poisoned => "poisoned",
+            Self::Vanished => "vanished",
+            Self::Deferred => "deferred",
+            Self::Held => "held",
+        }
+    }
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Ask the ledger.
+    Lookup(FileId),
+    /// Open the object and read its footer.
+    Fetch(FileId),
+    /// Count a strike.
+    Strike(FileId, String),
+    /// Write a verdict down.
+    Settle(FileId, Verdict),
+    /// The file is final: settle everything that waits for it. `fresh` is true when this process made it so.
+    Release {
+        /// The file.
+        file: FileId,
+        /// Its end.
+        outcome: Outcome,
+        /// True when it became final just now.
+        fresh: bool,
+    },
+    /// Hand these files, in this order, to the loader.
+    Deliver(Vec<FileId>, CloseReason),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Lookup,
+    Fetch,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    LookingUp,
+    Fetching,
+    Waiting { until: Instant, then: Then },
+    InWindow { bytes: u64 },
+    Closed,
+    Delivering,
+    Striking,
+    Settling,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    phase: Phase,
+    held_since: Instant,
+    announced_at: Instant,
+    tries: u32,
+    suspect: bool,
+}
+
+#[derive(Debug)]
+struct Window {
+    opened_at: Instant,
+    bytes: u64,
+    files: Vec<FileId>,
+}
+
+#[derive(Debug)]
+struct Closed {
+    at: Instant,
+    reason: CloseReason,
+    files: Vec<FileId>,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Table {
+    bounds: TableBounds,
+    files: BTreeMap<FileId, Held>,
+    window: Option<Window>,
+    closed: VecDeque<Closed>,
+    in_flight: usize,
+}
+
+impl Table {
+    /// A table with nothing in hand.
+    pub fn new(bounds: TableBounds) -> Self {
+        Self {
+            bounds,
+            files: BTreeMap::new(),
+            window: None,
+            closed: VecDeque::new(),
+            in_flight: 0,
+        }
+    }
+
+    /// Files in hand.
+    pub fn in_hand(&self) -> usize {
+        self.files.len()
+    }
+
+    /// True when the file is in hand.
+    pub fn holds(&self, file: &FileId) -> bool {
+        self.files.contains_key(file)
+    }
+
+    /// Files in the open window.
+    pub fn window_files(&self) -> usize {
+        self.window.as_ref().map_or(0, |window| window.files.len())
+    }
+
+    /// Files on their way into the window: being looked up, fetched or struck.
+    pub fn arriving(&self) -> usize {
+        let arriving = |held: &&Held| match held.phase {
+            Phase::LookingUp | Phase::Fetching | Phase::Striking | Phase::Settling => true,
+            Phase::Waiting { .. } | Phase::InWindow { .. } | Phase::Closed | Phase::Delivering => false,
+        };
+        self.files.values().filter(arriving).count()
+    }
+
+    /// When `Tick` is next due.
+    pub fn next_wake(&self) -> Option<Instant> {
+        let waits = self.files.values().filter_map(|held| match held.phase {
+            Phase::Waiting { until, .. } => Some(until),
+            Phase::LookingUp
+            | Phase::Fetching
+            | Phase::InWindow { .. }
+            | Phase::Closed
+            | Phase::Delivering
+            | Phase::Striking
+            | Phase::Settling => None,
+        });
+        let age = self
+            .window
+            .as_ref()
+            .map(|window| window.opened_at.plus(self.bounds.window));
+        let stale = self
+            .closed
+            .front()
+            .map(|closed| closed.at.plus(self.bounds.defer_after));
+        waits.chain(age).chain(stale).min()
+    }
+
+    /// Takes what happened and says what to do.
+    pub fn step(&mut self, now: Instant, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Announced { file, suspect } => self.announced(now, file, suspect, &mut effects),
+            Event::LookedUp { file, state } => self.looked_up(now, file, state, &mut effects),
+            Event::Fetched { file, bytes } => self.fetched(now, file, bytes, &mut effects),
+            Event::Failed { file, kind, reason } => self.failed(now, file, kind, reason, &mut effects),
+            Event::Struck {
+                file,
+                strikes,
+                reason,
+            } => {
+                if strikes >= STRIKES_MAX {
+                    self.settle(file, Verdict::Poison(reason), &mut effects);
+                } else {
+                    self.wait(now, &file, Then::Fetch);
+                }
+            }
+            Event::Settled { file, state } => match Outcome::of(&state) {
+                Some(outcome) => self.release(file, outcome, true, &mut effects),
+                None => self.wait(now, &file, Then::Lookup),
+            },
+            Event::LedgerFailed { file } => self.wait(now, &file, Then::Lookup),
+            Event::DeliveryEnded => self.in_flight = self.in_flight.saturating_sub(1),
+            Event::Finished { file, outcome } => self.release(file, outcome, true, &mut effects),
+            Event::Returned { file } => {
+                let suspect = self.files.get(&file).is_some_and(|held| held.suspect);
+                self.files.remove(&file);
+                self.announced(now, file, suspect, &mut effects);
+            }
+            Event::Flush(reason) => self.close(now, reason),
+            Event::Tick => self.tick(now, &mut effects),
+        }
+        self.deliver(&mut effects);
+        effects
+    }
+
+    fn announced(&mut self, now: Instant, file: FileId, suspect: bool, effects: &mut Vec<Effect>) {
+        if let Some(held) = self.files.get_mut(&file) {
+            // It is in hand: whoever announced it again waits for the same outcome.
+            held.announced_at = now;
+            return;
+        }
+        let held = Held {
+            phase: Phase::LookingUp,
+            held_since: now,
+            announced_at: now,
+            tries: 0,
+            suspect,
+        };
+        self.files.insert(file.clone(), held);
+        effects.push(Effect::Lookup(file));
+    }
+
+    fn looked_up(&mut self, now: Instant, file: FileId, state: Option<FileState>, effects: &mut Vec<Effect>) {
+        let Some(held) = self.files.get_mut(&file) else {
+            return;
+        };
+        let fetch = match &state {
+            None | Some(FileState::Deferred { .. }) => true,
+            // An announcement received after the last failed GET fetches again.
+            Some(FileState::Vanished { at }) => held.announced_at > *at,
+            Some(FileState::Claimed { .. } | FileState::Loaded { .. } | FileState::Poison { .. }) => false,
+        };
+        if fetch {
+            held.phase = Phase::Fetching;
+            effects.push(Effect::Fetch(file));
+            return;
+        }
+        match state.as_ref().and_then(Outcome::of) {
+            Some(outcome) => self.release(file, outcome, false, effects),
+            // Claimed by an open batch, of this process or another: ask again later.
+            None => self.wait(now, &file, Then::Lookup),
+        }
+    }
+
+    fn fetched(&mut self, now: Instant, file: FileId, bytes: u64, effects: &mut Vec<Effect>) {
+        let Some(held) = self.files.get_mut(&file) else {
+            return;
+        };
+        if held.phase != Phase::Fetching {
+            return;
+        }
+        held.phase = Phase::InWindow { bytes };
+        if held.suspect {
+            held.phase = Phase::Closed;
+            self.closed.push_back(Closed {
+                at: now,
+                reason: CloseReason::Suspect,
+                files: vec![file],
+            });
+            self.deliver(effects);
+            return;
+        }
+        let window = self.window.get_or_insert_with(|| Window {
+            opened_at: now,
+            bytes: 0,
+            files: Vec::new(),
+        });
+        window.bytes = window.bytes.saturating_add(bytes);
+        window.files.push(file);
+        if window.files.len() >= self.bounds.files_max {
+            self.close(now, CloseReason::Files);
+        } else if window.bytes >= self.bounds.bytes_max {
+            self.close(now, CloseReason::Bytes);
+        }
+    }
+
+    fn failed(
+        &mut self,
+        now: Instant,
+        file: FileId,
+        kind: FaultKind,
+        reason: String,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(held) = self.files.get_mut(&file) else {
+            return;
+        };
+        let overdue = now.since(held.held_since) >= self.bounds.defer_after;
+        match kind.policy() {
+            Policy::Vanish if held.tries + 1 >= VANISHED_TRIES => self.settle(file, Verdict::Vanish, effects),
+            Policy::Strike => {
+                held.phase = Phase::Striking;
+                effects.push(Effect::Strike(file, reason));
+            }
+            Policy::Poison => self.settle(file, Verdict::Poison(reason), effects),
+            Policy::Retry | Policy::HoldTable | Policy::StopProcess if overdue => {
+                self.settle(file, Verdict::Defer, effects);
+            }
+            Policy::Retry | Policy::Vanish | Policy::HoldTable | Policy::StopProcess => {
+                self.wait(now, &file, Then::Fetch);
+            }
+        }
+    }
+
+    fn settle(&mut self, file: FileId, verdict: Verdict, effects: &mut Vec<Effect>) {
+        if let Some(held) = self.files.get_mut(&file) {
+            held.phase = Phase::Settling;
+            effects.push(Effect::Settle(file, verdict));
+        }
+    }
+
+    fn release(&mut self, file: FileId, outcome: Outcome, fresh: bool, effects: &mut Vec<Effect>) {
+        self.files.remove(&file);
+        effects.push(Effect::Release { file, outcome, fresh });
+    }
+
+    fn wait(&mut self, now: Instant, file: &FileId, then: Then) {
+        if let Some(held) = self.files.get_mut(file) {
+            let wait = FIRST_WAIT
+                .saturating_mul(2_u32.saturating_pow(held.tries.min(16)))
+                .min(LONGEST_WAIT);
+            held.tries = held.tries.saturating_add(1);
+            held.phase = Phase::Waiting {
+                until: now.plus(wait),
+                then,
+            };
+        }
+    }
+
+    fn close(&mut self, now: Instant, reason: CloseReason) {
+        let Some(window) = self.window.take() else { return };
+        for file in &window.files {
+            if let Some(held) = self.files.get_mut(file) {
+                held.phase = Phase::Closed;
+            }
+        }
+        self.closed.push_back(Closed {
+            at: now,
+            reason,
+            files: window.files,
+        });
+    }
+
+    /// Hands over closed windows as far as the table's share of the loader allows.
+    fn deliver(&mut self, effects: &mut Vec<Effect>) {
+        while self.in_flight < self.bounds.loads_max {
+            let Some(closed) = self.closed.pop_front() else {
+                return;
+            };
+            for file in &closed.files {
+                if let Some(held) = self.files.get_mut(file) {
+                    held.phase = Phase::Delivering;
+                }
+            }
+            self.in_flight += 1;
+            effects.push(Effect::Deliver(closed.files, closed.reason));
+        }
+    }
+
+    fn tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if self
+            .window
+            .as_ref()
+            .is_some_and(|window| now >= window.opened_at.plus(self.bounds.window))
+        {
+            self.close(now, CloseReason::Age);
+        }
+        while self
+            .closed
+            .front()
+            .is_some_and(|closed| now >= closed.at.plus(self.bounds.defer_after))
+        {
+            for file in self
+                .closed
+                .pop_front()
+                .map(|closed| closed.files)
+                .unwrap_or_default()
+            {
+                self.settle(file, Verdict::Defer, effects);
+            }
+        }
+        for (file, held) in &mut self.files {
+            let Phase::Waiting { until, then } = held.phase else {
+                continue;
+            };
+            if now < until {
+                continue;
+            }
+            match then {
+                Then::Lookup => {
+                    held.phase = Phase::LookingUp;
+                    effects.push(Effect::Lookup(file.clone()));
+                }
+                Then::Fetch => {
+                    held.phase = Phase::Fetching;
+                    effects.push(Effect::Fetch(file.clone()));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! The ledger's conditional transitions, as values: what is asked of it and what it answers.
+
+use super::batch::{Attempt, Batch};
+use super::file::{FileId, FileState};
+
+/// What became of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The batch, its files and its first attempt are in the ledger. Also answered when this very batch was there.
+    Won,
+    /// Some files are not free; nothing was written. Names those files and their states.
+    Lost(Vec<(FileId, FileState)>),
+}
+
+/// What became of a conditional step on a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It is done, now or before.
+    Done,
+    /// The batch's state excludes it: another process was faster, or the caller is wrong. Nothing was written.
+    Refused,
+}
+
+/// The outcome of one attempt, as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// Not known yet.
+    Open,
+    /// Known to have failed, with the reason. Only this permits the next attempt (Invariant I-3).
+    Failed(String),
+    /// Its rows are in the warehouse.
+    Succeeded,
+}
+
+/// The state of a batch, as the ledger keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BatchState {
+    /// Its outcome is open.
+    Open,
+    /// Its outcome is open and it waits for a person.
+    Held,
+    /// Its rows are in the warehouse.
+    Loaded,
+    /// All its files were re-homed.
+    Abandoned,
+}
+
+/// A batch as the ledger knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchRecord {
+    /// The batch.
+    pub batch: Batch,
+    /// Its state.
+    pub state: BatchState,
+    /// Its last attempt and what is known of it; none for a batch of zero rows.
+    pub last_attempt: Option<(Attempt, AttemptOutcome)>,
+}
+
+/// The new home of a file of an abandoned batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// A batch of its own or with others; its files are those of its manifest.
+    Batch {
+        /// The new batch, whose parent is the abandoned one.
+        batch: Batch,
+        /// Its first attempt.
+        attempt: Option<Attempt>,
+    },
+    /// Poison, with the reason.
+    Poison(FileId, String),
+    /// Vanished.
+    Vanished(FileId),
+    /// Deferred.
+    Deferred(FileId),
+}
+
+/// What becomes of a file that is not in a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Take it up later.
+    Defer,
+    /// Never load it, with the reason.
+    Poison(String),
+    /// The object was gone at that time.
+    Vanish,
+}
+
+/// What a table may do. Kept in the ledger, so that it survives a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableMode {
+    /// Loads.
+    Running,
+    /// Stopped by an admin.
+    Paused,
+    /// Stopped after five crashes in ten minutes, with the last one's text.
+    Quarantined(String),
+    /// Stopped because an outcome needs a person, with the reason.
+    Held(String),
+}
