@@ -59,8 +59,13 @@ pub enum Plan {
 pub enum Content {
     /// Files of ours (none: a test event, a deletion, not ours).
     Files(Vec<(FileId, Plan)>),
-    /// It could not be parsed, with the reason.
-    Unparsable(String),
+    /// It could not be parsed.
+    Unparsable {
+        /// Its text.
+        body: Arc<str>,
+        /// Why not.
+        reason: String,
+    },
 }
 
 /// A message that was received.
@@ -134,7 +139,9 @@ pub enum Effect {
     DeadLetter {
         /// The message's number.
         message: u64,
-        /// Its reason.
+        /// Its text.
+        body: Arc<str>,
+        /// Why it could not be parsed.
         reason: String,
     },
     /// Delete messages.
@@ -286,9 +293,13 @@ impl Intake {
                 deleting: false,
             };
             match arrived.content {
-                Content::Unparsable(reason) => {
+                Content::Unparsable { body, reason } => {
                     held.open = 1;
-                    effects.push(Effect::DeadLetter { message, reason });
+                    effects.push(Effect::DeadLetter {
+                        message,
+                        body,
+                        reason,
+                    });
                 }
                 Content::Files(files) => {
                     held.open = files.len();
@@ -409,6 +420,8 @@ impl Intake {
     fn wait(&mut self, now: Instant, id: ItemId, verdict: Option<Verdict>) {
         self.unoffer(id);
         if let Some(item) = self.items.get_mut(&id) {
+            // It was on its way: its time in the park starts anew.
+            item.parked_since = None;
             item.phase = Phase::Waiting {
                 until: now.plus(LEDGER_WAIT),
                 verdict,

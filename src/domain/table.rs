@@ -347,9 +347,12 @@ impl Table {
             Event::DeliveryEnded => self.in_flight = self.in_flight.saturating_sub(1),
             Event::Finished { file, outcome } => self.release(file, outcome, true, &mut effects),
             Event::Returned { file } => {
-                let suspect = self.files.get(&file).is_some_and(|held| held.suspect);
-                self.files.remove(&file);
-                self.announced(now, file, suspect, &mut effects);
+                if self.files.contains_key(&file) {
+                    self.wait(now, &file, Then::Lookup);
+                } else {
+                    // An earlier generation of this table handed it over.
+                    self.announced(now, file, false, &mut effects);
+                }
             }
             Event::Flush(reason) => self.close(now, reason),
             Event::Tick => self.tick(now, &mut effects),
