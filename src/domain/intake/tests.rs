@@ -201,13 +201,17 @@ fn an_unparsable_message_is_deleted_once_it_is_written_down() {
     let arrived = Arrived {
         id: "m".into(),
         receipt: "r".into(),
-        content: Content::Unparsable("garbage".into()),
+        content: Content::Unparsable {
+            body: "x".into(),
+            reason: "garbage".into(),
+        },
     };
     let effects = intake.step(at(0), Event::Received(vec![arrived]));
     assert_eq!(
         effects,
         [Effect::DeadLetter {
             message: 0,
+            body: "x".into(),
             reason: "garbage".into()
         }]
     );
