@@ -11,6 +11,7 @@ pub mod columns;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod flow;
 pub mod ledger;
 pub mod queue;
 pub mod telemetry;
