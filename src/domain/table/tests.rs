@@ -322,10 +322,10 @@ fn a_suspect_travels_alone() {
 fn a_file_that_a_delivery_gives_back_is_looked_up_again() {
     let mut table = Table::new(BOUNDS);
     bring(&mut table, "x", 1_000, 0);
-    assert_eq!(
-        table.step(at(1), Event::Returned { file: file("x") }),
-        [Effect::Lookup(file("x"))]
-    );
+    table.step(at(1), Event::DeliveryEnded);
+    assert_eq!(table.step(at(1), Event::Returned { file: file("x") }), []);
+    assert_eq!(table.step(at(2), Event::Tick), [Effect::Lookup(file("x"))]);
+    assert_eq!(table.step(at(2), Event::Returned { file: file("y") }), [Effect::Lookup(file("y"))]);
 }
 
 proptest! {
