@@ -1,0 +1,11 @@
+//! The tree. Actors translate and perform; `domain` decides. House rules are in `CONTRIBUTING.md`.
+
+pub mod batcher;
+pub mod delivery;
+pub mod directory;
+pub mod fetcher;
+pub mod loader;
+pub mod poller;
+pub mod root;
+pub mod supervision;
+pub mod world;

@@ -1,0 +1,350 @@
+//! The poller of one queue: owns receipts, decides by `domain::intake`.
+//!
+//! It hears its own receive loop and the ends of leases; it tells batchers what was announced, the queue what to
+//! delete or extend, the ledger what to defer. It dies with its queue's messages still hidden: they come back by
+//! themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+
+use super::supervision::{AbortOnDrop, report};
+use super::world::World;
+use crate::domain::file::FileId;
+use crate::domain::ids::{QueueId, TableId};
+use crate::domain::intake::{Abandoned, Effect, Event, Intake, ItemId};
+use crate::domain::transition::Verdict;
+use crate::flow::lease::{Lease, LeaseEnd};
+use crate::messages::batcher::{OfferFiles, Offered};
+use crate::messages::child::{Ping, Stop};
+use crate::messages::poller::{
+    Happened, OfferParked, PollerSnapshot, Received, ReleaseHeld, Snapshot, StopReceiving,
+};
+use crate::queue::{Queue, Receipt};
+use crate::telemetry::events;
+
+mod receive;
+
+/// How often held messages are looked over.
+const TICK: Duration = Duration::from_secs(1);
+/// Mail that may wait: lease ends and answers come in bundles.
+const MAILBOX: usize = 1024;
+
+/// The actor.
+pub struct Poller {
+    world: Arc<World>,
+    id: QueueId,
+    queue: Arc<dyn Queue>,
+    intake: Intake,
+    lease_ends: UnboundedSender<LeaseEnd>,
+    ends: Option<UnboundedReceiver<LeaseEnd>>,
+    room: watch::Sender<usize>,
+    tasks: Vec<AbortOnDrop>,
+    receiving: Option<AbortOnDrop>,
+    deferred_since_tick: usize,
+}
+
+impl Poller {
+    /// A poller of `queue` that holds nothing.
+    pub fn new(world: Arc<World>, id: QueueId, queue: Arc<dyn Queue>) -> Self {
+        let (lease_ends, ends) = unbounded_channel();
+        let intake = Intake::new(world.bounds.intake);
+        let room = watch::Sender::new(intake.room());
+        Self {
+            world,
+            id,
+            queue,
+            intake,
+            lease_ends,
+            ends: Some(ends),
+            room,
+            tasks: Vec::new(),
+            receiving: None,
+            deferred_since_tick: 0,
+        }
+    }
+
+    fn step(&mut self, event: Event, context: &mut Context<Self>) {
+        let effects = self.intake.step(self.world.ports.clock.now(), event);
+        for effect in effects {
+            self.perform(effect, context);
+        }
+        self.room.send_if_modified(|room| {
+            let changed = *room != self.intake.room();
+            *room = self.intake.room();
+            changed
+        });
+    }
+
+    fn perform(&mut self, effect: Effect, context: &mut Context<Self>) {
+        match effect {
+            Effect::Offer { table, files } => self.offer(&table, files, context),
+            Effect::Settle(item, file, verdict) => self.settle(item, file, verdict, context),
+            Effect::Strike(item, file) => self.strike(item, file, context),
+            Effect::DeadLetter { message, body, reason } => self.dead_letter(message, body, reason, context),
+            Effect::Delete(messages) => self.delete(messages, context),
+            Effect::Extend(messages) => self.extend(messages),
+        }
+    }
+
+    /// Offers files to their table's batcher; what it does not take is parked.
+    fn offer(&mut self, table: &TableId, files: Vec<(ItemId, FileId, bool)>, context: &mut Context<Self>) {
+        let items: Vec<_> = files.iter().map(|(item, _, _)| *item).collect();
+        let offered = files.into_iter().map(|(item, file, suspect)| Offered {
+            file,
+            suspect,
+            lease: Lease::new(item, self.lease_ends.clone()),
+        });
+        let refused = match self.world.directory.batcher(table) {
+            None => Some(OfferFiles(offered.collect())),
+            Some((batcher, _)) => batcher.try_send(OfferFiles(offered.collect())).err().map(|error| error.into_inner()),
+        };
+        let Some(OfferFiles(files)) = refused else { return };
+        files.into_iter().for_each(|file| file.lease.withdraw());
+        for item in items {
+            self.step(Event::OfferRefused(item), context);
+        }
+    }
+
+    fn settle(&mut self, item: ItemId, file: FileId, verdict: Verdict, context: &mut Context<Self>) {
+        let (world, address) = (Arc::clone(&self.world), context.address());
+        if verdict == Verdict::Defer {
+            self.deferred_since_tick += 1;
+        }
+        tokio::spawn(async move {
+            let now = world.ports.clock.now();
+            let files = [(file, verdict)];
+            let event = match world.ports.ledger.settle(&files, now).await {
+                Ok(states) => match states.into_iter().next() {
+                    Some(state) => {
+                        let [(file, verdict)] = &files;
+                        events::FileSettled { table: &file.table, file, verdict, state: &state }.emit();
+                        Event::VerdictWritten(item, state)
+                    }
+                    None => Event::LedgerFailed(item),
+                },
+                Err(fault) => {
+                    events::LedgerFailed { step: "settle", fault: &fault }.emit();
+                    Event::LedgerFailed(item)
+                }
+            };
+            report(&address, Happened(vec![event]));
+        });
+    }
+
+    fn strike(&mut self, item: ItemId, file: FileId, context: &mut Context<Self>) {
+        let (world, address) = (Arc::clone(&self.world), context.address());
+        tokio::spawn(async move {
+            let reason = "it was in hand when its table's batcher crashed";
+            let event = match world.ports.ledger.strike(&file, reason, world.ports.clock.now()).await {
+                Ok(strikes) => {
+                    events::FileStruck { file: &file, strikes, kind: "internal", reason }.emit();
+                    Event::Struck(item, strikes)
+                }
+                Err(fault) => {
+                    events::LedgerFailed { step: "strike", fault: &fault }.emit();
+                    Event::LedgerFailed(item)
+                }
+            };
+            report(&address, Happened(vec![event]));
+        });
+    }
+
+    fn dead_letter(&mut self, message: u64, body: Arc<str>, reason: String, context: &mut Context<Self>) {
+        let (world, address, queue) = (Arc::clone(&self.world), context.address(), self.id.clone());
+        tokio::spawn(async move {
+            events::MessageUnparsable { queue: &queue, reason: &reason }.emit();
+            let now = world.ports.clock.now();
+            let event = match world.ports.ledger.dead_letter(&queue.0, &body, &reason, now).await {
+                Ok(()) => Event::DeadLettered(message),
+                Err(fault) => {
+                    events::LedgerFailed { step: "dead_letter", fault: &fault }.emit();
+                    Event::DeadLetterFailed(message)
+                }
+            };
+            report(&address, Happened(vec![event]));
+        });
+    }
+
+    fn delete(&mut self, messages: Vec<(u64, Arc<str>)>, context: &mut Context<Self>) {
+        let (queue, address, id) = (Arc::clone(&self.queue), context.address(), self.id.clone());
+        tokio::spawn(async move {
+            let receipts: Vec<_> = messages.iter().map(|(_, receipt)| Receipt(Arc::clone(receipt))).collect();
+            let event = match queue.delete(&receipts).await {
+                Ok(failed) => {
+                    // A receipt that is lost cannot delete; its message comes back and finds its files final.
+                    events::MessagesDeleted { queue: &id, count: receipts.len().saturating_sub(failed.len()) }.emit();
+                    events::ReceiptsLost { queue: &id, count: failed.len() }.emit();
+                    Event::Deleted(messages.into_iter().map(|(message, _)| message).collect())
+                }
+                Err(fault) => {
+                    events::QueueCallFailed { queue: &id, call: "delete", fault: &fault }.emit();
+                    Event::DeleteFailed(messages.into_iter().map(|(message, _)| message).collect())
+                }
+            };
+            report(&address, Happened(vec![event]));
+        });
+    }
+
+    fn extend(&mut self, messages: Vec<(u64, Arc<str>)>) {
+        let (queue, id) = (Arc::clone(&self.queue), self.id.clone());
+        let visibility = self.world.bounds.intake.visibility;
+        tokio::spawn(async move {
+            let receipts: Vec<_> = messages.into_iter().map(|(_, receipt)| Receipt(receipt)).collect();
+            match queue.change_visibility(&receipts, visibility).await {
+                // The ledger makes a lost lease harmless: the work goes on, and the message comes back to find it done.
+                Ok(lost) => events::ReceiptsLost { queue: &id, count: lost.len() }.emit(),
+                Err(fault) => events::QueueCallFailed { queue: &id, call: "extend", fault: &fault }.emit(),
+            }
+        });
+    }
+
+    fn schedule_tick(context: &mut Context<Self>) {
+        context.run_later(TICK, |poller, context| {
+            poller.step(Event::Tick, context);
+            let level = events::IntakeLevel {
+                queue: &poller.id,
+                held_messages: poller.intake.held_messages(),
+                parked_files: poller.intake.parked_files(),
+            };
+            level.emit();
+            poller.observe_depth();
+            Self::schedule_tick(context);
+        });
+    }
+
+    fn observe_depth(&self) {
+        let (queue, id) = (Arc::clone(&self.queue), self.id.clone());
+        tokio::spawn(async move {
+            if let Ok(depth) = queue.depth().await {
+                events::QueueDepth {
+                    queue: &id,
+                    visible: depth.visible,
+                    in_flight: depth.in_flight,
+                    oldest_age: depth.oldest_age,
+                }
+                .emit();
+            }
+        });
+    }
+}
+
+impl Actor for Poller {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(MAILBOX);
+        if let Some(mut ends) = self.ends.take() {
+            let address = context.address().downgrade();
+            let forward = tokio::spawn(async move {
+                let mut batch = Vec::new();
+                while ends.recv_many(&mut batch, 256).await > 0 {
+                    let Some(address) = address.upgrade() else { return };
+                    let events = batch.drain(..).map(event_of).collect();
+                    // Waits until they are handled, so that at most one bundle is in the mailbox.
+                    if address.send(Happened(events)).await.is_err() {
+                        return;
+                    }
+                }
+            });
+            self.tasks.push(AbortOnDrop(forward.abort_handle()));
+        }
+        let receive = receive::spawn(self, context.address().downgrade());
+        self.receiving = Some(AbortOnDrop(receive));
+        Self::schedule_tick(context);
+    }
+}
+
+fn event_of(end: LeaseEnd) -> Event {
+    match end {
+        LeaseEnd::Settled(item) => Event::LeaseSettled(item),
+        LeaseEnd::Abandoned(item, how @ (Abandoned::Innocent | Abandoned::Suspect | Abandoned::Blamed)) => {
+            Event::LeaseAbandoned(item, how)
+        }
+    }
+}
+
+impl Handler<Received> for Poller {
+    type Result = usize;
+
+    fn handle(&mut self, message: Received, context: &mut Self::Context) -> usize {
+        self.step(Event::Received(message.0), context);
+        self.intake.room()
+    }
+}
+
+impl Handler<Happened> for Poller {
+    type Result = ();
+
+    fn handle(&mut self, message: Happened, context: &mut Self::Context) {
+        for event in message.0 {
+            self.step(event, context);
+        }
+    }
+}
+
+impl Handler<OfferParked> for Poller {
+    type Result = ();
+
+    fn handle(&mut self, message: OfferParked, context: &mut Self::Context) {
+        self.step(Event::TableOpened(message.0), context);
+    }
+}
+
+impl Handler<StopReceiving> for Poller {
+    type Result = ();
+
+    fn handle(&mut self, _: StopReceiving, context: &mut Self::Context) {
+        self.receiving = None;
+        self.step(Event::Tick, context);
+    }
+}
+
+impl Handler<ReleaseHeld> for Poller {
+    type Result = actix::ResponseFuture<()>;
+
+    fn handle(&mut self, _: ReleaseHeld, context: &mut Self::Context) -> Self::Result {
+        self.receiving = None;
+        self.step(Event::Tick, context);
+        let (queue, id) = (Arc::clone(&self.queue), self.id.clone());
+        let receipts: Vec<_> = self.intake.receipts().into_iter().map(Receipt).collect();
+        Box::pin(async move {
+            for chunk in receipts.chunks(crate::queue::MESSAGES_PER_CALL_MAX) {
+                if let Err(fault) = queue.change_visibility(chunk, Duration::ZERO).await {
+                    events::QueueCallFailed { queue: &id, call: "release", fault: &fault }.emit();
+                    return;
+                }
+            }
+        })
+    }
+}
+
+impl Handler<Snapshot> for Poller {
+    type Result = Option<PollerSnapshot>;
+
+    fn handle(&mut self, _: Snapshot, context: &mut Self::Context) -> Self::Result {
+        // Whoever asks wants to know about idleness: deletes that wait for the tick go out now.
+        self.step(Event::Tick, context);
+        Some(PollerSnapshot {
+            held_messages: self.intake.held_messages(),
+            parked_files: self.intake.parked_files(),
+        })
+    }
+}
+
+impl Handler<Ping> for Poller {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
+}
+
+impl Handler<Stop> for Poller {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        actix::ActorContext::stop(context);
+    }
+}

@@ -1,0 +1,104 @@
+//! The receive loop of a poller: long polls, parses, routes, and hands over what it got. It never ends by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::WeakAddr;
+use tokio::task::AbortHandle;
+
+use super::Poller;
+use crate::actors::world::World;
+use crate::domain::file::FileId;
+use crate::domain::ids::QueueId;
+use crate::domain::intake::{Arrived, Content, Plan};
+use crate::domain::notification::{Action, Announcement, Parsed, parse};
+use crate::domain::route::Route;
+use crate::domain::transition::Verdict;
+use crate::messages::poller::Received;
+use crate::queue::{MESSAGES_PER_CALL_MAX, Message};
+use crate::telemetry::events;
+
+/// The wait after the first failed receive; doubles up to the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait after a failed receive.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+pub(super) fn spawn(poller: &Poller, address: WeakAddr<Poller>) -> AbortHandle {
+    let world = Arc::clone(&poller.world);
+    let (id, queue, mut room) = (poller.id.clone(), Arc::clone(&poller.queue), poller.room.subscribe());
+    let task = tokio::spawn(async move {
+        let mut wait = FIRST_WAIT;
+        loop {
+            // Bound: no more messages than may be held.
+            let Ok(free) = room.wait_for(|room| *room > 0).await.map(|room| *room) else { return };
+            let visibility = world.bounds.intake.visibility;
+            let max = free.min(MESSAGES_PER_CALL_MAX);
+            match queue.receive(max, world.bounds.receive_wait, visibility).await {
+                Ok(messages) => {
+                    wait = FIRST_WAIT;
+                    if messages.is_empty() {
+                        continue;
+                    }
+                    events::MessagesReceived { queue: &id, count: messages.len() }.emit();
+                    let arrived = messages.into_iter().map(|message| arrived(&world, &id, message)).collect();
+                    let Some(address) = address.upgrade() else { return };
+                    if address.send(Received(arrived)).await.is_err() {
+                        return;
+                    }
+                }
+                Err(fault) => {
+                    events::QueueCallFailed { queue: &id, call: "receive", fault: &fault }.emit();
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
+        }
+    });
+    task.abort_handle()
+}
+
+/// Parses a message and decides what its files are.
+fn arrived(world: &World, queue: &QueueId, message: Message) -> Arrived {
+    let content = match parse(&message.body) {
+        Parsed::TestEvent => Content::Files(Vec::new()),
+        Parsed::Unparsable(reason) => Content::Unparsable { body: Arc::clone(&message.body), reason },
+        Parsed::Events(announcements) => {
+            Content::Files(announcements.into_iter().filter_map(|one| planned(world, queue, one)).collect())
+        }
+    };
+    Arrived { id: message.id.0, receipt: message.receipt.0, content }
+}
+
+/// What is to become of an announced file; `None` when it is not ours.
+fn planned(world: &World, queue: &QueueId, announcement: Announcement) -> Option<(FileId, Plan)> {
+    let not_ours = |reason: &'static str| {
+        events::FileNotOurs { queue, key: &announcement.key, reason }.emit();
+        None
+    };
+    match announcement.action {
+        Action::Created | Action::Copied => {}
+        Action::Removed => return not_ours("removed"),
+        Action::Other => return not_ours("other_event"),
+    }
+    let (table, plan) = match world.router.route(&announcement.bucket, &announcement.key) {
+        Route::NotOurs(reason) => return not_ours(reason),
+        Route::Unmapped { table } => (table, Plan::Settle(Verdict::Defer)),
+        Route::Table { table, .. } if announcement.action == Action::Copied => {
+            // A re-encryption in place changes every ETag: loading it would double every row of a loaded file.
+            let reason = "announced by a copy of the object: its rows may be loaded already under its former ETag";
+            (table, Plan::Settle(Verdict::Poison(reason.to_owned())))
+        }
+        Route::Table { table, .. } if announcement.size_bytes == 0 => {
+            (table, Plan::Settle(Verdict::Poison("the object is empty".to_owned())))
+        }
+        Route::Table { table, .. } => (table, Plan::Offer),
+    };
+    let file = FileId {
+        table,
+        bucket: announcement.bucket,
+        key: announcement.key,
+        etag: announcement.etag,
+        size_bytes: announcement.size_bytes,
+    };
+    Some((file, plan))
+}

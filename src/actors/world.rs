@@ -1,0 +1,116 @@
+//! What every actor may use: the ports, the pools, the settings, the directory. Shared, and never changed while the
+//! tree runs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::directory::Directory;
+use crate::bucket::Bucket;
+use crate::columns::rules::ColumnRules;
+use crate::domain::batch::Destination;
+use crate::domain::clock::Clock;
+use crate::domain::ids::{QueueId, TableId};
+use crate::domain::intake::IntakeBounds;
+use crate::domain::route::Router;
+use crate::domain::table::TableBounds;
+use crate::domain::transition::TableMode;
+use crate::flow::cpu::CpuPool;
+use crate::flow::credit::CreditPool;
+use crate::ledger::Ledger;
+use crate::queue::Queue;
+use crate::warehouse::Warehouse;
+
+/// What one table needs.
+#[derive(Clone, Debug)]
+pub struct TableSetup {
+    /// Where its rows go.
+    pub destination: Destination,
+    /// How its files' columns are read.
+    pub rules: Arc<ColumnRules>,
+    /// The hash of those rules (Invariant I-2).
+    pub plan_hash: Arc<str>,
+    /// Its bounds.
+    pub bounds: TableBounds,
+}
+
+/// The edges.
+#[derive(Clone)]
+pub struct Ports {
+    /// The authority on files and batches.
+    pub ledger: Arc<dyn Ledger>,
+    /// Where the files are.
+    pub bucket: Arc<dyn Bucket>,
+    /// Where the rows go.
+    pub warehouse: Arc<dyn Warehouse>,
+    /// The queues.
+    pub queues: BTreeMap<QueueId, Arc<dyn Queue>>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Numbers that the actors need beside their tables' own.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The bounds of each queue.
+    pub intake: IntakeBounds,
+    /// Fetchers.
+    pub fetchers: usize,
+    /// Objects that one fetcher opens at one time.
+    pub fetches_per_fetcher: usize,
+    /// Batches in flight.
+    pub loads_in_flight: usize,
+    /// How long refusals of a destination are endured before its batch is fenced and its table held.
+    pub refused_patience: Duration,
+    /// How long one long poll waits (SQS: 20 s).
+    pub receive_wait: Duration,
+}
+
+/// The world.
+pub struct World {
+    /// The edges.
+    pub ports: Ports,
+    /// Numbers.
+    pub bounds: Bounds,
+    /// Whose file is it.
+    pub router: Router,
+    /// The tables.
+    pub tables: BTreeMap<TableId, TableSetup>,
+    /// Modes at start; the root owns them from then on.
+    pub modes: BTreeMap<TableId, TableMode>,
+    /// Where bodies are built.
+    pub spool: PathBuf,
+    /// Memory for open objects.
+    pub memory_credit: CreditPool,
+    /// Disk for bodies.
+    pub spool_credit: CreditPool,
+    /// Decode and encode.
+    pub cpu: CpuPool,
+    /// Addresses.
+    pub directory: Directory,
+    /// Numbers the spool files of this process.
+    pub bodies: AtomicU64,
+    /// Told when the process must end, and why.
+    pub fatal: tokio::sync::watch::Sender<Option<String>>,
+}
+
+impl World {
+    /// A path in the spool that no other body of this process has.
+    pub fn next_body_path(&self) -> PathBuf {
+        let number = self.bodies.fetch_add(1, Ordering::Relaxed);
+        self.spool.join(format!("body-{}-{number}.parquet", std::process::id()))
+    }
+
+    /// Ends the process with this reason, by way of the shutdown script. The first reason stays.
+    pub fn fail(&self, reason: String) {
+        self.fatal.send_if_modified(|fatal| {
+            let first = fatal.is_none();
+            if first {
+                *fatal = Some(reason);
+            }
+            first
+        });
+    }
+}

@@ -1,0 +1,27 @@
+//! To a fetcher.
+
+use std::sync::Arc;
+
+use actix::Message;
+
+use crate::columns::footer::Footer;
+use crate::domain::file::FileId;
+use crate::domain::object::Object;
+use crate::flow::credit::Credit;
+
+/// Open this file and read its footer. Sent by its table's batcher, which hears `FileFetched` or a fault. If it is lost
+/// with its fetcher, the batcher asks again when it hears that the fetcher ended.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct FetchFile(pub FileId);
+
+/// An open object whose footer was read, with the memory credit that it occupies.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The object.
+    pub object: Arc<dyn Object>,
+    /// Its footer.
+    pub footer: Footer,
+    /// Its credit.
+    pub credit: Credit,
+}

@@ -1,0 +1,47 @@
+//! To the poller of a queue.
+
+use actix::Message;
+
+use crate::domain::ids::TableId;
+use crate::domain::intake::{Arrived, Event};
+
+/// Messages were received and parsed. Sent by the poller's own receive loop; comes back with how many more may be
+/// received. If it is lost, the messages become visible again.
+#[derive(Debug, Message)]
+#[rtype(result = "usize")]
+pub struct Received(pub Vec<Arrived>);
+
+/// Things happened to held messages: leases ended, the ledger or the queue answered. Sent by the poller's own tasks. If
+/// it is lost, the messages become visible again.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Happened(pub Vec<Event>);
+
+/// The table runs (again): offer it what is parked. Sent by the root; if it is lost, the next tick does it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct OfferParked(pub TableId);
+
+/// Receive no more, and tell when all that is held has been settled or released.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct StopReceiving;
+
+/// Make what is still held visible again and forget it. Sent by the shutdown script when the loader is done.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct ReleaseHeld;
+
+/// What do you hold? Comes back with counts.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<PollerSnapshot>")]
+pub struct Snapshot;
+
+/// What a poller holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PollerSnapshot {
+    /// Messages received and not yet deleted.
+    pub held_messages: usize,
+    /// Files parked.
+    pub parked_files: usize,
+}

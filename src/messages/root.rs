@@ -1,0 +1,93 @@
+//! To the root.
+
+use actix::Message;
+
+use crate::domain::ids::TableId;
+use crate::domain::transition::TableMode;
+
+/// A delivery of the table panicked: charged to the table. Sent by the loader; if it is lost, the files come back by
+/// their leases.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct TableCrashed {
+    /// The table.
+    pub table: TableId,
+    /// What the panic said.
+    pub panic: String,
+}
+
+/// The table must be held for a person. Sent by the loader; the ledger holds the batch already.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct HoldTable {
+    /// The table.
+    pub table: TableId,
+    /// Why.
+    pub reason: String,
+}
+
+/// The ledger does not answer any more: the process must end. Sent by the loader.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct LedgerLost(pub String);
+
+/// The mode was written to the ledger (or not). Sent by the root's own task.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct ModeWritten {
+    /// The table.
+    pub table: TableId,
+    /// The mode.
+    pub mode: TableMode,
+    /// The fault, when the ledger did not take it.
+    pub fault: Option<String>,
+}
+
+/// Memory credit runs short: close windows. Sent by a fetcher; if it is lost, the next one that waits sends it again.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct CreditShort;
+
+/// Admin: stop the table until it is resumed. Comes back at once; the mode survives a restart.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), NoSuchTable>")]
+pub struct PauseTable(pub TableId);
+
+/// Admin: let the table go on, whatever stopped it; its restart budget starts anew.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), NoSuchTable>")]
+pub struct ResumeTable(pub TableId);
+
+/// Admin: close the table's window now.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), NoSuchTable>")]
+pub struct FlushTable(pub TableId);
+
+/// Close all windows now: the input has ended. Sent by the shutdown script and `--until-idle`.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct FlushAll(pub crate::domain::table::CloseReason);
+
+/// No mapping names that table.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no mapping names the table {0}")]
+pub struct NoSuchTable(pub TableId);
+
+/// The tree's children no longer restart. Sent at the start of the shutdown script.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct BeginDrain;
+
+/// How do the tables do? Comes back with each table's mode.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "RootSnapshot")]
+pub struct Snapshot;
+
+/// The root's view.
+#[derive(Clone, Debug, Default, PartialEq, Eq, actix::MessageResponse)]
+pub struct RootSnapshot {
+    /// Each table with its mode and the generation of its batcher.
+    pub tables: Vec<(TableId, TableMode, u64)>,
+    /// Crashes seen since the start.
+    pub crashes: u64,
+}
