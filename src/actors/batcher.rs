@@ -1,0 +1,360 @@
+//! The batcher of one table: owns the table's open window, decides by `domain::table`.
+//!
+//! It hears pollers (offers), fetchers, the ledger and the loader; it tells fetchers what to open and the loader what
+//! to load. When it dies, what it held comes back through leases, and a fresh generation starts with nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
+
+use super::supervision::{report, tell};
+use super::world::{TableSetup, World};
+use crate::columns::plan::ColumnPlan;
+use crate::domain::batch::FILES_PER_BATCH_MAX;
+use crate::domain::file::FileId;
+use crate::domain::ids::{Generation, TableId};
+use crate::domain::table::{CloseReason, Effect, Event, Table};
+use crate::domain::transition::Verdict;
+use crate::flow::lease::Lease;
+use crate::messages::batcher::{
+    BatcherSnapshot, DeferredListed, DeliveryEnded, FileEnd, FileFetched, FlushWindow, LedgerAnswered, OfferFiles,
+    Snapshot,
+};
+use crate::messages::child::{Ping, Stop};
+use crate::messages::fetcher::{FetchFile, Fetched};
+use crate::messages::loader::{LoadBatch, LoadFile};
+use crate::telemetry::events;
+
+/// How often the ledger is asked for deferred files when there were none.
+const TAKE_UP_INTERVAL: Duration = Duration::from_secs(60);
+/// How soon it is asked again when there were some.
+const TAKE_UP_AGAIN: Duration = Duration::from_secs(2);
+/// Deferred files taken up at one time.
+const TAKE_UP_FILES: usize = FILES_PER_BATCH_MAX * 2;
+
+/// The actor.
+pub struct Batcher {
+    world: Arc<World>,
+    setup: TableSetup,
+    id: TableId,
+    generation: Generation,
+    table: Table,
+    waiters: HashMap<FileId, Vec<Lease>>,
+    fetched: HashMap<FileId, Fetched>,
+    window_plan: ColumnPlan,
+    wake: Option<SpawnHandle>,
+    none_deferred: bool,
+}
+
+impl Batcher {
+    /// A batcher with nothing in hand.
+    pub fn new(world: Arc<World>, id: TableId, setup: TableSetup, generation: Generation) -> Self {
+        let table = Table::new(setup.bounds);
+        Self {
+            world,
+            setup,
+            id,
+            generation,
+            table,
+            waiters: HashMap::new(),
+            fetched: HashMap::new(),
+            window_plan: ColumnPlan::empty(),
+            wake: None,
+            none_deferred: false,
+        }
+    }
+
+    fn step(&mut self, events: impl IntoIterator<Item = Event>, context: &mut Context<Self>) {
+        let now = self.world.ports.clock.now();
+        let (mut lookups, mut settles) = (Vec::new(), Vec::new());
+        for event in events {
+            for effect in self.table.step(now, event) {
+                match effect {
+                    Effect::Lookup(file) => lookups.push(file),
+                    Effect::Settle(file, verdict) => settles.push((file, verdict)),
+                    Effect::Fetch(file) => self.fetch(file, context),
+                    Effect::Strike(file, reason) => self.strike(file, reason, context),
+                    Effect::Release { file, outcome, fresh } => {
+                        self.fetched.remove(&file);
+                        let leases = self.waiters.remove(&file).unwrap_or_default();
+                        events::FileReleased { file: &file, outcome, fresh, waiters: leases.len() }.emit();
+                        leases.into_iter().for_each(Lease::settle);
+                    }
+                    Effect::Deliver(files, reason) => self.deliver(files, reason, context),
+                }
+            }
+        }
+        self.lookup(lookups, context);
+        self.settle(settles, context);
+        if self.table.window_files() == 0 {
+            self.window_plan = ColumnPlan::empty();
+        }
+        self.rearm(context);
+    }
+
+    /// Re-arms the one timer from the moment that the machine names.
+    fn rearm(&mut self, context: &mut Context<Self>) {
+        if let Some(handle) = self.wake.take() {
+            context.cancel_future(handle);
+        }
+        if let Some(at) = self.table.next_wake() {
+            let wait = self.world.ports.clock.now().until(at);
+            self.wake = Some(context.run_later(wait, |batcher, context| {
+                batcher.wake = None;
+                batcher.step([Event::Tick], context);
+            }));
+        }
+    }
+
+    fn lookup(&self, files: Vec<FileId>, context: &mut Context<Self>) {
+        for chunk in files.chunks(FILES_PER_BATCH_MAX) {
+            let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
+            let files = chunk.to_vec();
+            tokio::spawn(async move {
+                let events = match world.ports.ledger.lookup(&files).await {
+                    Ok(states) => {
+                        files.into_iter().zip(states).map(|(file, state)| Event::LookedUp { file, state }).collect()
+                    }
+                    Err(fault) => {
+                        events::LedgerFailed { step: "lookup", fault: &fault }.emit();
+                        files.into_iter().map(|file| Event::LedgerFailed { file }).collect()
+                    }
+                };
+                report(&address, LedgerAnswered { generation, events });
+            });
+        }
+    }
+
+    fn settle(&self, files: Vec<(FileId, Verdict)>, context: &mut Context<Self>) {
+        for chunk in files.chunks(FILES_PER_BATCH_MAX) {
+            let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
+            let files = chunk.to_vec();
+            tokio::spawn(async move {
+                let events = match world.ports.ledger.settle(&files, world.ports.clock.now()).await {
+                    Ok(states) => {
+                        let settled = files.into_iter().zip(states).map(|((file, verdict), state)| {
+                            let (table, state_ref) = (&file.table, &state);
+                            events::FileSettled { table, file: &file, verdict: &verdict, state: state_ref }.emit();
+                            Event::Settled { file, state }
+                        });
+                        settled.collect()
+                    }
+                    Err(fault) => {
+                        events::LedgerFailed { step: "settle", fault: &fault }.emit();
+                        files.into_iter().map(|(file, _)| Event::LedgerFailed { file }).collect()
+                    }
+                };
+                report(&address, LedgerAnswered { generation, events });
+            });
+        }
+    }
+
+    fn strike(&self, file: FileId, reason: String, context: &mut Context<Self>) {
+        let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
+        tokio::spawn(async move {
+            let event = match world.ports.ledger.strike(&file, &reason, world.ports.clock.now()).await {
+                Ok(strikes) => {
+                    events::FileStruck { file: &file, strikes, kind: "unreadable", reason: &reason }.emit();
+                    Event::Struck { file, strikes, reason }
+                }
+                Err(fault) => {
+                    events::LedgerFailed { step: "strike", fault: &fault }.emit();
+                    Event::LedgerFailed { file }
+                }
+            };
+            report(&address, LedgerAnswered { generation, events: vec![event] });
+        });
+    }
+
+    fn fetch(&mut self, file: FileId, context: &mut Context<Self>) {
+        self.fetched.remove(&file);
+        let taken = self.world.directory.fetcher().is_some_and(|fetcher| tell(&fetcher, FetchFile(file.clone())));
+        if !taken {
+            // No fetcher just now: the file waits like one whose ledger call failed.
+            let answer = LedgerAnswered { generation: self.generation, events: vec![Event::LedgerFailed { file }] };
+            report(&context.address(), answer);
+        }
+    }
+
+    fn deliver(&mut self, files: Vec<FileId>, reason: CloseReason, context: &mut Context<Self>) {
+        let (mut batch, mut missing) = (Vec::with_capacity(files.len()), Vec::new());
+        for file in files {
+            match self.fetched.remove(&file) {
+                Some(fetched) => {
+                    let leases = self.waiters.remove(&file).unwrap_or_default();
+                    batch.push(LoadFile { file, fetched, leases });
+                }
+                None => missing.push(file),
+            }
+        }
+        let bytes = batch.iter().map(|file| file.file.size_bytes).sum();
+        events::WindowClosed { table: &self.id, reason: reason.label(), files: batch.len(), bytes }.emit();
+        let mut returned: Vec<_> = missing.into_iter().map(|file| (file, Vec::new())).collect();
+        let message = LoadBatch { table: self.id.clone(), generation: self.generation, files: batch };
+        let refused = match self.world.directory.loader() {
+            Some(loader) => loader.try_send(message).err().map(|error| error.into_inner()),
+            None => Some(message),
+        };
+        if let Some(message) = refused {
+            returned.extend(message.files.into_iter().map(|file| (file.file, file.leases)));
+            // The loader is restarting: the files go round again.
+            let files = returned.into_iter().map(|(file, leases)| (file, FileEnd::Returned, leases)).collect();
+            report(&context.address(), DeliveryEnded { generation: Some(self.generation), files });
+        }
+    }
+
+    fn take_up_deferred(&self, context: &mut Context<Self>) {
+        let (world, address) = (Arc::clone(&self.world), context.address());
+        let (table, generation) = (self.id.clone(), self.generation);
+        let limit = self.table.in_hand() + TAKE_UP_FILES;
+        tokio::spawn(async move {
+            let files = match world.ports.ledger.deferred(&table, limit).await {
+                Ok(files) => Some(files.into_iter().map(|(file, _)| file).collect()),
+                Err(fault) => {
+                    events::LedgerFailed { step: "deferred", fault: &fault }.emit();
+                    None
+                }
+            };
+            report(&address, DeferredListed { generation, files });
+        });
+    }
+}
+
+impl Actor for Batcher {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        // Offers are bounded by the pollers' share for one table, answers by what was asked.
+        context.set_mailbox_capacity(512);
+        self.take_up_deferred(context);
+    }
+}
+
+impl Handler<OfferFiles> for Batcher {
+    type Result = ();
+
+    fn handle(&mut self, message: OfferFiles, context: &mut Self::Context) {
+        let mut announced = Vec::with_capacity(message.0.len());
+        for offered in message.0 {
+            announced.push(Event::Announced { file: offered.file.clone(), suspect: offered.suspect });
+            self.waiters.entry(offered.file).or_default().push(offered.lease);
+        }
+        self.step(announced, context);
+    }
+}
+
+impl Handler<FileFetched> for Batcher {
+    type Result = ();
+
+    fn handle(&mut self, message: FileFetched, context: &mut Self::Context) {
+        let FileFetched { file, result } = message;
+        if !self.table.holds(&file) {
+            return;
+        }
+        let fetched = match result {
+            Ok(fetched) => fetched,
+            Err(fault) => {
+                events::FetchFailed { file: &file, fault: &fault }.emit();
+                let (kind, reason) = (fault.kind, fault.chain());
+                return self.step([Event::Failed { file, kind, reason }], context);
+            }
+        };
+        // From here to the end of this handler, a panic is this file's fault.
+        self.waiters.entry(file.clone()).or_default().iter_mut().for_each(Lease::take_in_hand);
+        let bytes = fetched.object.size_bytes();
+        match self.window_plan.unify(fetched.footer.plan()) {
+            Ok(plan) => self.window_plan = plan,
+            Err(conflict) => {
+                events::SchemaSplit { table: &self.id, file: &file, conflict: &conflict }.emit();
+                self.step([Event::Flush(CloseReason::Schema)], context);
+                self.window_plan = fetched.footer.plan().clone();
+            }
+        }
+        self.waiters.entry(file.clone()).or_default().iter_mut().for_each(Lease::put_down);
+        self.fetched.insert(file.clone(), fetched);
+        self.step([Event::Fetched { file, bytes }], context);
+    }
+}
+
+impl Handler<LedgerAnswered> for Batcher {
+    type Result = ();
+
+    fn handle(&mut self, message: LedgerAnswered, context: &mut Self::Context) {
+        if message.generation == self.generation {
+            self.step(message.events, context);
+        }
+    }
+}
+
+impl Handler<DeferredListed> for Batcher {
+    type Result = ();
+
+    fn handle(&mut self, message: DeferredListed, context: &mut Self::Context) {
+        if message.generation != self.generation {
+            return;
+        }
+        let fresh: Vec<_> = message.files.iter().flatten().filter(|file| !self.table.holds(file)).cloned().collect();
+        self.none_deferred = message.files.as_ref().is_some_and(Vec::is_empty);
+        events::DeferredTakenUp { table: &self.id, count: fresh.len() }.emit();
+        let again = if self.none_deferred { TAKE_UP_INTERVAL } else { TAKE_UP_AGAIN };
+        self.step(fresh.into_iter().map(|file| Event::Announced { file, suspect: false }), context);
+        context.run_later(again, |batcher, context| batcher.take_up_deferred(context));
+    }
+}
+
+impl Handler<DeliveryEnded> for Batcher {
+    type Result = ();
+
+    fn handle(&mut self, message: DeliveryEnded, context: &mut Self::Context) {
+        let mut happened = Vec::with_capacity(message.files.len() + 1);
+        if message.generation == Some(self.generation) {
+            happened.push(Event::DeliveryEnded);
+        }
+        for (file, end, leases) in message.files {
+            self.waiters.entry(file.clone()).or_default().extend(leases);
+            happened.push(match end {
+                FileEnd::Finished(outcome) => Event::Finished { file, outcome },
+                FileEnd::Returned => Event::Returned { file },
+                FileEnd::Failed(kind, reason) => Event::Failed { file, kind, reason },
+            });
+        }
+        self.step(happened, context);
+    }
+}
+
+impl Handler<FlushWindow> for Batcher {
+    type Result = ();
+
+    fn handle(&mut self, message: FlushWindow, context: &mut Self::Context) {
+        self.step([Event::Flush(message.0)], context);
+    }
+}
+
+impl Handler<Snapshot> for Batcher {
+    type Result = Option<BatcherSnapshot>;
+
+    fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> Self::Result {
+        Some(BatcherSnapshot {
+            in_hand: self.table.in_hand(),
+            arriving: self.table.arriving(),
+            in_window: self.table.window_files(),
+            none_deferred: self.none_deferred,
+        })
+    }
+}
+
+impl Handler<Ping> for Batcher {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
+}
+
+impl Handler<Stop> for Batcher {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        actix::ActorContext::stop(context);
+    }
+}

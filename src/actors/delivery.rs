@@ -1,0 +1,311 @@
+//! One delivery: the task that performs what `domain::delivery` decides, for one batch.
+//!
+//! Nothing of it runs on the loader's stack. Its panic is told to the loader as its table's crash.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::world::{TableSetup, World};
+use crate::columns::body::Body;
+use crate::columns::footer::read_footer;
+use crate::columns::plan::ColumnPlan;
+use crate::columns::transcode::{BuildFailure, Input, build};
+use crate::domain::batch::{Attempt, Batch, Manifest, ManifestEntry};
+use crate::domain::delivery::{Action, Delivery, End, Event};
+use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::file::FileId;
+use crate::domain::ids::TableId;
+use crate::domain::job::{FenceAnswer, JobStatus, Submission};
+use crate::domain::table::VANISHED_TRIES;
+use crate::domain::transition::BatchRecord;
+use crate::flow::credit::Credit;
+use crate::messages::fetcher::Fetched;
+use crate::telemetry::events;
+
+/// What a delivery begins with.
+pub enum Begin {
+    /// Files of a closed window: nothing is claimed yet.
+    Fresh(Vec<(FileId, Fetched)>),
+    /// A batch that the ledger holds as open.
+    Resumed(Box<BatchRecord>),
+}
+
+/// The rows of a batch, ready to be submitted, and the disk that they occupy.
+struct Built {
+    body: Body,
+    _credit: Credit,
+}
+
+/// What the task holds.
+struct Performer {
+    world: Arc<World>,
+    table: TableId,
+    setup: TableSetup,
+    inputs: Vec<Input>,
+    memory: Vec<Credit>,
+    body: Option<Built>,
+    started: tokio::time::Instant,
+}
+
+/// Runs one delivery to its end. `slots` bounds how many run at one time.
+pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: Arc<Semaphore>) -> End {
+    let Ok(_slot) = slots.acquire().await else { return End::Superseded };
+    let Some(setup) = world.tables.get(&table).cloned() else {
+        // Its mapping is gone; the ledger keeps the batch until it is back.
+        return End::Superseded;
+    };
+    let now = world.ports.clock.now();
+    let patience = world.bounds.refused_patience;
+    let mut performer = Performer {
+        world: Arc::clone(&world),
+        table: table.clone(),
+        setup: setup.clone(),
+        inputs: Vec::new(),
+        memory: Vec::new(),
+        body: None,
+        started: tokio::time::Instant::now(),
+    };
+    let mut delivery = match begin {
+        Begin::Fresh(files) => {
+            let entries = files.iter().map(|(file, fetched)| ManifestEntry {
+                file: file.clone(),
+                rows: fetched.footer.rows(),
+            });
+            let manifest = Manifest { entries: entries.collect() };
+            for (file, fetched) in files {
+                performer.inputs.push(Input { file, object: fetched.object, footer: fetched.footer });
+                performer.memory.push(fetched.credit);
+            }
+            let batch = Batch::plan(table, setup.destination.clone(), now, None, manifest);
+            Delivery::plan(batch, Arc::clone(&setup.plan_hash), patience)
+        }
+        Begin::Resumed(record) => Delivery::resume(*record, Arc::clone(&setup.plan_hash), patience),
+    };
+    let mut event = Event::Begun;
+    loop {
+        let (wait, action) = delivery.step(world.ports.clock.now(), event);
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        event = match action {
+            Action::End(end) => {
+                performer.conclude(delivery.batch(), &end);
+                return end;
+            }
+            action => performer.perform(delivery.batch(), action).await,
+        };
+    }
+}
+
+impl Performer {
+    async fn perform(&mut self, batch: &Batch, action: Action) -> Event {
+        match action {
+            Action::Build => self.build(batch).await,
+            Action::Claim(attempt) => self.claim(batch, attempt).await,
+            Action::Submit(attempt) => self.submit(batch, attempt).await,
+            Action::Ask(attempt) => self.ask(attempt).await,
+            Action::Fence(attempt) => self.fence(attempt).await,
+            Action::FailAttempt { failed, reason, next } => {
+                events::AttemptFailed { table: &self.table, batch: &batch.id, attempt: failed, reason: &reason }.emit();
+                let now = self.world.ports.clock.now();
+                let ledger = &self.world.ports.ledger;
+                answer("fail_attempt", ledger.fail_attempt(&batch.id, failed, &reason, next.as_ref(), now).await)
+            }
+            Action::Rehome(homes) => {
+                let now = self.world.ports.clock.now();
+                answer("rehome", self.world.ports.ledger.rehome(&batch.id, &homes, now).await)
+            }
+            Action::Commit => {
+                let now = self.world.ports.clock.now();
+                answer("commit", self.world.ports.ledger.commit(&batch.id, now).await)
+            }
+            Action::Hold => {
+                let now = self.world.ports.clock.now();
+                answer("hold", self.world.ports.ledger.hold(&batch.id, true, now).await)
+            }
+            // `run` ends there.
+            Action::End(_) => Event::Begun,
+        }
+    }
+
+    async fn claim(&mut self, batch: &Batch, attempt: Option<Attempt>) -> Event {
+        let now = self.world.ports.clock.now();
+        match self.world.ports.ledger.claim(batch, attempt.as_ref(), now).await {
+            Ok(claim) => {
+                if claim == crate::domain::transition::Claim::Won {
+                    let (table, files) = (&self.table, batch.manifest.entries.len());
+                    events::BatchClaimed { table, batch: &batch.id, files, rows: batch.manifest.rows() }.emit();
+                    // The body has all rows now: memory goes back before the job runs.
+                    self.inputs.clear();
+                    self.memory.clear();
+                }
+                Event::Claim(claim)
+            }
+            Err(fault) => {
+                events::LedgerFailed { step: "claim", fault: &fault }.emit();
+                Event::LedgerFailed(fault.chain())
+            }
+        }
+    }
+
+    async fn submit(&mut self, batch: &Batch, attempt: Attempt) -> Event {
+        let Some(built) = &self.body else {
+            // The machine submits only what it was told is built.
+            return Event::Status(JobStatus::NotFound);
+        };
+        let (table, number) = (&self.table, attempt.number);
+        events::AttemptSubmitted { table, batch: &batch.id, attempt: number, bytes: built.body.size_bytes() }.emit();
+        match self.world.ports.warehouse.submit(&attempt, &built.body).await {
+            Ok(submission) => {
+                if submission == Submission::Duplicate {
+                    events::AttemptDuplicate { table: &self.table, job: &attempt.job_id }.emit();
+                }
+                Event::Submitted(submission)
+            }
+            Err(fault) => {
+                events::AttemptUnknown { table: &self.table, job: &attempt.job_id, call: "submit", fault: &fault }.emit();
+                Event::SubmitFailed { kind: fault.kind, reason: fault.chain() }
+            }
+        }
+    }
+
+    async fn ask(&mut self, attempt: Attempt) -> Event {
+        match self.world.ports.warehouse.ask(&attempt).await {
+            Ok(status) => Event::Status(status),
+            Err(fault) => {
+                events::AttemptUnknown { table: &self.table, job: &attempt.job_id, call: "ask", fault: &fault }.emit();
+                Event::AskFailed
+            }
+        }
+    }
+
+    async fn fence(&mut self, attempt: Attempt) -> Event {
+        match self.world.ports.warehouse.fence(&attempt).await {
+            Ok(answer) => {
+                if answer == FenceAnswer::Accepted {
+                    events::AttemptFenced { table: &self.table, job: &attempt.job_id }.emit();
+                }
+                Event::Fence(answer)
+            }
+            Err(fault) => {
+                events::AttemptUnknown { table: &self.table, job: &attempt.job_id, call: "fence", fault: &fault }.emit();
+                Event::FenceFailed
+            }
+        }
+    }
+
+    /// Builds the body, fetching the files first when they are not at hand.
+    async fn build(&mut self, batch: &Batch) -> Event {
+        if self.inputs.is_empty()
+            && let Err((file, fault)) = self.open_all(batch).await
+        {
+            self.inputs.clear();
+            self.memory.clear();
+            return self.unbuilt(Some(file), fault);
+        }
+        let bytes: u64 = batch.manifest.entries.iter().map(|entry| entry.file.size_bytes).sum();
+        // A body is rarely larger than its files; where it is, the estimate's error is bounded by the slots.
+        let credit = self.world.spool_credit.take(bytes).await;
+        let plan = self.inputs.iter().try_fold(ColumnPlan::empty(), |plan, input| plan.unify(input.footer.plan()));
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(conflict) => {
+                let fault = Fault::new(FaultKind::SchemaConflict, format!("the files of one batch differ: {conflict}"));
+                return self.unbuilt(None, fault);
+            }
+        };
+        let inputs = std::mem::take(&mut self.inputs);
+        let (batch, rules) = (batch.clone(), Arc::clone(&self.setup.rules));
+        let path = self.world.next_body_path();
+        let wanted = Arc::new(());
+        let watch = Arc::downgrade(&wanted);
+        let job = move || {
+            let result = build(&batch, &plan, &rules, &inputs, path, &|| watch.strong_count() > 0);
+            (inputs, result)
+        };
+        let outcome = self.world.cpu.run("building a batch", job).await;
+        drop(wanted);
+        match outcome {
+            Ok((inputs, Ok(body))) => {
+                self.inputs = inputs;
+                self.body = Some(Built { body, _credit: credit });
+                Event::Built { plan_hash: Arc::clone(&self.setup.plan_hash) }
+            }
+            Ok((inputs, Err(BuildFailure { file, fault }))) => {
+                self.inputs = inputs;
+                self.unbuilt(file, fault)
+            }
+            Err(fault) => self.unbuilt(None, fault),
+        }
+    }
+
+    fn unbuilt(&self, file: Option<FileId>, fault: Fault) -> Event {
+        events::BodyUnbuilt { table: &self.table, file: file.as_ref(), fault: &fault }.emit();
+        Event::Unbuilt { file, kind: fault.kind, reason: fault.chain() }
+    }
+
+    /// Opens the batch's files again, by identity, with memory credit for all of them at once.
+    async fn open_all(&mut self, batch: &Batch) -> Result<(), (FileId, Fault)> {
+        let bucket = Arc::clone(&self.world.ports.bucket);
+        let files = batch.manifest.entries.iter().map(|entry| &entry.file);
+        let bytes = files.map(|file| bucket.held_bytes(file)).sum();
+        self.memory.push(self.world.memory_credit.take(bytes).await);
+        for entry in &batch.manifest.entries {
+            let file = entry.file.clone();
+            let input = self.open(&file).await.map_err(|fault| (file.clone(), fault))?;
+            if input.footer.rows() != entry.rows {
+                let (found, rows) = (input.footer.rows(), entry.rows);
+                let text = format!("{file} has {found} rows, the manifest says {rows}");
+                return Err((file, Fault::new(FaultKind::Unreadable, text)));
+            }
+            self.inputs.push(input);
+        }
+        Ok(())
+    }
+
+    async fn open(&self, file: &FileId) -> Result<Input, Fault> {
+        let mut tries = 1;
+        let object = loop {
+            match self.world.ports.bucket.open(file).await {
+                Ok(object) => break object,
+                Err(fault) if fault.kind == FaultKind::Vanished && tries < VANISHED_TRIES => {
+                    tokio::time::sleep(crate::domain::table::FIRST_WAIT * tries).await;
+                    tries += 1;
+                }
+                Err(fault) => return Err(fault),
+            }
+        };
+        let (rules, opened, name) = (Arc::clone(&self.setup.rules), Arc::clone(&object), file.clone());
+        let footer = self.world.cpu.run("reading a footer", move || read_footer(&name, opened, &rules)).await??;
+        Ok(Input { file: file.clone(), object, footer })
+    }
+
+    /// Tells what came of it.
+    fn conclude(&self, batch: &Batch, end: &End) {
+        let table = &self.table;
+        match end {
+            End::Loaded => {
+                let body_bytes = self.body.as_ref().map_or(0, |built| built.body.size_bytes());
+                let now = self.world.ports.clock.now();
+                events::BatchLoaded { table, batch, body_bytes, took: self.started.elapsed(), now }.emit();
+            }
+            End::Held(reason) => events::BatchHeld { table, batch: &batch.id, reason }.emit(),
+            End::Rehomed { homes, .. } => events::BatchRehomed { table, batch: &batch.id, homes: homes.len() }.emit(),
+            End::ClaimLost(files) => events::ClaimLost { table, batch: &batch.id, files: files.len() }.emit(),
+            End::Superseded => events::BatchSuperseded { table, batch: &batch.id }.emit(),
+            // Told where the fault was seen.
+            End::Unbuilt { .. } | End::LedgerLost(_) => {}
+        }
+    }
+}
+
+fn answer(step: &'static str, result: Result<crate::domain::transition::Step, Fault>) -> Event {
+    match result {
+        Ok(step) => Event::Step(step),
+        Err(fault) => {
+            events::LedgerFailed { step, fault: &fault }.emit();
+            Event::LedgerFailed(fault.chain())
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The loader: owns job submission and the batches' transitions. It only routes: each batch is a supervised task of
+//! its own, charged to its table.
+//!
+//! It hears batchers (batches to load), the root (resume, hold) and its own tasks. When it dies its tasks are aborted,
+//! and the next generation starts from the open batches in the ledger.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler};
+use tokio::sync::Semaphore;
+
+use super::delivery::{Begin, run};
+use super::supervision::{AbortOnDrop, report};
+use super::world::World;
+use crate::domain::delivery::End;
+use crate::domain::fault::FaultKind;
+use crate::domain::file::FileId;
+use crate::domain::ids::{BatchId, Generation, TableId};
+use crate::domain::table::Outcome;
+use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Home, TableMode};
+use crate::flow::cpu::panic_text;
+use crate::flow::lease::Lease;
+use crate::messages::batcher::{DeliveryEnded, FileEnd};
+use crate::messages::child::{Ping, Stop};
+use crate::messages::loader::{
+    DeliveryCrashed, DeliveryDone, HoldBatches, LoadBatch, LoaderSnapshot, OpenBatchesListed, ResumeBatches, Snapshot,
+};
+use crate::messages::root::{HoldTable, LedgerLost, TableCrashed};
+use crate::telemetry::events;
+
+/// Open batches read from the ledger at one time.
+const OPEN_BATCHES_PAGE: usize = 500;
+/// The wait before the ledger is asked again for open batches.
+const LIST_AGAIN: Duration = Duration::from_secs(5);
+
+type Leases = Vec<(FileId, Vec<Lease>)>;
+
+struct InFlight {
+    table: TableId,
+    /// The batcher that handed it over.
+    batcher: Option<Generation>,
+    /// The batch, when it was in the ledger before the delivery began.
+    resumed: Option<BatchId>,
+    _task: AbortOnDrop,
+    _watcher: AbortOnDrop,
+}
+
+/// The actor.
+pub struct Loader {
+    world: Arc<World>,
+    generation: Generation,
+    slots: Arc<Semaphore>,
+    next: u64,
+    in_flight: BTreeMap<u64, InFlight>,
+    /// Open batches of earlier runs that still have to be read.
+    recovered: bool,
+}
+
+impl Loader {
+    /// A loader with nothing in flight.
+    pub fn new(world: Arc<World>, generation: Generation) -> Self {
+        let slots = Arc::new(Semaphore::new(world.bounds.loads_in_flight.max(1)));
+        Self { world, generation, slots, next: 0, in_flight: BTreeMap::new(), recovered: false }
+    }
+
+    fn start(
+        &mut self,
+        table: TableId,
+        begin: Begin,
+        batcher: Option<Generation>,
+        leases: Leases,
+        context: &mut Context<Self>,
+    ) {
+        let delivery = self.next;
+        self.next = self.next.saturating_add(1);
+        let resumed = match &begin {
+            Begin::Fresh(_) => None,
+            Begin::Resumed(record) => Some(record.batch.id.clone()),
+        };
+        let task = tokio::spawn(run(Arc::clone(&self.world), table.clone(), begin, Arc::clone(&self.slots)));
+        let abort = AbortOnDrop(task.abort_handle());
+        let watcher = tokio::spawn(watch(task, leases, delivery, self.generation, context.address()));
+        let watcher = AbortOnDrop(watcher.abort_handle());
+        self.in_flight.insert(delivery, InFlight { table, batcher, resumed, _task: abort, _watcher: watcher });
+    }
+
+    fn list_open(&self, table: Option<TableId>, context: &mut Context<Self>) {
+        let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
+        tokio::spawn(async move {
+            let batches = match world.ports.ledger.open_batches(table.as_ref(), OPEN_BATCHES_PAGE).await {
+                Ok(batches) => Some(batches),
+                Err(fault) => {
+                    events::LedgerFailed { step: "open_batches", fault: &fault }.emit();
+                    None
+                }
+            };
+            report(&address, OpenBatchesListed { generation, batches, table });
+        });
+    }
+
+    /// Settles what is final, gives the rest back, and tells the batcher.
+    fn conclude(&mut self, done: InFlight, end: End, leases: Leases, context: &mut Context<Self>) {
+        let mut waiting: HashMap<FileId, Vec<Lease>> = leases.into_iter().collect();
+        let (mut ends, mut hold) = (Vec::new(), None);
+        match end {
+            End::Loaded => finish_all(&mut waiting, &mut ends, Outcome::Loaded),
+            End::Held(reason) => {
+                finish_all(&mut waiting, &mut ends, Outcome::Held);
+                hold = Some(reason);
+            }
+            End::Rehomed { homes, hold: reason } => {
+                hold = reason;
+                self.rehomed(&done.table, homes, &mut waiting, &mut ends, context);
+            }
+            End::Unbuilt { file: Some(file), kind, reason } => {
+                let leases = waiting.remove(&file).unwrap_or_default();
+                ends.push((file, FileEnd::Failed(kind, reason), leases));
+            }
+            End::Unbuilt { file: None, kind: FaultKind::Internal, .. } => {
+                // No single file can be blamed: each travels alone from now on.
+                for (file, leases) in waiting.drain() {
+                    leases.into_iter().for_each(Lease::suspect);
+                    ends.push((file, FileEnd::Returned, Vec::new()));
+                }
+            }
+            End::Unbuilt { file: None, .. } | End::ClaimLost(_) | End::Superseded => {}
+            End::LedgerLost(reason) => {
+                if let Some(root) = self.world.directory.root() {
+                    report(&root, LedgerLost(reason));
+                }
+            }
+        }
+        ends.extend(waiting.into_iter().map(|(file, leases)| (file, FileEnd::Returned, leases)));
+        if let Some((batcher, _)) = self.world.directory.batcher(&done.table) {
+            report(&batcher, DeliveryEnded { generation: done.batcher, files: ends });
+        }
+        if let (Some(reason), Some(root)) = (hold, self.world.directory.root()) {
+            report(&root, HoldTable { table: done.table, reason });
+        }
+    }
+
+    fn rehomed(
+        &mut self,
+        table: &TableId,
+        homes: Vec<Home>,
+        waiting: &mut HashMap<FileId, Vec<Lease>>,
+        ends: &mut Vec<(FileId, FileEnd, Vec<Lease>)>,
+        context: &mut Context<Self>,
+    ) {
+        for home in homes {
+            let (file, outcome) = match home {
+                Home::Batch { batch, attempt } => {
+                    let files = batch.manifest.entries.iter().map(|entry| entry.file.clone());
+                    let leases = files.map(|file| (file.clone(), waiting.remove(&file).unwrap_or_default())).collect();
+                    let last_attempt = attempt.map(|attempt| (attempt, AttemptOutcome::Open));
+                    let record = BatchRecord { batch, state: BatchState::Open, last_attempt };
+                    self.start(table.clone(), Begin::Resumed(Box::new(record)), None, leases, context);
+                    continue;
+                }
+                Home::Poison(file, reason) => {
+                    events::FilePoisoned { table, file: &file, reason: &reason }.emit();
+                    (file, Outcome::Poisoned)
+                }
+                Home::Vanished(file) => {
+                    events::FileVanished { table, file: &file }.emit();
+                    (file, Outcome::Vanished)
+                }
+                Home::Deferred(file) => {
+                    events::FilesDeferred { table, count: 1 }.emit();
+                    (file, Outcome::Deferred)
+                }
+            };
+            waiting.remove(&file).unwrap_or_default().into_iter().for_each(Lease::settle);
+            ends.push((file, FileEnd::Finished(outcome), Vec::new()));
+        }
+    }
+}
+
+fn finish_all(
+    waiting: &mut HashMap<FileId, Vec<Lease>>,
+    ends: &mut Vec<(FileId, FileEnd, Vec<Lease>)>,
+    outcome: Outcome,
+) {
+    for (file, leases) in waiting.drain() {
+        leases.into_iter().for_each(Lease::settle);
+        ends.push((file, FileEnd::Finished(outcome), Vec::new()));
+    }
+}
+
+/// Waits for a delivery and tells its end. The leases are here, outside the task that may panic.
+async fn watch(
+    task: tokio::task::JoinHandle<End>,
+    leases: Leases,
+    delivery: u64,
+    generation: Generation,
+    loader: Addr<Loader>,
+) {
+    match task.await {
+        Ok(end) => report(&loader, DeliveryDone { delivery, generation, end, leases }),
+        Err(error) => {
+            if let Ok(payload) = error.try_into_panic() {
+                // A whole batch was in hand: all its files are suspect.
+                leases.into_iter().flat_map(|(_, leases)| leases).for_each(Lease::suspect);
+                report(&loader, DeliveryCrashed { delivery, generation, panic: panic_text(payload) });
+            }
+        }
+    }
+}
+
+impl Actor for Loader {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        // Batches are bounded by the tables' shares.
+        context.set_mailbox_capacity(self.world.tables.len().saturating_mul(8).max(64));
+        self.list_open(None, context);
+    }
+}
+
+impl Handler<LoadBatch> for Loader {
+    type Result = ();
+
+    fn handle(&mut self, message: LoadBatch, context: &mut Self::Context) {
+        let (mut files, mut leases) = (Vec::new(), Vec::new());
+        for file in message.files {
+            leases.push((file.file.clone(), file.leases));
+            files.push((file.file, file.fetched));
+        }
+        self.start(message.table, Begin::Fresh(files), Some(message.generation), leases, context);
+    }
+}
+
+impl Handler<DeliveryDone> for Loader {
+    type Result = ();
+
+    fn handle(&mut self, message: DeliveryDone, context: &mut Self::Context) {
+        if message.generation != self.generation {
+            return;
+        }
+        if let Some(done) = self.in_flight.remove(&message.delivery) {
+            self.conclude(done, message.end, message.leases, context);
+        }
+    }
+}
+
+impl Handler<DeliveryCrashed> for Loader {
+    type Result = ();
+
+    fn handle(&mut self, message: DeliveryCrashed, _: &mut Self::Context) {
+        if message.generation != self.generation {
+            return;
+        }
+        let Some(done) = self.in_flight.remove(&message.delivery) else { return };
+        events::TaskPanicked { child: "delivery", table: &done.table, panic: &message.panic }.emit();
+        if let Some((batcher, _)) = self.world.directory.batcher(&done.table) {
+            // Its files come back through the poller, one by one, as suspects.
+            report(&batcher, DeliveryEnded { generation: done.batcher, files: Vec::new() });
+        }
+        if let Some(root) = self.world.directory.root() {
+            report(&root, TableCrashed { table: done.table, panic: message.panic });
+        }
+    }
+}
+
+impl Handler<OpenBatchesListed> for Loader {
+    type Result = ();
+
+    fn handle(&mut self, message: OpenBatchesListed, context: &mut Self::Context) {
+        if message.generation != self.generation {
+            return;
+        }
+        let Some(batches) = message.batches else {
+            context.run_later(LIST_AGAIN, move |loader, context| loader.list_open(message.table, context));
+            return;
+        };
+        let running: BTreeSet<_> = self.in_flight.values().filter_map(|one| one.resumed.clone()).collect();
+        let wanted = message.table.is_some();
+        for record in batches {
+            let known = self.world.tables.contains_key(&record.batch.table);
+            let stopped = !wanted && self.is_stopped(&record.batch.table);
+            if !known || stopped || running.contains(&record.batch.id) {
+                continue;
+            }
+            events::BatchResumed { table: &record.batch.table, batch: &record.batch.id }.emit();
+            self.start(record.batch.table.clone(), Begin::Resumed(Box::new(record)), None, Vec::new(), context);
+        }
+        self.recovered = true;
+    }
+}
+
+impl Loader {
+    /// Batches of quarantined and held tables wait for their table's resumption.
+    fn is_stopped(&self, table: &TableId) -> bool {
+        match self.world.modes.get(table) {
+            Some(TableMode::Quarantined(_) | TableMode::Held(_)) => true,
+            Some(TableMode::Running | TableMode::Paused) | None => false,
+        }
+    }
+}
+
+impl Handler<ResumeBatches> for Loader {
+    type Result = ();
+
+    fn handle(&mut self, message: ResumeBatches, context: &mut Self::Context) {
+        let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
+        tokio::spawn(async move {
+            let table = message.0;
+            let batches = match release_held(&world, &table).await {
+                Ok(batches) => Some(batches),
+                Err(fault) => {
+                    events::LedgerFailed { step: "hold", fault: &fault }.emit();
+                    None
+                }
+            };
+            report(&address, OpenBatchesListed { generation, batches, table: Some(table) });
+        });
+    }
+}
+
+/// Lets the table's held batches go on, and lists all that are open.
+async fn release_held(world: &World, table: &TableId) -> Result<Vec<BatchRecord>, crate::domain::fault::Fault> {
+    let batches = world.ports.ledger.open_batches(Some(table), OPEN_BATCHES_PAGE).await?;
+    for record in batches.iter().filter(|record| record.state == BatchState::Held) {
+        world.ports.ledger.hold(&record.batch.id, false, world.ports.clock.now()).await?;
+    }
+    Ok(batches)
+}
+
+impl Handler<HoldBatches> for Loader {
+    type Result = ();
+
+    fn handle(&mut self, message: HoldBatches, _: &mut Self::Context) {
+        let table = message.0;
+        // Dropping them aborts their tasks; their leases go back to the poller.
+        self.in_flight.retain(|_, one| one.table != table);
+        let world = Arc::clone(&self.world);
+        tokio::spawn(async move {
+            let held = async {
+                for record in world.ports.ledger.open_batches(Some(&table), OPEN_BATCHES_PAGE).await? {
+                    world.ports.ledger.hold(&record.batch.id, true, world.ports.clock.now()).await?;
+                }
+                Ok::<_, crate::domain::fault::Fault>(())
+            };
+            if let Err(fault) = held.await {
+                events::LedgerFailed { step: "hold", fault: &fault }.emit();
+            }
+        });
+    }
+}
+
+impl Handler<Snapshot> for Loader {
+    type Result = Option<LoaderSnapshot>;
+
+    fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> Self::Result {
+        Some(LoaderSnapshot { in_flight: self.in_flight.len(), recovered: self.recovered })
+    }
+}
+
+impl Handler<Ping> for Loader {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
+}
+
+impl Handler<Stop> for Loader {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        actix::ActorContext::stop(context);
+    }
+}
