@@ -135,8 +135,7 @@ impl Batcher {
                 let events = match world.ports.ledger.settle(&files, world.ports.clock.now()).await {
                     Ok(states) => {
                         let settled = files.into_iter().zip(states).map(|((file, verdict), state)| {
-                            let (table, state_ref) = (&file.table, &state);
-                            events::FileSettled { table, file: &file, verdict: &verdict, state: state_ref }.emit();
+                            events::FileSettled { file: &file, verdict: &verdict, state: &state }.emit();
                             Event::Settled { file, state }
                         });
                         settled.collect()
@@ -156,7 +155,7 @@ impl Batcher {
         tokio::spawn(async move {
             let event = match world.ports.ledger.strike(&file, &reason, world.ports.clock.now()).await {
                 Ok(strikes) => {
-                    events::FileStruck { file: &file, strikes, kind: "unreadable", reason: &reason }.emit();
+                    events::FileStruck { file: &file, strikes, reason: &reason }.emit();
                     Event::Struck { file, strikes, reason }
                 }
                 Err(fault) => {

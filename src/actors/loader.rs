@@ -105,7 +105,13 @@ impl Loader {
         let mut waiting: HashMap<FileId, Vec<Lease>> = leases.into_iter().collect();
         let (mut ends, mut hold) = (Vec::new(), None);
         match end {
-            End::Loaded => finish_all(&mut waiting, &mut ends, Outcome::Loaded),
+            End::Loaded => {
+                let now = self.world.ports.clock.now();
+                for lease in waiting.values().flatten() {
+                    events::FileLoaded { table: &done.table, event_at: lease.event_at(), now }.emit();
+                }
+                finish_all(&mut waiting, &mut ends, Outcome::Loaded);
+            }
             End::Held(reason) => {
                 finish_all(&mut waiting, &mut ends, Outcome::Held);
                 hold = Some(reason);

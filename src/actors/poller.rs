@@ -15,7 +15,7 @@ use super::supervision::{AbortOnDrop, report};
 use super::world::World;
 use crate::domain::file::FileId;
 use crate::domain::ids::{QueueId, TableId};
-use crate::domain::intake::{Abandoned, Effect, Event, Intake, ItemId};
+use crate::domain::intake::{Abandoned, Effect, Event, Intake, ItemId, Offer};
 use crate::domain::transition::Verdict;
 use crate::flow::lease::{Lease, LeaseEnd};
 use crate::messages::batcher::{OfferFiles, Offered};
@@ -44,7 +44,6 @@ pub struct Poller {
     room: watch::Sender<usize>,
     tasks: Vec<AbortOnDrop>,
     receiving: Option<AbortOnDrop>,
-    deferred_since_tick: usize,
 }
 
 impl Poller {
@@ -63,7 +62,6 @@ impl Poller {
             room,
             tasks: Vec::new(),
             receiving: None,
-            deferred_since_tick: 0,
         }
     }
 
@@ -91,12 +89,12 @@ impl Poller {
     }
 
     /// Offers files to their table's batcher; what it does not take is parked.
-    fn offer(&mut self, table: &TableId, files: Vec<(ItemId, FileId, bool)>, context: &mut Context<Self>) {
-        let items: Vec<_> = files.iter().map(|(item, _, _)| *item).collect();
-        let offered = files.into_iter().map(|(item, file, suspect)| Offered {
-            file,
-            suspect,
-            lease: Lease::new(item, self.lease_ends.clone()),
+    fn offer(&mut self, table: &TableId, files: Vec<Offer>, context: &mut Context<Self>) {
+        let items: Vec<_> = files.iter().map(|offer| offer.item).collect();
+        let offered = files.into_iter().map(|offer| Offered {
+            file: offer.file,
+            suspect: offer.suspect,
+            lease: Lease::new(offer.item, offer.event_at, self.lease_ends.clone()),
         });
         let refused = match self.world.directory.batcher(table) {
             None => Some(OfferFiles(offered.collect())),
@@ -111,9 +109,6 @@ impl Poller {
 
     fn settle(&mut self, item: ItemId, file: FileId, verdict: Verdict, context: &mut Context<Self>) {
         let (world, address) = (Arc::clone(&self.world), context.address());
-        if verdict == Verdict::Defer {
-            self.deferred_since_tick += 1;
-        }
         tokio::spawn(async move {
             let now = world.ports.clock.now();
             let files = [(file, verdict)];
@@ -121,7 +116,7 @@ impl Poller {
                 Ok(states) => match states.into_iter().next() {
                     Some(state) => {
                         let [(file, verdict)] = &files;
-                        events::FileSettled { table: &file.table, file, verdict, state: &state }.emit();
+                        events::FileSettled { file, verdict, state: &state }.emit();
                         Event::VerdictWritten(item, state)
                     }
                     None => Event::LedgerFailed(item),
@@ -141,7 +136,7 @@ impl Poller {
             let reason = "it was in hand when its table's batcher crashed";
             let event = match world.ports.ledger.strike(&file, reason, world.ports.clock.now()).await {
                 Ok(strikes) => {
-                    events::FileStruck { file: &file, strikes, kind: "internal", reason }.emit();
+                    events::FileStruck { file: &file, strikes, reason }.emit();
                     Event::Struck(item, strikes)
                 }
                 Err(fault) => {

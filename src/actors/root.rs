@@ -278,7 +278,8 @@ impl Handler<ChildExited> for Root {
         if self.draining || !current {
             return;
         }
-        events::ChildExited { child: child.label(), name: child.to_string(), exit: &exit }.emit();
+        let panicked = matches!(exit, ChildExit::Panicked(_));
+        events::ChildExited { child: child.label(), name: child.to_string(), exit: &exit, panicked }.emit();
         let text = match &exit {
             ChildExit::Stopped => "it stopped by itself".to_owned(),
             ChildExit::InitFailed(text) | ChildExit::Panicked(text) => text.clone(),

@@ -54,11 +54,35 @@ pub enum Plan {
     Settle(Verdict),
 }
 
+/// A file that a message announces.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Announced {
+    /// The file.
+    pub file: FileId,
+    /// What is to become of it.
+    pub plan: Plan,
+    /// When the object was written, as far as its event says; else when it was received.
+    pub event_at: Instant,
+}
+
+/// A file that is offered to its table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    /// The item.
+    pub item: ItemId,
+    /// The file.
+    pub file: FileId,
+    /// True when it was in hand while something crashed.
+    pub suspect: bool,
+    /// When the object was written.
+    pub event_at: Instant,
+}
+
 /// What a message says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
     /// Files of ours (none: a test event, a deletion, not ours).
-    Files(Vec<(FileId, Plan)>),
+    Files(Vec<Announced>),
     /// It could not be parsed.
     Unparsable {
         /// Its text.
@@ -128,8 +152,8 @@ pub enum Effect {
     Offer {
         /// The table.
         table: TableId,
-        /// Item, file, and whether it is suspect.
-        files: Vec<(ItemId, FileId, bool)>,
+        /// The files.
+        files: Vec<Offer>,
     },
     /// Write a verdict down.
     Settle(ItemId, FileId, Verdict),
@@ -168,6 +192,7 @@ enum Phase {
 struct Item {
     file: FileId,
     suspect: bool,
+    event_at: Instant,
     parked_since: Option<Instant>,
     phase: Phase,
 }
@@ -303,7 +328,7 @@ impl Intake {
                 }
                 Content::Files(files) => {
                     held.open = files.len();
-                    for (index, (file, plan)) in files.into_iter().enumerate() {
+                    for (index, Announced { file, plan, event_at }) in files.into_iter().enumerate() {
                         let id = ItemId { message, index };
                         let phase = match plan {
                             Plan::Offer => {
@@ -356,7 +381,8 @@ impl Intake {
                 }
                 item.phase = Phase::Offered;
                 *offered += 1;
-                files.push((id, item.file.clone(), item.suspect));
+                let (file, suspect, event_at) = (item.file.clone(), item.suspect, item.event_at);
+                files.push(Offer { item: id, file, suspect, event_at });
             }
         }
         if queue.is_empty() {

@@ -5,6 +5,7 @@
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::domain::instant::Instant;
 use crate::domain::intake::{Abandoned, ItemId};
 
 /// How a lease ended.
@@ -23,6 +24,7 @@ pub struct Lease {
     item: ItemId,
     ends: Option<UnboundedSender<LeaseEnd>>,
     in_hand: bool,
+    event_at: Instant,
 }
 
 impl Lease {
@@ -38,6 +40,11 @@ impl Lease {
     /// The item.
     pub fn item(&self) -> ItemId {
         self.item
+    }
+
+    /// When the object was written.
+    pub fn event_at(&self) -> Instant {
+        self.event_at
     }
 
     /// The file is final in the ledger (Invariant I-4).
@@ -95,7 +102,7 @@ mod tests {
     #[test]
     fn every_end_is_told_once() {
         let (ends, mut told) = unbounded_channel();
-        let lease = || Lease::new(ITEM, ends.clone());
+        let lease = || Lease::new(ITEM, Instant::default(), ends.clone());
         lease().settle();
         lease().suspect();
         lease().withdraw();
@@ -113,8 +120,8 @@ mod tests {
     fn only_the_file_in_hand_is_blamed_for_a_panic() {
         let (ends, mut told) = unbounded_channel();
         let (mut held, bystander) = (
-            Lease::new(ITEM, ends.clone()),
-            Lease::new(ItemId { message: 9, index: 0 }, ends),
+            Lease::new(ITEM, Instant::default(), ends.clone()),
+            Lease::new(ItemId { message: 9, index: 0 }, Instant::default(), ends),
         );
         let thread = std::thread::spawn(move || {
             let _bystander = bystander;

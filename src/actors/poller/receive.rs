@@ -10,7 +10,7 @@ use super::Poller;
 use crate::actors::world::World;
 use crate::domain::file::FileId;
 use crate::domain::ids::QueueId;
-use crate::domain::intake::{Arrived, Content, Plan};
+use crate::domain::intake::{Announced, Arrived, Content, Plan};
 use crate::domain::notification::{Action, Announcement, Parsed, parse};
 use crate::domain::route::Route;
 use crate::domain::transition::Verdict;
@@ -70,7 +70,7 @@ fn arrived(world: &World, queue: &QueueId, message: Message) -> Arrived {
 }
 
 /// What is to become of an announced file; `None` when it is not ours.
-fn planned(world: &World, queue: &QueueId, announcement: Announcement) -> Option<(FileId, Plan)> {
+fn planned(world: &World, queue: &QueueId, announcement: Announcement) -> Option<Announced> {
     let not_ours = |reason: &'static str| {
         events::FileNotOurs { queue, key: &announcement.key, reason }.emit();
         None
@@ -100,5 +100,6 @@ fn planned(world: &World, queue: &QueueId, announcement: Announcement) -> Option
         etag: announcement.etag,
         size_bytes: announcement.size_bytes,
     };
-    Some((file, plan))
+    let event_at = announcement.event_time.unwrap_or_else(|| world.ports.clock.now());
+    Some(Announced { file, plan, event_at })
 }

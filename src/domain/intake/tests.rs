@@ -25,8 +25,12 @@ fn file(table: &str, name: &str) -> FileId {
     }
 }
 
+fn announced(file: FileId, plan: Plan) -> Announced {
+    Announced { file, plan, event_at: at(0) }
+}
+
 fn message(id: &str, files: &[FileId]) -> Arrived {
-    let files = files.iter().map(|file| (file.clone(), Plan::Offer)).collect();
+    let files = files.iter().map(|file| announced(file.clone(), Plan::Offer)).collect();
     Arrived {
         id: id.into(),
         receipt: format!("{id}-1").into(),
@@ -40,7 +44,7 @@ fn item(message: u64, index: usize) -> ItemId {
 
 fn offers(effects: &[Effect]) -> Vec<ItemId> {
     let files = effects.iter().filter_map(|effect| match effect {
-        Effect::Offer { files, .. } => Some(files.iter().map(|(id, _, _)| *id)),
+        Effect::Offer { files, .. } => Some(files.iter().map(|offer| offer.item)),
         _ => None,
     });
     files.flatten().collect()
@@ -224,7 +228,7 @@ fn an_unparsable_message_is_deleted_once_it_is_written_down() {
 fn a_silent_ledger_is_asked_again_with_the_same_verdict() {
     let mut intake = Intake::new(BOUNDS);
     let settle = Plan::Settle(Verdict::Poison("empty".into()));
-    let content = Content::Files(vec![(file("t", "x"), settle)]);
+    let content = Content::Files(vec![announced(file("t", "x"), settle)]);
     let expected = Effect::Settle(item(0, 0), file("t", "x"), Verdict::Poison("empty".into()));
     let arrived = Arrived {
         id: "m".into(),

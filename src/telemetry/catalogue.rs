@@ -1,0 +1,154 @@
+//! The metric catalogue: every name, kind, unit, label and bucket. `docs/metrics.md` is written from it.
+
+/// The kind of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution, in explicit buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// The kind's name in the documentation.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name, with unit.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// What it says, in one sentence.
+    pub help: &'static str,
+    /// Its label keys, all of them from closed sets.
+    pub labels: &'static [&'static str],
+    /// Upper bounds of a histogram's buckets.
+    pub buckets: &'static [f64],
+}
+
+/// Buckets of durations from event to warehouse.
+const LAG: &[f64] = &[0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 90.0, 120.0, 300.0, 600.0, 1800.0, 3600.0];
+/// Buckets of durations of one call or job.
+const CALL: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+/// Buckets of file counts.
+const FILES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 90.0];
+
+macro_rules! catalogue {
+    ($($constant:ident = $name:literal, $kind:ident, [$($label:literal),*], $buckets:expr, $help:literal;)*) => {
+        $(#[doc = $help] pub const $constant: Metric = Metric {
+            name: $name, kind: Kind::$kind, help: $help, labels: &[$($label),*], buckets: $buckets,
+        };)*
+        /// All metrics.
+        pub const CATALOGUE: &[Metric] = &[$($constant),*];
+    };
+}
+
+catalogue! {
+    BUILD_INFO = "landbridge_build_info", Gauge, ["version"], &[], "Always 1; the version is a label.";
+    FILES_TOTAL = "landbridge_files_total", Counter, ["table", "outcome"], &[], "Files that became final: loaded, poisoned, vanished, deferred, held, or duplicate (announced again after that).";
+    FILES_NOT_OURS = "landbridge_files_not_ours_total", Counter, ["queue", "reason"], &[], "Announced objects that no mapping wants.";
+    ROWS_TOTAL = "landbridge_rows_total", Counter, ["table"], &[], "Rows loaded.";
+    INPUT_BYTES = "landbridge_input_bytes_total", Counter, ["table"], &[], "Bytes of the files loaded.";
+    BODY_BYTES = "landbridge_body_bytes_total", Counter, ["table"], &[], "Bytes handed to the warehouse.";
+    BATCHES = "landbridge_batches_total", Counter, ["table", "reason"], &[], "Windows closed, by why they closed.";
+    BATCH_FILES = "landbridge_batch_files", Histogram, ["table"], FILES, "Files in a loaded batch.";
+    BATCH_OUTCOMES = "landbridge_batch_outcomes_total", Counter, ["table", "outcome"], &[], "Batches by outcome: claimed, loaded, rehomed, held, claim_lost, unbuilt, superseded, resumed.";
+    ATTEMPTS = "landbridge_attempts_total", Counter, ["table", "state", "reason"], &[], "Load attempts by state (submitted, duplicate, failed, fenced, unknown) and reason.";
+    LOAD_SECONDS = "landbridge_load_seconds", Histogram, ["table"], CALL, "From the start of a batch's build to its commit.";
+    LAG_SECONDS = "landbridge_lag_seconds", Histogram, ["table"], LAG, "From a file's event to its rows in the warehouse.";
+    LAST_SUCCESS = "landbridge_last_success_timestamp_seconds", Gauge, ["table"], &[], "When the table last loaded, in Unix time.";
+    RECEIVED = "landbridge_received_messages_total", Counter, ["queue"], &[], "Messages received.";
+    DELETED = "landbridge_deleted_messages_total", Counter, ["queue"], &[], "Messages deleted.";
+    UNPARSABLE = "landbridge_unparsable_messages_total", Counter, ["queue"], &[], "Messages that are no S3 notification; written down as dead letters.";
+    LOST_RECEIPTS = "landbridge_lost_receipts_total", Counter, ["queue"], &[], "Receipts that were stale when used; their messages come back.";
+    QUEUE_FAILURES = "landbridge_queue_failures_total", Counter, ["queue", "call", "reason"], &[], "Queue calls that failed.";
+    QUEUE_VISIBLE = "landbridge_queue_visible_messages", Gauge, ["queue"], &[], "Messages waiting in the queue.";
+    QUEUE_IN_FLIGHT = "landbridge_queue_in_flight_messages", Gauge, ["queue"], &[], "Messages received and not yet deleted, by anyone.";
+    QUEUE_AGE = "landbridge_queue_oldest_age_seconds", Gauge, ["queue"], &[], "Age of the oldest waiting message.";
+    HELD_MESSAGES = "landbridge_held_messages", Gauge, ["queue"], &[], "Messages held by this process.";
+    PARKED_FILES = "landbridge_parked_files", Gauge, ["queue"], &[], "Files waiting for a table that does not run or has enough in hand.";
+    CREDIT_AVAILABLE = "landbridge_credit_available_bytes", Gauge, ["kind"], &[], "Memory or spool credit that is free.";
+    CREDIT_LIMIT = "landbridge_credit_limit_bytes", Gauge, ["kind"], &[], "Memory or spool credit in all.";
+    CREDIT_WAIT = "landbridge_credit_wait_seconds_total", Counter, ["kind"], &[], "Time that fetches waited for credit.";
+    DEFERRED_TAKEN_UP = "landbridge_deferred_files_taken_up_total", Counter, ["table"], &[], "Deferred files taken up again.";
+    STRIKES = "landbridge_strikes_total", Counter, ["table", "reason"], &[], "Strikes against files; three make one poison.";
+    FETCH_FAILURES = "landbridge_fetch_failures_total", Counter, ["table", "reason"], &[], "Objects that could not be opened or whose footer could not be read.";
+    SCHEMA_SPLITS = "landbridge_schema_splits_total", Counter, ["table"], &[], "Windows closed because the next file's columns contradict theirs.";
+    LEDGER_FAILURES = "landbridge_ledger_failures_total", Counter, ["step", "reason"], &[], "Ledger steps without an answer; repeated.";
+    STARTS = "landbridge_child_starts_total", Counter, ["child"], &[], "Starts of actors; more than one of a kind's number are restarts.";
+    RESTARTS = "landbridge_restarts_total", Counter, ["child"], &[], "Ends of actors that were followed by a restart or a quarantine.";
+    PANICS = "landbridge_panics_total", Counter, ["child"], &[], "Panics, by what panicked.";
+    TABLE_MODE = "landbridge_table_mode", Gauge, ["table", "mode"], &[], "1 for the table's mode: running, paused, quarantined or held.";
+    RESIDENT_BYTES = "landbridge_process_resident_bytes", Gauge, [], &[], "Resident memory of the process.";
+    CPU_SECONDS = "landbridge_process_cpu_seconds", Gauge, [], &[], "CPU time of the process, user and system.";
+}
+
+/// What `docs/metrics.md` says.
+pub fn document() -> String {
+    let mut text = String::from(
+        "# Metrics\n\nServed as Prometheus text on `GET /metrics`. Written from `src/telemetry/catalogue.rs`; a test \
+         fails when this page is stale (`UPDATE_DOCS=1 make test` writes it). Labels come from closed sets: `table` is \
+         `cluster/schema.table`, `queue` is the cluster. No label ever holds a file name.\n\n\
+         | Name | Kind | Labels | Meaning |\n|---|---|---|---|\n",
+    );
+    for metric in CATALOGUE {
+        let labels = metric.labels.join(", ");
+        text.push_str(&format!("| `{}` | {} | {labels} | {} |\n", metric.name, metric.kind.name(), metric.help));
+    }
+    text.push_str("\nBuckets:\n\n");
+    for metric in CATALOGUE.iter().filter(|metric| metric.kind == Kind::Histogram) {
+        text.push_str(&format!("- `{}`: {:?}\n", metric.name, metric.buckets));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_convention() {
+        for metric in CATALOGUE {
+            let counter = metric.kind == Kind::Counter;
+            assert!(metric.name.starts_with("landbridge_"), "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), counter, "{}", metric.name);
+            assert_eq!(metric.buckets.is_empty(), metric.kind != Kind::Histogram, "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+        let names: std::collections::BTreeSet<_> = CATALOGUE.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), CATALOGUE.len());
+    }
+
+    #[test]
+    fn every_metric_of_the_catalogue_is_moved_by_an_event() {
+        let sources = concat!(include_str!("events.rs"), include_str!("process.rs"), include_str!("logging.rs"));
+        let catalogue = include_str!("catalogue.rs");
+        let constants = catalogue.lines().filter_map(|line| {
+            let (constant, rest) = line.trim().split_once(" = \"landbridge_")?;
+            rest.contains(", [").then(|| constant.to_owned())
+        });
+        for constant in constants {
+            assert!(sources.contains(&constant), "{constant} is never moved");
+        }
+    }
+
+    #[test]
+    fn the_page_is_not_stale() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, document()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), document());
+    }
+}

@@ -1,0 +1,96 @@
+//! What happens to the tree, the process and the ledger.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use super::{c, count, event, label, level};
+use crate::domain::fault::Fault;
+use crate::domain::ids::{Generation, TableId};
+
+event! {
+    /// The process starts.
+    Started<'a> { version: &'a str, tables: usize, queues: usize } |e| {
+        info!(version = e.version, tables = e.tables, queues = e.queues, "landbridge starts");
+        level(&c::BUILD_INFO, &[label("version", e.version)], 1.0);
+    }
+}
+
+event! {
+    /// A child was started.
+    ChildStarted<'a> { child: &'a str, name: String, generation: Generation } |e| {
+        if e.generation > Generation(1) {
+            info!(child = e.name, generation = e.generation.0, "started again");
+        }
+        count(&c::STARTS, &[label("child", e.child)], 1);
+    }
+}
+
+event! {
+    /// A child ended unbidden.
+    ChildExited<'a> { child: &'a str, name: String, exit: &'a dyn Debug, panicked: bool } |e| {
+        warn!(child = e.name, exit = ?e.exit, "a part of the tree ended; what it held comes back");
+        count(&c::RESTARTS, &[label("child", e.child)], 1);
+        count(&c::PANICS, &[label("child", e.child)], u64::from(e.panicked));
+    }
+}
+
+event! {
+    /// A task panicked: a fetch or a delivery.
+    TaskPanicked<'a> { child: &'a str, table: &'a TableId, panic: &'a str } |e| {
+        warn!(child = e.child, table = %e.table, panic = e.panic, "a task panicked; what it held comes back");
+        count(&c::PANICS, &[label("child", e.child)], 1);
+    }
+}
+
+event! {
+    /// The ledger did not answer.
+    LedgerFailed<'a> { step: &'static str, fault: &'a Fault } |e| {
+        warn!(step = e.step, error = e.fault.chain(), remedy = e.fault.kind.remedy(), "the ledger did not answer; the step is repeated");
+        count(&c::LEDGER_FAILURES, &[label("step", e.step), label("reason", e.fault.kind.label())], 1);
+    }
+}
+
+event! {
+    /// A fetch waited for credit.
+    CreditWaited<'a> { kind: &'a str, waited: Duration } |e| {
+        let counter = metrics::counter!(c::CREDIT_WAIT.name, "kind" => e.kind.to_owned());
+        counter.increment(e.waited.as_secs());
+    }
+}
+
+event! {
+    /// How much credit is free.
+    CreditLevel<'a> { kind: &'a str, available: u64, limit: u64 } |e| {
+        level(&c::CREDIT_AVAILABLE, &[label("kind", e.kind)], e.available as f64);
+        level(&c::CREDIT_LIMIT, &[label("kind", e.kind)], e.limit as f64);
+    }
+}
+
+event! {
+    /// The process begins to drain.
+    DrainStarted<'a> { cause: &'a str, deadline: Duration } |e| {
+        info!(cause = e.cause, deadline_seconds = e.deadline.as_secs(), "draining: no more messages are received");
+    }
+}
+
+event! {
+    /// The process has drained, or ran out of time.
+    DrainEnded<'a> { in_flight: usize, held_messages: usize, took: Duration, remark: &'a str } |e| {
+        let took_seconds = e.took.as_secs_f64();
+        if e.in_flight + e.held_messages == 0 {
+            info!(took_seconds, "drained: nothing is left in hand");
+        } else {
+            warn!(took_seconds, batches = e.in_flight, messages = e.held_messages, remark = e.remark,
+                "drained with work left: the next start takes it up from the ledger and the queue");
+        }
+    }
+}
+
+event! {
+    /// The process ends because it cannot go on.
+    Failed<'a> { reason: &'a str } |e| {
+        error!(reason = e.reason, remedy = "mend the cause; the next start takes up where this one ended", "landbridge cannot go on");
+    }
+}
