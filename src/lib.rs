@@ -6,6 +6,7 @@
 #[cfg(not(panic = "unwind"))]
 compile_error!("landbridge isolates tables by unwinding; build with panic = \"unwind\"");
 
+pub mod actors;
 pub mod bucket;
 pub mod columns;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod demo;
 pub mod domain;
 pub mod flow;
 pub mod ledger;
+pub mod messages;
 pub mod queue;
 pub mod telemetry;
 pub mod warehouse;

@@ -10,17 +10,17 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 
 use super::supervision::{report, tell};
-use super::world::{TableSetup, World};
+use super::world::World;
 use crate::columns::plan::ColumnPlan;
 use crate::domain::batch::FILES_PER_BATCH_MAX;
 use crate::domain::file::FileId;
 use crate::domain::ids::{Generation, TableId};
-use crate::domain::table::{CloseReason, Effect, Event, Table};
+use crate::domain::table::{CloseReason, Effect, Event, Table, TableBounds};
 use crate::domain::transition::Verdict;
 use crate::flow::lease::Lease;
 use crate::messages::batcher::{
-    BatcherSnapshot, DeferredListed, DeliveryEnded, FileEnd, FileFetched, FlushWindow, LedgerAnswered, OfferFiles,
-    Snapshot,
+    BatcherSnapshot, DeferredListed, DeliveryEnded, FileEnd, FileFetched, FlushWindow, LedgerAnswered,
+    OfferFiles, Snapshot,
 };
 use crate::messages::child::{Ping, Stop};
 use crate::messages::fetcher::{FetchFile, Fetched};
@@ -37,7 +37,6 @@ const TAKE_UP_FILES: usize = FILES_PER_BATCH_MAX * 2;
 /// The actor.
 pub struct Batcher {
     world: Arc<World>,
-    setup: TableSetup,
     id: TableId,
     generation: Generation,
     table: Table,
@@ -50,11 +49,10 @@ pub struct Batcher {
 
 impl Batcher {
     /// A batcher with nothing in hand.
-    pub fn new(world: Arc<World>, id: TableId, setup: TableSetup, generation: Generation) -> Self {
-        let table = Table::new(setup.bounds);
+    pub fn new(world: Arc<World>, id: TableId, bounds: TableBounds, generation: Generation) -> Self {
+        let table = Table::new(bounds);
         Self {
             world,
-            setup,
             id,
             generation,
             table,
@@ -114,9 +112,11 @@ impl Batcher {
             let files = chunk.to_vec();
             tokio::spawn(async move {
                 let events = match world.ports.ledger.lookup(&files).await {
-                    Ok(states) => {
-                        files.into_iter().zip(states).map(|(file, state)| Event::LookedUp { file, state }).collect()
-                    }
+                    Ok(states) => files
+                        .into_iter()
+                        .zip(states)
+                        .map(|(file, state)| Event::LookedUp { file, state })
+                        .collect(),
                     Err(fault) => {
                         events::LedgerFailed { step: "lookup", fault: &fault }.emit();
                         files.into_iter().map(|file| Event::LedgerFailed { file }).collect()
@@ -169,10 +169,12 @@ impl Batcher {
 
     fn fetch(&mut self, file: FileId, context: &mut Context<Self>) {
         self.fetched.remove(&file);
-        let taken = self.world.directory.fetcher().is_some_and(|fetcher| tell(&fetcher, FetchFile(file.clone())));
+        let taken =
+            self.world.directory.fetcher().is_some_and(|fetcher| tell(&fetcher, FetchFile(file.clone())));
         if !taken {
             // No fetcher just now: the file waits like one whose ledger call failed.
-            let answer = LedgerAnswered { generation: self.generation, events: vec![Event::LedgerFailed { file }] };
+            let answer =
+                LedgerAnswered { generation: self.generation, events: vec![Event::LedgerFailed { file }] };
             report(&context.address(), answer);
         }
     }
@@ -199,7 +201,8 @@ impl Batcher {
         if let Some(message) = refused {
             returned.extend(message.files.into_iter().map(|file| (file.file, file.leases)));
             // The loader is restarting: the files go round again.
-            let files = returned.into_iter().map(|(file, leases)| (file, FileEnd::Returned, leases)).collect();
+            let files =
+                returned.into_iter().map(|(file, leases)| (file, FileEnd::Returned, leases)).collect();
             report(&context.address(), DeliveryEnded { generation: Some(self.generation), files });
         }
     }
@@ -294,7 +297,8 @@ impl Handler<DeferredListed> for Batcher {
         if message.generation != self.generation {
             return;
         }
-        let fresh: Vec<_> = message.files.iter().flatten().filter(|file| !self.table.holds(file)).cloned().collect();
+        let fresh: Vec<_> =
+            message.files.iter().flatten().filter(|file| !self.table.holds(file)).cloned().collect();
         self.none_deferred = message.files.as_ref().is_some_and(Vec::is_empty);
         events::DeferredTakenUp { table: &self.id, count: fresh.len() }.emit();
         let again = if self.none_deferred { TAKE_UP_INTERVAL } else { TAKE_UP_AGAIN };

@@ -68,10 +68,9 @@ pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: Arc<Sem
     };
     let mut delivery = match begin {
         Begin::Fresh(files) => {
-            let entries = files.iter().map(|(file, fetched)| ManifestEntry {
-                file: file.clone(),
-                rows: fetched.footer.rows(),
-            });
+            let entries = files
+                .iter()
+                .map(|(file, fetched)| ManifestEntry { file: file.clone(), rows: fetched.footer.rows() });
             let manifest = Manifest { entries: entries.collect() };
             for (file, fetched) in files {
                 performer.inputs.push(Input { file, object: fetched.object, footer: fetched.footer });
@@ -107,10 +106,19 @@ impl Performer {
             Action::Ask(attempt) => self.ask(attempt).await,
             Action::Fence(attempt) => self.fence(attempt).await,
             Action::FailAttempt { failed, reason, next } => {
-                events::AttemptFailed { table: &self.table, batch: &batch.id, attempt: failed, reason: &reason }.emit();
+                events::AttemptFailed {
+                    table: &self.table,
+                    batch: &batch.id,
+                    attempt: failed,
+                    reason: &reason,
+                }
+                .emit();
                 let now = self.world.ports.clock.now();
                 let ledger = &self.world.ports.ledger;
-                answer("fail_attempt", ledger.fail_attempt(&batch.id, failed, &reason, next.as_ref(), now).await)
+                answer(
+                    "fail_attempt",
+                    ledger.fail_attempt(&batch.id, failed, &reason, next.as_ref(), now).await,
+                )
             }
             Action::Rehome(homes) => {
                 let now = self.world.ports.clock.now();
@@ -135,7 +143,8 @@ impl Performer {
             Ok(claim) => {
                 if claim == crate::domain::transition::Claim::Won {
                     let (table, files) = (&self.table, batch.manifest.entries.len());
-                    events::BatchClaimed { table, batch: &batch.id, files, rows: batch.manifest.rows() }.emit();
+                    events::BatchClaimed { table, batch: &batch.id, files, rows: batch.manifest.rows() }
+                        .emit();
                     // The body has all rows now: memory goes back before the job runs.
                     self.inputs.clear();
                     self.memory.clear();
@@ -155,7 +164,8 @@ impl Performer {
             return Event::Status(JobStatus::NotFound);
         };
         let (table, number) = (&self.table, attempt.number);
-        events::AttemptSubmitted { table, batch: &batch.id, attempt: number, bytes: built.body.size_bytes() }.emit();
+        events::AttemptSubmitted { table, batch: &batch.id, attempt: number, bytes: built.body.size_bytes() }
+            .emit();
         match self.world.ports.warehouse.submit(&attempt, &built.body).await {
             Ok(submission) => {
                 if submission == Submission::Duplicate {
@@ -164,7 +174,13 @@ impl Performer {
                 Event::Submitted(submission)
             }
             Err(fault) => {
-                events::AttemptUnknown { table: &self.table, job: &attempt.job_id, call: "submit", fault: &fault }.emit();
+                events::AttemptUnknown {
+                    table: &self.table,
+                    job: &attempt.job_id,
+                    call: "submit",
+                    fault: &fault,
+                }
+                .emit();
                 Event::SubmitFailed { kind: fault.kind, reason: fault.chain() }
             }
         }
@@ -174,7 +190,13 @@ impl Performer {
         match self.world.ports.warehouse.ask(&attempt).await {
             Ok(status) => Event::Status(status),
             Err(fault) => {
-                events::AttemptUnknown { table: &self.table, job: &attempt.job_id, call: "ask", fault: &fault }.emit();
+                events::AttemptUnknown {
+                    table: &self.table,
+                    job: &attempt.job_id,
+                    call: "ask",
+                    fault: &fault,
+                }
+                .emit();
                 Event::AskFailed
             }
         }
@@ -189,7 +211,13 @@ impl Performer {
                 Event::Fence(answer)
             }
             Err(fault) => {
-                events::AttemptUnknown { table: &self.table, job: &attempt.job_id, call: "fence", fault: &fault }.emit();
+                events::AttemptUnknown {
+                    table: &self.table,
+                    job: &attempt.job_id,
+                    call: "fence",
+                    fault: &fault,
+                }
+                .emit();
                 Event::FenceFailed
             }
         }
@@ -207,11 +235,15 @@ impl Performer {
         let bytes: u64 = batch.manifest.entries.iter().map(|entry| entry.file.size_bytes).sum();
         // A body is rarely larger than its files; where it is, the estimate's error is bounded by the slots.
         let credit = self.world.spool_credit.take(bytes).await;
-        let plan = self.inputs.iter().try_fold(ColumnPlan::empty(), |plan, input| plan.unify(input.footer.plan()));
+        let plan =
+            self.inputs.iter().try_fold(ColumnPlan::empty(), |plan, input| plan.unify(input.footer.plan()));
         let plan = match plan {
             Ok(plan) => plan,
             Err(conflict) => {
-                let fault = Fault::new(FaultKind::SchemaConflict, format!("the files of one batch differ: {conflict}"));
+                let fault = Fault::new(
+                    FaultKind::SchemaConflict,
+                    format!("the files of one batch differ: {conflict}"),
+                );
                 return self.unbuilt(None, fault);
             }
         };
@@ -277,7 +309,8 @@ impl Performer {
             }
         };
         let (rules, opened, name) = (Arc::clone(&self.setup.rules), Arc::clone(&object), file.clone());
-        let footer = self.world.cpu.run("reading a footer", move || read_footer(&name, opened, &rules)).await??;
+        let footer =
+            self.world.cpu.run("reading a footer", move || read_footer(&name, opened, &rules)).await??;
         Ok(Input { file: file.clone(), object, footer })
     }
 
@@ -291,7 +324,9 @@ impl Performer {
                 events::BatchLoaded { table, batch, body_bytes, took: self.started.elapsed(), now }.emit();
             }
             End::Held(reason) => events::BatchHeld { table, batch: &batch.id, reason }.emit(),
-            End::Rehomed { homes, .. } => events::BatchRehomed { table, batch: &batch.id, homes: homes.len() }.emit(),
+            End::Rehomed { homes, .. } => {
+                events::BatchRehomed { table, batch: &batch.id, homes: homes.len() }.emit()
+            }
             End::ClaimLost(files) => events::ClaimLost { table, batch: &batch.id, files: files.len() }.emit(),
             End::Superseded => events::BatchSuperseded { table, batch: &batch.id }.emit(),
             // Told where the fault was seen.

@@ -25,7 +25,8 @@ use crate::flow::lease::Lease;
 use crate::messages::batcher::{DeliveryEnded, FileEnd};
 use crate::messages::child::{Ping, Stop};
 use crate::messages::loader::{
-    DeliveryCrashed, DeliveryDone, HoldBatches, LoadBatch, LoaderSnapshot, OpenBatchesListed, ResumeBatches, Snapshot,
+    DeliveryCrashed, DeliveryDone, HoldBatches, LoadBatch, LoaderSnapshot, OpenBatchesListed, ResumeBatches,
+    Snapshot,
 };
 use crate::messages::root::{HoldTable, LedgerLost, TableCrashed};
 use crate::telemetry::events;
@@ -83,7 +84,8 @@ impl Loader {
         let abort = AbortOnDrop(task.abort_handle());
         let watcher = tokio::spawn(watch(task, leases, delivery, self.generation, context.address()));
         let watcher = AbortOnDrop(watcher.abort_handle());
-        self.in_flight.insert(delivery, InFlight { table, batcher, resumed, _task: abort, _watcher: watcher });
+        self.in_flight
+            .insert(delivery, InFlight { table, batcher, resumed, _task: abort, _watcher: watcher });
     }
 
     fn list_open(&self, table: Option<TableId>, context: &mut Context<Self>) {
@@ -159,7 +161,8 @@ impl Loader {
             let (file, outcome) = match home {
                 Home::Batch { batch, attempt } => {
                     let files = batch.manifest.entries.iter().map(|entry| entry.file.clone());
-                    let leases = files.map(|file| (file.clone(), waiting.remove(&file).unwrap_or_default())).collect();
+                    let leases =
+                        files.map(|file| (file.clone(), waiting.remove(&file).unwrap_or_default())).collect();
                     let last_attempt = attempt.map(|attempt| (attempt, AttemptOutcome::Open));
                     let record = BatchRecord { batch, state: BatchState::Open, last_attempt };
                     self.start(table.clone(), Begin::Resumed(Box::new(record)), None, leases, context);
@@ -290,7 +293,13 @@ impl Handler<OpenBatchesListed> for Loader {
                 continue;
             }
             events::BatchResumed { table: &record.batch.table, batch: &record.batch.id }.emit();
-            self.start(record.batch.table.clone(), Begin::Resumed(Box::new(record)), None, Vec::new(), context);
+            self.start(
+                record.batch.table.clone(),
+                Begin::Resumed(Box::new(record)),
+                None,
+                Vec::new(),
+                context,
+            );
         }
         self.recovered = true;
     }
@@ -326,7 +335,10 @@ impl Handler<ResumeBatches> for Loader {
 }
 
 /// Lets the table's held batches go on, and lists all that are open.
-async fn release_held(world: &World, table: &TableId) -> Result<Vec<BatchRecord>, crate::domain::fault::Fault> {
+async fn release_held(
+    world: &World,
+    table: &TableId,
+) -> Result<Vec<BatchRecord>, crate::domain::fault::Fault> {
     let batches = world.ports.ledger.open_batches(Some(table), OPEN_BATCHES_PAGE).await?;
     for record in batches.iter().filter(|record| record.state == BatchState::Held) {
         world.ports.ledger.hold(&record.batch.id, false, world.ports.clock.now()).await?;

@@ -98,7 +98,9 @@ impl Poller {
         });
         let refused = match self.world.directory.batcher(table) {
             None => Some(OfferFiles(offered.collect())),
-            Some((batcher, _)) => batcher.try_send(OfferFiles(offered.collect())).err().map(|error| error.into_inner()),
+            Some((batcher, _)) => {
+                batcher.try_send(OfferFiles(offered.collect())).err().map(|error| error.into_inner())
+            }
         };
         let Some(OfferFiles(files)) = refused else { return };
         files.into_iter().for_each(|file| file.lease.withdraw());
@@ -171,7 +173,11 @@ impl Poller {
             let event = match queue.delete(&receipts).await {
                 Ok(failed) => {
                     // A receipt that is lost cannot delete; its message comes back and finds its files final.
-                    events::MessagesDeleted { queue: &id, count: receipts.len().saturating_sub(failed.len()) }.emit();
+                    events::MessagesDeleted {
+                        queue: &id,
+                        count: receipts.len().saturating_sub(failed.len()),
+                    }
+                    .emit();
                     events::ReceiptsLost { queue: &id, count: failed.len() }.emit();
                     Event::Deleted(messages.into_iter().map(|(message, _)| message).collect())
                 }

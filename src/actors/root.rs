@@ -23,8 +23,8 @@ use crate::messages::child::{ChildExit, ChildExited, ChildId, Stop};
 use crate::messages::loader::{HoldBatches, ResumeBatches};
 use crate::messages::poller::OfferParked;
 use crate::messages::root::{
-    BeginDrain, CreditShort, FlushAll, FlushTable, HoldTable, LedgerLost, ModeWritten, NoSuchTable, PauseTable,
-    ResumeTable, RootSnapshot, Snapshot, TableCrashed,
+    BeginDrain, CreditShort, FlushAll, FlushTable, HoldTable, LedgerLost, ModeWritten, NoSuchTable,
+    PauseTable, ResumeTable, RootSnapshot, Snapshot, TableCrashed,
 };
 use crate::telemetry::events;
 
@@ -85,7 +85,8 @@ impl Root {
         let fresh = || Seat { generation: Generation(0), budget: Budget::new(spent) };
         let seat = self.seats.entry(child.clone()).or_insert_with(fresh);
         seat.generation = seat.generation.next();
-        events::ChildStarted { child: child.label(), name: child.to_string(), generation: seat.generation }.emit();
+        events::ChildStarted { child: child.label(), name: child.to_string(), generation: seat.generation }
+            .emit();
         seat.generation
     }
 
@@ -121,16 +122,18 @@ impl Root {
 
     /// Starts the table's batcher, opens the table, and asks for what waits for it.
     fn start_batcher(&mut self, table: &TableId, context: &mut Context<Self>) {
-        let (Some(seat), Some(setup)) = (self.tables.get_mut(table), self.world.tables.get(table)) else { return };
+        let (Some(seat), Some(setup)) = (self.tables.get_mut(table), self.world.tables.get(table)) else {
+            return;
+        };
         if seat.mode != TableMode::Running || seat.batcher.is_some() {
             return;
         }
         seat.generation = seat.generation.next();
-        let (generation, setup) = (seat.generation, setup.clone());
+        let (generation, bounds) = (seat.generation, setup.bounds);
         let child = ChildId::Batcher(table.clone());
         events::ChildStarted { child: child.label(), name: child.to_string(), generation }.emit();
         let (world, id) = (Arc::clone(&self.world), table.clone());
-        let init = move || async move { Ok::<_, Fault>(Batcher::new(world, id, setup, generation)) };
+        let init = move || async move { Ok::<_, Fault>(Batcher::new(world, id, bounds, generation)) };
         let handle = start_child(child, generation, context.address().recipient(), init);
         self.world.directory.set_batcher(table, Some((handle.address.clone(), generation)));
         seat.batcher = Some(handle);
@@ -231,7 +234,9 @@ impl Root {
                 });
             }
             Decision::Quarantine | Decision::Escalate => {
-                self.world.fail(format!("{child} crashed too often, last: {exit:?}; the process ends to start clean"));
+                self.world.fail(format!(
+                    "{child} crashed too often, last: {exit:?}; the process ends to start clean"
+                ));
             }
         }
     }
@@ -268,9 +273,10 @@ impl Handler<ChildExited> for Root {
     fn handle(&mut self, message: ChildExited, context: &mut Self::Context) {
         let ChildExited { child, generation, exit } = message;
         let current = match &child {
-            ChildId::Batcher(table) => {
-                self.tables.get(table).is_some_and(|seat| seat.generation == generation && seat.batcher.is_some())
-            }
+            ChildId::Batcher(table) => self
+                .tables
+                .get(table)
+                .is_some_and(|seat| seat.generation == generation && seat.batcher.is_some()),
             ChildId::Poller(_) | ChildId::Fetcher(_) | ChildId::Loader => {
                 self.seats.get(&child).is_some_and(|seat| seat.generation == generation)
             }
@@ -422,7 +428,8 @@ impl Handler<Snapshot> for Root {
 
     fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> RootSnapshot {
         let tables = self.tables.iter();
-        let tables = tables.map(|(table, seat)| (table.clone(), seat.mode.clone(), seat.generation.0)).collect();
+        let tables =
+            tables.map(|(table, seat)| (table.clone(), seat.mode.clone(), seat.generation.0)).collect();
         RootSnapshot { tables, crashes: self.crashes }
     }
 }

@@ -94,14 +94,7 @@ impl Batch {
         manifest: Manifest,
     ) -> Self {
         let id = batch_id(&manifest, &destination, claimed_at, parent.as_ref());
-        Self {
-            id,
-            table,
-            destination,
-            claimed_at,
-            parent,
-            manifest,
-        }
+        Self { id, table, destination, claimed_at, parent, manifest }
     }
 
     /// The job id of attempt `number`: `lb_{dataset}_{table}_{yyyymmddThhmmss}_{hash}_{attempt}`, a pure function of
@@ -109,11 +102,7 @@ impl Batch {
     pub fn job_id(&self, number: AttemptNumber) -> JobId {
         let dataset = admitted(&self.destination.dataset);
         let table = admitted(&self.destination.table);
-        JobId::from_stored(format!(
-            "lb_{dataset}_{table}_{}_{}_{number}",
-            self.claimed_at.compact(),
-            self.id
-        ))
+        JobId::from_stored(format!("lb_{dataset}_{table}_{}_{}_{number}", self.claimed_at.compact(), self.id))
     }
 
     /// Attempt `number` of this batch, with the hash of the column plan its body is built by.
@@ -181,27 +170,16 @@ pub fn batch_id(
 /// Lower-case hexadecimal digits of `bytes`.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// `name` with every letter that a BigQuery job id does not admit replaced, and cut to 128 letters: uniqueness comes
 /// from the batch's hash, the name is for people.
 fn admitted(name: &str) -> String {
-    name.chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '_' {
-                c
-            } else {
-                '-'
-            }
-        })
-        .take(128)
-        .collect()
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).take(128).collect()
 }
 
 #[cfg(test)]
@@ -223,16 +201,8 @@ mod tests {
             dataset: "game_a".into(),
             table: "béts".into(),
         };
-        let manifest = Manifest {
-            entries: vec![ManifestEntry { file, rows: 3 }],
-        };
-        Batch::plan(
-            table,
-            destination,
-            Instant::from_micros(claimed_micros),
-            parent,
-            manifest,
-        )
+        let manifest = Manifest { entries: vec![ManifestEntry { file, rows: 3 }] };
+        Batch::plan(table, destination, Instant::from_micros(claimed_micros), parent, manifest)
     }
 
     #[test]
@@ -240,11 +210,7 @@ mod tests {
         let id = batch("k", 1_763_856_000_000_001, None).job_id(AttemptNumber(2));
         assert!(id.as_str().starts_with("lb_game_a_b-ts_20251123T000000_"), "{id}");
         assert!(id.as_str().ends_with("_2"));
-        assert!(
-            id.as_str()
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-        );
+        assert!(id.as_str().chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-'));
     }
 
     #[test]

@@ -243,7 +243,7 @@ impl Delivery {
                 self.retry(Duration::ZERO)
             }
             Event::SubmitFailed { kind, reason } => self.on_submit_failed(now, kind, reason),
-            Event::Status(status) => self.on_status(now, status),
+            Event::Status(status) => self.on_status(status),
             Event::AskFailed | Event::FenceFailed => {
                 let wait = self.backoff(LONGEST_WAIT);
                 self.retry(wait)
@@ -288,15 +288,9 @@ impl Delivery {
     }
 
     fn failing(&self, attempt: &Attempt, after: &After, reason: &str) -> Action {
-        let next = matches!(after, After::NextAttempt).then(|| {
-            self.batch
-                .attempt(attempt.number.next(), Arc::clone(&self.plan_hash))
-        });
-        Action::FailAttempt {
-            failed: attempt.number,
-            reason: reason.to_owned(),
-            next,
-        }
+        let next = matches!(after, After::NextAttempt)
+            .then(|| self.batch.attempt(attempt.number.next(), Arc::clone(&self.plan_hash)));
+        Action::FailAttempt { failed: attempt.number, reason: reason.to_owned(), next }
     }
 
     fn on_built(&mut self, plan_hash: Arc<str>) -> Next {
@@ -321,10 +315,7 @@ impl Delivery {
             | Phase::Committing
             | Phase::Holding(_) => {
                 // Invariant I-2: other rules would put other rows under the same id.
-                let same = self
-                    .attempt
-                    .as_ref()
-                    .is_some_and(|attempt| attempt.plan_hash == plan_hash);
+                let same = self.attempt.as_ref().is_some_and(|attempt| attempt.plan_hash == plan_hash);
                 self.after_fence = After::NextAttempt;
                 self.fresh(if same { Phase::Submitting } else { Phase::Fencing });
                 self.retry(Duration::ZERO)
@@ -376,11 +367,7 @@ impl Delivery {
     }
 
     fn on_claimed(&mut self) -> Next {
-        self.fresh(if self.attempt.is_none() {
-            Phase::Committing
-        } else {
-            Phase::Submitting
-        });
+        self.fresh(if self.attempt.is_none() { Phase::Committing } else { Phase::Submitting });
         self.retry(Duration::ZERO)
     }
 
@@ -418,19 +405,13 @@ impl Delivery {
         }
     }
 
-    fn on_status(&mut self, now: Instant, status: JobStatus) -> Next {
+    fn on_status(&mut self, status: JobStatus) -> Next {
         match status {
             JobStatus::NotFound => {
-                self.phase = if self.has_body {
-                    Phase::Submitting
-                } else {
-                    Phase::Rebuilding
-                };
+                self.phase = if self.has_body { Phase::Submitting } else { Phase::Rebuilding };
                 // A job that was accepted and is not found again and again must not become a tight loop.
-                let wait = self
-                    .not_found
-                    .checked_sub(1)
-                    .map_or(Duration::ZERO, |n| doubling(n + 1, LONGEST_WAIT));
+                let wait =
+                    self.not_found.checked_sub(1).map_or(Duration::ZERO, |n| doubling(n + 1, LONGEST_WAIT));
                 self.not_found = self.not_found.saturating_add(1);
                 self.retry(wait)
             }
@@ -438,11 +419,7 @@ impl Delivery {
                 let wait = self.backoff(LONGEST_POLL);
                 self.retry(wait)
             }
-            JobStatus::Succeeded {
-                rows,
-                batch,
-                destination_matches,
-            } => {
+            JobStatus::Succeeded { rows, batch, destination_matches } => {
                 let expected = self.batch.manifest.rows();
                 // Invariant I-5: adopt only what is ours, commit only what is whole.
                 let objection = if batch.as_ref() != Some(&self.batch.id) {
@@ -492,15 +469,8 @@ impl Delivery {
 
     /// The attempt is known to have failed: write it down, with what follows.
     fn fail_attempt(&mut self, reason: String, after: After) -> Next {
-        let spent = self
-            .attempt
-            .as_ref()
-            .is_some_and(|attempt| attempt.number.0 >= ATTEMPTS_MAX);
-        let after = if spent && after == After::NextAttempt {
-            After::DeferAll(None)
-        } else {
-            after
-        };
+        let spent = self.attempt.as_ref().is_some_and(|attempt| attempt.number.0 >= ATTEMPTS_MAX);
+        let after = if spent && after == After::NextAttempt { After::DeferAll(None) } else { after };
         let wait = match &after {
             After::NextAttempt => self.backoff(LONGEST_WAIT),
             After::Bisect(_) | After::Expel(_) | After::DeferAll(_) => Duration::ZERO,
@@ -517,15 +487,10 @@ impl Delivery {
         match self.phase.clone() {
             Phase::Committing => end(End::Loaded),
             Phase::Holding(reason) => end(End::Held(reason)),
-            Phase::Rehoming(homes) => end(End::Rehomed {
-                homes,
-                hold: self.hold.take(),
-            }),
+            Phase::Rehoming(homes) => end(End::Rehomed { homes, hold: self.hold.take() }),
             Phase::Failing(After::NextAttempt, _) => {
-                let number = self
-                    .attempt
-                    .as_ref()
-                    .map_or(AttemptNumber::FIRST, |attempt| attempt.number.next());
+                let number =
+                    self.attempt.as_ref().map_or(AttemptNumber::FIRST, |attempt| attempt.number.next());
                 self.attempt = Some(self.batch.attempt(number, Arc::clone(&self.plan_hash)));
                 self.after_fence = After::NextAttempt;
                 self.fresh(Phase::Submitting);
@@ -550,10 +515,9 @@ impl Delivery {
     fn homes(&mut self, after: After) -> Vec<Home> {
         let entries = &self.batch.manifest.entries;
         match after {
-            After::Bisect(reason) if entries.len() <= 1 => entries
-                .iter()
-                .map(|entry| Home::Poison(entry.file.clone(), reason.clone()))
-                .collect(),
+            After::Bisect(reason) if entries.len() <= 1 => {
+                entries.iter().map(|entry| Home::Poison(entry.file.clone(), reason.clone())).collect()
+            }
             After::Bisect(_) => {
                 let (left, right) = entries.split_at(entries.len() / 2);
                 vec![self.child(left.to_vec()), self.child(right.to_vec())]
@@ -563,11 +527,8 @@ impl Delivery {
                     Home::Poison(file, _) | Home::Vanished(file) | Home::Deferred(file) => Some(file.clone()),
                     Home::Batch { .. } => None,
                 };
-                let rest: Vec<_> = entries
-                    .iter()
-                    .filter(|entry| Some(&entry.file) != gone.as_ref())
-                    .cloned()
-                    .collect();
+                let rest: Vec<_> =
+                    entries.iter().filter(|entry| Some(&entry.file) != gone.as_ref()).cloned().collect();
                 let mut homes = vec![home];
                 if !rest.is_empty() {
                     homes.push(self.child(rest));
@@ -576,10 +537,7 @@ impl Delivery {
             }
             After::DeferAll(hold) => {
                 self.hold = hold;
-                entries
-                    .iter()
-                    .map(|entry| Home::Deferred(entry.file.clone()))
-                    .collect()
+                entries.iter().map(|entry| Home::Deferred(entry.file.clone())).collect()
             }
             After::NextAttempt => Vec::new(),
         }
@@ -625,9 +583,7 @@ fn end(end: End) -> Next {
 
 /// `FIRST_WAIT` for the first try, then twice as long each time.
 fn doubling(tries: u32, longest: Duration) -> Duration {
-    FIRST_WAIT
-        .saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1).min(16)))
-        .min(longest)
+    FIRST_WAIT.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1).min(16))).min(longest)
 }
 
 #[cfg(test)]

@@ -148,11 +148,7 @@ pub struct Fault {
 impl Fault {
     /// A fault without a foreign error beneath.
     pub fn new(kind: FaultKind, context: impl Into<String>) -> Self {
-        Self {
-            kind,
-            context: context.into(),
-            source: None,
-        }
+        Self { kind, context: context.into(), source: None }
     }
 
     /// A fault with the foreign error that caused it.
@@ -161,11 +157,7 @@ impl Fault {
         context: impl Into<String>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self {
-            kind,
-            context: context.into(),
-            source: Some(source.into()),
-        }
+        Self { kind, context: context.into(), source: Some(source.into()) }
     }
 
     /// An I/O error, classified by what the operating system says.
@@ -204,9 +196,7 @@ impl fmt::Display for Fault {
 
 impl Error for Fault {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn Error + 'static))
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
     }
 }
 

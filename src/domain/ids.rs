@@ -23,11 +23,7 @@ impl TableId {
         schema: impl Into<Arc<str>>,
         table: impl Into<Arc<str>>,
     ) -> Self {
-        Self {
-            cluster: cluster.into(),
-            schema: schema.into(),
-            table: table.into(),
-        }
+        Self { cluster: cluster.into(), schema: schema.into(), table: table.into() }
     }
 }
 

@@ -31,9 +31,7 @@ impl Instant {
     /// This instant moved later by `duration`; saturates at the end of time.
     pub fn plus(self, duration: Duration) -> Self {
         let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-        Self {
-            micros: self.micros.saturating_add(micros),
-        }
+        Self { micros: self.micros.saturating_add(micros) }
     }
 
     /// How long ago `earlier` was; zero when it is not earlier.
@@ -63,10 +61,7 @@ impl Instant {
     }
 
     fn format(self, pattern: &str) -> String {
-        DateTime::<Utc>::from_timestamp_micros(self.micros)
-            .unwrap_or_default()
-            .format(pattern)
-            .to_string()
+        DateTime::<Utc>::from_timestamp_micros(self.micros).unwrap_or_default().format(pattern).to_string()
     }
 }
 

@@ -177,14 +177,9 @@ pub enum Effect {
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
     Offered,
-    Parked {
-        since: Instant,
-    },
+    Parked { since: Instant },
     Settling(Verdict),
-    Waiting {
-        until: Instant,
-        verdict: Option<Verdict>,
-    },
+    Waiting { until: Instant, verdict: Option<Verdict> },
     Striking,
 }
 
@@ -254,10 +249,7 @@ impl Intake {
 
     /// The receipts of all held messages, for a release at the end.
     pub fn receipts(&self) -> Vec<Arc<str>> {
-        self.messages
-            .values()
-            .map(|held| Arc::clone(&held.receipt))
-            .collect()
+        self.messages.values().map(|held| Arc::clone(&held.receipt)).collect()
     }
 
     /// Takes what happened and says what to do.
@@ -296,11 +288,7 @@ impl Intake {
     fn received(&mut self, now: Instant, messages: Vec<Arrived>, effects: &mut Vec<Effect>) {
         let mut offers: BTreeMap<TableId, Vec<ItemId>> = BTreeMap::new();
         for arrived in messages {
-            if let Some(held) = self
-                .by_id
-                .get(&arrived.id)
-                .and_then(|number| self.messages.get_mut(number))
-            {
+            if let Some(held) = self.by_id.get(&arrived.id).and_then(|number| self.messages.get_mut(number)) {
                 // A redelivery of what is in hand: the newest receipt is the one that deletes.
                 held.receipt = arrived.receipt;
                 held.extended_at = now;
@@ -320,11 +308,7 @@ impl Intake {
             match arrived.content {
                 Content::Unparsable { body, reason } => {
                     held.open = 1;
-                    effects.push(Effect::DeadLetter {
-                        message,
-                        body,
-                        reason,
-                    });
+                    effects.push(Effect::DeadLetter { message, body, reason });
                 }
                 Content::Files(files) => {
                     held.open = files.len();
@@ -340,15 +324,8 @@ impl Intake {
                                 Phase::Settling(verdict)
                             }
                         };
-                        self.items.insert(
-                            id,
-                            Item {
-                                file,
-                                suspect: false,
-                                parked_since: None,
-                                phase,
-                            },
-                        );
+                        self.items
+                            .insert(id, Item { file, suspect: false, event_at, parked_since: None, phase });
                     }
                 }
             }
@@ -389,10 +366,7 @@ impl Intake {
             self.parked.remove(table);
         }
         if !files.is_empty() {
-            effects.push(Effect::Offer {
-                table: table.clone(),
-                files,
-            });
+            effects.push(Effect::Offer { table: table.clone(), files });
         }
     }
 
@@ -448,10 +422,7 @@ impl Intake {
         if let Some(item) = self.items.get_mut(&id) {
             // It was on its way: its time in the park starts anew.
             item.parked_since = None;
-            item.phase = Phase::Waiting {
-                until: now.plus(LEDGER_WAIT),
-                verdict,
-            };
+            item.phase = Phase::Waiting { until: now.plus(LEDGER_WAIT), verdict };
         }
     }
 
@@ -462,10 +433,7 @@ impl Intake {
         };
         let since = *item.parked_since.get_or_insert(now);
         item.phase = Phase::Parked { since };
-        self.parked
-            .entry(item.file.table.clone())
-            .or_default()
-            .push_back(id);
+        self.parked.entry(item.file.table.clone()).or_default().push_back(id);
         self.parked_files += 1;
         self.overflow(effects);
     }
@@ -482,11 +450,8 @@ impl Intake {
     /// Defers the oldest parked files while there are too many.
     fn overflow(&mut self, effects: &mut Vec<Effect>) {
         while self.parked_files > self.bounds.parked_files_max {
-            let longest = self
-                .parked
-                .iter()
-                .max_by_key(|(_, queue)| queue.len())
-                .map(|(table, _)| table.clone());
+            let longest =
+                self.parked.iter().max_by_key(|(_, queue)| queue.len()).map(|(table, _)| table.clone());
             let Some(table) = longest else { return };
             let Some(id) = self.parked.get_mut(&table).and_then(VecDeque::pop_front) else {
                 return;
@@ -566,10 +531,7 @@ impl Intake {
                 due.push((*message, Arc::clone(&held.receipt)));
             }
         }
-        effects.extend(
-            due.chunks(MESSAGES_PER_CALL)
-                .map(|chunk| Effect::Extend(chunk.to_vec())),
-        );
+        effects.extend(due.chunks(MESSAGES_PER_CALL).map(|chunk| Effect::Extend(chunk.to_vec())));
     }
 
     fn resume_waiting(&mut self, now: Instant, effects: &mut Vec<Effect>) {

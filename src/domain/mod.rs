@@ -12,6 +12,7 @@ pub mod ids;
 pub mod instant;
 pub mod intake;
 pub mod job;
+pub mod notification;
 pub mod object;
 pub mod restart;
 pub mod route;

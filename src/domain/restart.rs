@@ -46,10 +46,7 @@ pub struct Budget {
 impl Budget {
     /// A fresh budget.
     pub fn new(spent: Spent) -> Self {
-        Self {
-            spent,
-            crashes: VecDeque::new(),
-        }
+        Self { spent, crashes: VecDeque::new() }
     }
 
     /// Counts a crash and decides. `jitter` from 0 to 1 spreads the delay over its upper half, so that tables which
@@ -59,12 +56,8 @@ impl Budget {
         self.crashes.push_back(now);
         let crashes = self.crashes.len();
         if crashes < CRASHES_MAX {
-            let doublings = u32::try_from(crashes.saturating_sub(1))
-                .unwrap_or(u32::MAX)
-                .min(16);
-            let full = FIRST_DELAY
-                .saturating_mul(2_u32.saturating_pow(doublings))
-                .min(LONGEST_DELAY);
+            let doublings = u32::try_from(crashes.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+            let full = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_DELAY);
             return Decision::RestartAfter(full.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0)));
         }
         match self.spent {
@@ -96,16 +89,7 @@ mod tests {
         let mut budget = Budget::new(Spent::Quarantine);
         let decisions: Vec<_> = (0..5).map(|n| budget.on_crash(at(n * 10), 1.0)).collect();
         let restart = |seconds| Decision::RestartAfter(Duration::from_secs(seconds));
-        assert_eq!(
-            decisions,
-            [
-                restart(1),
-                restart(2),
-                restart(4),
-                restart(8),
-                Decision::Quarantine
-            ]
-        );
+        assert_eq!(decisions, [restart(1), restart(2), restart(4), restart(8), Decision::Quarantine]);
     }
 
     #[test]
@@ -131,9 +115,6 @@ mod tests {
             budget.on_crash(at(n), 1.0);
         }
         budget.reset();
-        assert_eq!(
-            budget.on_crash(at(6), 0.0),
-            Decision::RestartAfter(FIRST_DELAY / 2)
-        );
+        assert_eq!(budget.on_crash(at(6), 0.0), Decision::RestartAfter(FIRST_DELAY / 2));
     }
 }

@@ -85,11 +85,8 @@ impl Router {
         let mut sources: Vec<_> = sources
             .into_iter()
             .map(|source| {
-                let patterns = source
-                    .tables
-                    .iter()
-                    .map(|table| table.files.as_deref().map(WildMatch::new))
-                    .collect();
+                let patterns =
+                    source.tables.iter().map(|table| table.files.as_deref().map(WildMatch::new)).collect();
                 (source, patterns)
             })
             .collect();
@@ -100,9 +97,7 @@ impl Router {
     /// Whose file `bucket/key` is.
     pub fn route(&self, bucket: &str, key: &str) -> Route {
         let found = self.sources.iter().find_map(|(source, patterns)| {
-            let rest = (*source.bucket == *bucket)
-                .then(|| key.strip_prefix(&*source.prefix))
-                .flatten()?;
+            let rest = (*source.bucket == *bucket).then(|| key.strip_prefix(&*source.prefix)).flatten()?;
             Some((source, patterns, rest))
         });
         let Some((source, patterns, rest)) = found else {
@@ -143,13 +138,10 @@ fn by_folder(source: &SourceRoute, rest: &str) -> Route {
         route.files.is_none() && *route.table.schema == *schema && *route.table.table == *table
     });
     match (known, source.unmapped) {
-        (Some(route), _) => Route::Table {
-            table: route.table.clone(),
-            kind,
-        },
-        (None, Unmapped::Defer) => Route::Unmapped {
-            table: TableId::new(Arc::clone(&source.cluster), schema, table),
-        },
+        (Some(route), _) => Route::Table { table: route.table.clone(), kind },
+        (None, Unmapped::Defer) => {
+            Route::Unmapped { table: TableId::new(Arc::clone(&source.cluster), schema, table) }
+        }
         (None, Unmapped::Ignore) => Route::NotOurs("unmapped_table"),
     }
 }
@@ -219,56 +211,30 @@ mod tests {
         let cases = [
             (
                 "dms/casino/bets/LOAD0000000A.parquet",
-                Route::Table {
-                    table: bets(),
-                    kind: FileKind::FullLoad,
-                },
+                Route::Table { table: bets(), kind: FileKind::FullLoad },
             ),
             (
                 "dms/casino/bets/p0/SEGMENT2_LOAD00000001.parquet",
-                Route::Table {
-                    table: bets(),
-                    kind: FileKind::FullLoad,
-                },
+                Route::Table { table: bets(), kind: FileKind::FullLoad },
             ),
             (
                 "dms/casino/bets/20240809-192717787.parquet",
-                Route::Table {
-                    table: bets(),
-                    kind: FileKind::Changes,
-                },
+                Route::Table { table: bets(), kind: FileKind::Changes },
             ),
             (
                 "dms/casino/bets/2024/08/09/20240809-1927177871.parquet",
-                Route::Table {
-                    table: bets(),
-                    kind: FileKind::Changes,
-                },
+                Route::Table { table: bets(), kind: FileKind::Changes },
             ),
             (
                 "dms/odd_LOAD00000001.parquet",
-                Route::Table {
-                    table: table("a", "public", "odd"),
-                    kind: FileKind::Other,
-                },
+                Route::Table { table: table("a", "public", "odd"), kind: FileKind::Other },
             ),
-            (
-                "dms/casino/new/LOAD00000001.parquet",
-                Route::Unmapped {
-                    table: table("a", "casino", "new"),
-                },
-            ),
-            (
-                "dms/casino/awsdms_status/LOAD00000001.parquet",
-                Route::NotOurs("dms_control_table"),
-            ),
+            ("dms/casino/new/LOAD00000001.parquet", Route::Unmapped { table: table("a", "casino", "new") }),
+            ("dms/casino/awsdms_status/LOAD00000001.parquet", Route::NotOurs("dms_control_table")),
             ("dms/casino/bets/readme.txt", Route::NotOurs("no_dms_file_name")),
             ("dms/casino/bets/", Route::NotOurs("folder_marker")),
             ("dms/LOAD00000001.parquet", Route::NotOurs("no_table_folder")),
-            (
-                "other/casino/bets/LOAD00000001.parquet",
-                Route::NotOurs("no_such_prefix"),
-            ),
+            ("other/casino/bets/LOAD00000001.parquet", Route::NotOurs("no_such_prefix")),
         ];
         for (key, expected) in cases {
             assert_eq!(router(Unmapped::Defer).route("cdc", key), expected, "{key}");
@@ -278,10 +244,7 @@ mod tests {
             Route::NotOurs("no_such_prefix")
         );
         let key = "dms/casino/new/LOAD00000001.parquet";
-        assert_eq!(
-            router(Unmapped::Ignore).route("cdc", key),
-            Route::NotOurs("unmapped_table")
-        );
+        assert_eq!(router(Unmapped::Ignore).route("cdc", key), Route::NotOurs("unmapped_table"));
     }
 
     #[test]

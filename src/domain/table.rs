@@ -264,13 +264,7 @@ pub struct Table {
 impl Table {
     /// A table with nothing in hand.
     pub fn new(bounds: TableBounds) -> Self {
-        Self {
-            bounds,
-            files: BTreeMap::new(),
-            window: None,
-            closed: VecDeque::new(),
-            in_flight: 0,
-        }
+        Self { bounds, files: BTreeMap::new(), window: None, closed: VecDeque::new(), in_flight: 0 }
     }
 
     /// Files in hand.
@@ -309,14 +303,8 @@ impl Table {
             | Phase::Striking
             | Phase::Settling => None,
         });
-        let age = self
-            .window
-            .as_ref()
-            .map(|window| window.opened_at.plus(self.bounds.window));
-        let stale = self
-            .closed
-            .front()
-            .map(|closed| closed.at.plus(self.bounds.defer_after));
+        let age = self.window.as_ref().map(|window| window.opened_at.plus(self.bounds.window));
+        let stale = self.closed.front().map(|closed| closed.at.plus(self.bounds.defer_after));
         waits.chain(age).chain(stale).min()
     }
 
@@ -328,11 +316,7 @@ impl Table {
             Event::LookedUp { file, state } => self.looked_up(now, file, state, &mut effects),
             Event::Fetched { file, bytes } => self.fetched(now, file, bytes, &mut effects),
             Event::Failed { file, kind, reason } => self.failed(now, file, kind, reason, &mut effects),
-            Event::Struck {
-                file,
-                strikes,
-                reason,
-            } => {
+            Event::Struck { file, strikes, reason } => {
                 if strikes >= STRIKES_MAX {
                     self.settle(file, Verdict::Poison(reason), &mut effects);
                 } else {
@@ -367,13 +351,7 @@ impl Table {
             held.announced_at = now;
             return;
         }
-        let held = Held {
-            phase: Phase::LookingUp,
-            held_since: now,
-            announced_at: now,
-            tries: 0,
-            suspect,
-        };
+        let held = Held { phase: Phase::LookingUp, held_since: now, announced_at: now, tries: 0, suspect };
         self.files.insert(file.clone(), held);
         effects.push(Effect::Lookup(file));
     }
@@ -410,19 +388,12 @@ impl Table {
         held.phase = Phase::InWindow { bytes };
         if held.suspect {
             held.phase = Phase::Closed;
-            self.closed.push_back(Closed {
-                at: now,
-                reason: CloseReason::Suspect,
-                files: vec![file],
-            });
+            self.closed.push_back(Closed { at: now, reason: CloseReason::Suspect, files: vec![file] });
             self.deliver(effects);
             return;
         }
-        let window = self.window.get_or_insert_with(|| Window {
-            opened_at: now,
-            bytes: 0,
-            files: Vec::new(),
-        });
+        let window =
+            self.window.get_or_insert_with(|| Window { opened_at: now, bytes: 0, files: Vec::new() });
         window.bytes = window.bytes.saturating_add(bytes);
         window.files.push(file);
         if window.files.len() >= self.bounds.files_max {
@@ -474,14 +445,9 @@ impl Table {
 
     fn wait(&mut self, now: Instant, file: &FileId, then: Then) {
         if let Some(held) = self.files.get_mut(file) {
-            let wait = FIRST_WAIT
-                .saturating_mul(2_u32.saturating_pow(held.tries.min(16)))
-                .min(LONGEST_WAIT);
+            let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(held.tries.min(16))).min(LONGEST_WAIT);
             held.tries = held.tries.saturating_add(1);
-            held.phase = Phase::Waiting {
-                until: now.plus(wait),
-                then,
-            };
+            held.phase = Phase::Waiting { until: now.plus(wait), then };
         }
     }
 
@@ -492,11 +458,7 @@ impl Table {
                 held.phase = Phase::Closed;
             }
         }
-        self.closed.push_back(Closed {
-            at: now,
-            reason,
-            files: window.files,
-        });
+        self.closed.push_back(Closed { at: now, reason, files: window.files });
     }
 
     /// Hands over closed windows as far as the table's share of the loader allows.
@@ -516,24 +478,11 @@ impl Table {
     }
 
     fn tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        if self
-            .window
-            .as_ref()
-            .is_some_and(|window| now >= window.opened_at.plus(self.bounds.window))
-        {
+        if self.window.as_ref().is_some_and(|window| now >= window.opened_at.plus(self.bounds.window)) {
             self.close(now, CloseReason::Age);
         }
-        while self
-            .closed
-            .front()
-            .is_some_and(|closed| now >= closed.at.plus(self.bounds.defer_after))
-        {
-            for file in self
-                .closed
-                .pop_front()
-                .map(|closed| closed.files)
-                .unwrap_or_default()
-            {
+        while self.closed.front().is_some_and(|closed| now >= closed.at.plus(self.bounds.defer_after)) {
+            for file in self.closed.pop_front().map(|closed| closed.files).unwrap_or_default() {
                 self.settle(file, Verdict::Defer, effects);
             }
         }

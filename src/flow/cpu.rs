@@ -19,10 +19,8 @@ pub async fn blocking<T: Send + 'static>(
     what: &'static str,
     job: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    let permit = BLOCKING
-        .acquire()
-        .await
-        .map_err(|error| Fault::from_error(FaultKind::Internal, what, error))?;
+    let permit =
+        BLOCKING.acquire().await.map_err(|error| Fault::from_error(FaultKind::Internal, what, error))?;
     spawn(what, permit, job).await
 }
 
@@ -35,9 +33,7 @@ pub struct CpuPool {
 impl CpuPool {
     /// A pool that runs `jobs_max` jobs at one time.
     pub fn new(jobs_max: usize) -> Self {
-        Self {
-            permits: Arc::new(Semaphore::new(jobs_max.max(1))),
-        }
+        Self { permits: Arc::new(Semaphore::new(jobs_max.max(1))) }
     }
 
     /// One job less than the machine has cores, and at least one.
@@ -101,11 +97,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_the_jobs_own_fault() {
         let pool = CpuPool::new(1);
-        let fault = pool
-            .run("reading x", || panic!("bad page"))
-            .await
-            .map(|()| ())
-            .unwrap_err();
+        let fault = pool.run("reading x", || panic!("bad page")).await.map(|()| ()).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Internal);
         assert_eq!(fault.chain(), "reading x panicked: bad page");
         assert_eq!(pool.run("reading y", || 7).await.unwrap(), 7);

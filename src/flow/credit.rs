@@ -34,40 +34,23 @@ impl CreditPool {
     /// A pool of `limit_bytes`.
     pub fn new(limit_bytes: u64) -> Self {
         let units = u32::try_from(limit_bytes / UNIT_BYTES).unwrap_or(u32::MAX).max(1);
-        let permits = Arc::new(Semaphore::new(
-            usize::try_from(units).unwrap_or(Semaphore::MAX_PERMITS),
-        ));
-        Self {
-            permits,
-            units,
-            waiting: Arc::new(AtomicUsize::new(0)),
-        }
+        let permits = Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(Semaphore::MAX_PERMITS)));
+        Self { permits, units, waiting: Arc::new(AtomicUsize::new(0)) }
     }
 
     /// Takes credit for `bytes` if it is there now. More than the whole pool counts as the whole pool: one thing may
     /// be larger than all credit, and then travels alone.
     pub fn try_take(&self, bytes: u64) -> Option<Credit> {
-        let permit = Arc::clone(&self.permits)
-            .try_acquire_many_owned(self.units_of(bytes))
-            .ok()?;
-        Some(Credit {
-            _permit: Some(permit),
-            bytes,
-        })
+        let permit = Arc::clone(&self.permits).try_acquire_many_owned(self.units_of(bytes)).ok()?;
+        Some(Credit { _permit: Some(permit), bytes })
     }
 
     /// Waits for credit for `bytes`, first come first served.
     pub async fn take(&self, bytes: u64) -> Credit {
         let _waiting = Waiting::begin(&self.waiting);
         // The semaphore is never closed; without a permit the credit is merely not counted.
-        let permit = Arc::clone(&self.permits)
-            .acquire_many_owned(self.units_of(bytes))
-            .await
-            .ok();
-        Credit {
-            _permit: permit,
-            bytes,
-        }
+        let permit = Arc::clone(&self.permits).acquire_many_owned(self.units_of(bytes)).await.ok();
+        Credit { _permit: permit, bytes }
     }
 
     /// The whole pool in bytes.
@@ -86,9 +69,7 @@ impl CreditPool {
     }
 
     fn units_of(&self, bytes: u64) -> u32 {
-        u32::try_from(bytes.div_ceil(UNIT_BYTES))
-            .unwrap_or(u32::MAX)
-            .clamp(1, self.units)
+        u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).clamp(1, self.units)
     }
 }
 

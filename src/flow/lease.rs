@@ -29,12 +29,8 @@ pub struct Lease {
 
 impl Lease {
     /// A lease on `item`, whose end is told to `ends`.
-    pub fn new(item: ItemId, ends: UnboundedSender<LeaseEnd>) -> Self {
-        Self {
-            item,
-            ends: Some(ends),
-            in_hand: false,
-        }
+    pub fn new(item: ItemId, event_at: Instant, ends: UnboundedSender<LeaseEnd>) -> Self {
+        Self { item, ends: Some(ends), in_hand: false, event_at }
     }
 
     /// The item.
@@ -82,11 +78,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let how = if self.in_hand && std::thread::panicking() {
-            Abandoned::Blamed
-        } else {
-            Abandoned::Innocent
-        };
+        let how =
+            if self.in_hand && std::thread::panicking() { Abandoned::Blamed } else { Abandoned::Innocent };
         self.tell(LeaseEnd::Abandoned(self.item, how));
     }
 }
@@ -109,10 +102,7 @@ mod tests {
         drop(lease());
         assert_eq!(told.try_recv(), Ok(LeaseEnd::Settled(ITEM)));
         assert_eq!(told.try_recv(), Ok(LeaseEnd::Abandoned(ITEM, Abandoned::Suspect)));
-        assert_eq!(
-            told.try_recv(),
-            Ok(LeaseEnd::Abandoned(ITEM, Abandoned::Innocent))
-        );
+        assert_eq!(told.try_recv(), Ok(LeaseEnd::Abandoned(ITEM, Abandoned::Innocent)));
         assert!(told.try_recv().is_err());
     }
 

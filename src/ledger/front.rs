@@ -1,1 +1,181 @@
-//! The front: loaded files in memory.
+//! Loaded files in memory, before the ledger: most announcements of a file that is known are repeats of loaded ones.
+//!
+//! It holds *loaded* only (Invariant I-4): that state is the one that never changes again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use dashmap::DashMap;
+
+use super::sqlite::file_key;
+use super::{Claim, Home, Ledger, SharedLedger, Step, TableMode, Verdict};
+use crate::domain::batch::{Attempt, Batch};
+use crate::domain::fault::Fault;
+use crate::domain::file::{FileId, FileState};
+use crate::domain::ids::{AttemptNumber, BatchId, TableId};
+use crate::domain::instant::Instant;
+use crate::domain::transition::BatchRecord;
+
+type Generation = DashMap<[u8; 16], BatchId>;
+
+/// Two generations of loaded files: when the young one is full, the old one is forgotten. Bounded by `capacity`.
+pub struct LoadedFront {
+    generations: [Generation; 2],
+    /// Which generation is young.
+    second_is_young: AtomicBool,
+    half: usize,
+}
+
+impl LoadedFront {
+    /// Remembers at most `capacity` files.
+    pub fn new(capacity: usize) -> Self {
+        let generations = [DashMap::new(), DashMap::new()];
+        Self { generations, second_is_young: AtomicBool::new(false), half: (capacity / 2).max(1) }
+    }
+
+    /// Remembers that `batch` has loaded the file.
+    pub fn insert(&self, file: &FileId, batch: &BatchId) {
+        let (young, old) = self.by_age();
+        if young.len() >= self.half {
+            old.clear();
+            self.second_is_young.fetch_xor(true, Ordering::AcqRel);
+            old.insert(file_key(file), batch.clone());
+            return;
+        }
+        young.insert(file_key(file), batch.clone());
+    }
+
+    /// The batch that has loaded the file, if that is remembered.
+    pub fn get(&self, file: &FileId) -> Option<BatchId> {
+        let key = file_key(file);
+        self.generations.iter().find_map(|generation| generation.get(&key).map(|batch| batch.clone()))
+    }
+
+    /// How many files are remembered.
+    pub fn len(&self) -> usize {
+        self.generations.iter().map(DashMap::len).sum()
+    }
+
+    /// True when none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn by_age(&self) -> (&Generation, &Generation) {
+        let [first, second] = &self.generations;
+        if self.second_is_young.load(Ordering::Acquire) { (second, first) } else { (first, second) }
+    }
+}
+
+/// A ledger with a front before it.
+pub struct FrontedLedger {
+    inner: SharedLedger,
+    front: LoadedFront,
+}
+
+impl FrontedLedger {
+    /// Puts a front of `capacity` files before `inner`.
+    pub fn new(inner: SharedLedger, capacity: usize) -> Self {
+        Self { inner, front: LoadedFront::new(capacity) }
+    }
+}
+
+#[async_trait]
+impl Ledger for FrontedLedger {
+    async fn lookup(&self, files: &[FileId]) -> Result<Vec<Option<FileState>>, Fault> {
+        let mut states: Vec<_> =
+            files.iter().map(|file| self.front.get(file).map(|batch| FileState::Loaded { batch })).collect();
+        let unknown: Vec<_> = files
+            .iter()
+            .zip(&states)
+            .filter(|(_, state)| state.is_none())
+            .map(|(file, _)| file.clone())
+            .collect();
+        if unknown.is_empty() {
+            return Ok(states);
+        }
+        let mut answers = self.inner.lookup(&unknown).await?.into_iter();
+        for (file, state) in files.iter().zip(&mut states).filter(|(_, state)| state.is_none()) {
+            *state = answers.next().flatten();
+            if let Some(FileState::Loaded { batch }) = state {
+                self.front.insert(file, batch);
+            }
+        }
+        Ok(states)
+    }
+
+    async fn claim(&self, batch: &Batch, attempt: Option<&Attempt>, now: Instant) -> Result<Claim, Fault> {
+        self.inner.claim(batch, attempt, now).await
+    }
+
+    async fn fail_attempt(
+        &self,
+        batch: &BatchId,
+        failed: AttemptNumber,
+        reason: &str,
+        next: Option<&Attempt>,
+        now: Instant,
+    ) -> Result<Step, Fault> {
+        self.inner.fail_attempt(batch, failed, reason, next, now).await
+    }
+
+    async fn commit(&self, batch: &BatchId, now: Instant) -> Result<Step, Fault> {
+        self.inner.commit(batch, now).await
+    }
+
+    async fn rehome(&self, batch: &BatchId, homes: &[Home], now: Instant) -> Result<Step, Fault> {
+        self.inner.rehome(batch, homes, now).await
+    }
+
+    async fn hold(&self, batch: &BatchId, held: bool, now: Instant) -> Result<Step, Fault> {
+        self.inner.hold(batch, held, now).await
+    }
+
+    async fn open_batches(&self, table: Option<&TableId>, limit: usize) -> Result<Vec<BatchRecord>, Fault> {
+        self.inner.open_batches(table, limit).await
+    }
+
+    async fn batch(&self, batch: &BatchId) -> Result<Option<BatchRecord>, Fault> {
+        self.inner.batch(batch).await
+    }
+
+    async fn settle(&self, files: &[(FileId, Verdict)], now: Instant) -> Result<Vec<FileState>, Fault> {
+        self.inner.settle(files, now).await
+    }
+
+    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<(FileId, Instant)>, Fault> {
+        self.inner.deferred(table, limit).await
+    }
+
+    async fn deferred_count(&self, table: &TableId) -> Result<u64, Fault> {
+        self.inner.deferred_count(table).await
+    }
+
+    async fn strike(&self, file: &FileId, reason: &str, now: Instant) -> Result<u32, Fault> {
+        self.inner.strike(file, reason, now).await
+    }
+
+    async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {
+        self.inner.dead_letter(queue, body, reason, now).await
+    }
+
+    async fn modes(&self) -> Result<Vec<(TableId, TableMode)>, Fault> {
+        self.inner.modes().await
+    }
+
+    async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
+        self.inner.set_mode(table, mode, now).await
+    }
+
+    async fn close(&self) -> Result<(), Fault> {
+        self.inner.close().await
+    }
+}
+
+impl FrontedLedger {
+    /// A shared ledger of `inner` behind a front.
+    pub fn shared(inner: SharedLedger, capacity: usize) -> SharedLedger {
+        Arc::new(Self::new(inner, capacity))
+    }
+}

@@ -104,7 +104,12 @@ pub fn document() -> String {
     );
     for metric in CATALOGUE {
         let labels = metric.labels.join(", ");
-        text.push_str(&format!("| `{}` | {} | {labels} | {} |\n", metric.name, metric.kind.name(), metric.help));
+        text.push_str(&format!(
+            "| `{}` | {} | {labels} | {} |\n",
+            metric.name,
+            metric.kind.name(),
+            metric.help
+        ));
     }
     text.push_str("\nBuckets:\n\n");
     for metric in CATALOGUE.iter().filter(|metric| metric.kind == Kind::Histogram) {
@@ -132,7 +137,8 @@ mod tests {
 
     #[test]
     fn every_metric_of_the_catalogue_is_moved_by_an_event() {
-        let sources = concat!(include_str!("events.rs"), include_str!("process.rs"), include_str!("logging.rs"));
+        let sources =
+            concat!(include_str!("events.rs"), include_str!("process.rs"), include_str!("logging.rs"));
         let catalogue = include_str!("catalogue.rs");
         let constants = catalogue.lines().filter_map(|line| {
             let (constant, rest) = line.trim().split_once(" = \"landbridge_")?;

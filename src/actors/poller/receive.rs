@@ -85,7 +85,8 @@ fn planned(world: &World, queue: &QueueId, announcement: Announcement) -> Option
         Route::Unmapped { table } => (table, Plan::Settle(Verdict::Defer)),
         Route::Table { table, .. } if announcement.action == Action::Copied => {
             // A re-encryption in place changes every ETag: loading it would double every row of a loaded file.
-            let reason = "announced by a copy of the object: its rows may be loaded already under its former ETag";
+            let reason =
+                "announced by a copy of the object: its rows may be loaded already under its former ETag";
             (table, Plan::Settle(Verdict::Poison(reason.to_owned())))
         }
         Route::Table { table, .. } if announcement.size_bytes == 0 => {

@@ -15,26 +15,10 @@ fn file(name: &str) -> FileId {
 }
 
 fn batch(names: &[&str]) -> Batch {
-    let entries = names
-        .iter()
-        .map(|name| ManifestEntry {
-            file: file(name),
-            rows: 10,
-        })
-        .collect();
-    let destination = Destination {
-        project: "".into(),
-        location: "".into(),
-        dataset: "d".into(),
-        table: "t".into(),
-    };
-    Batch::plan(
-        TableId::new("a", "s", "t"),
-        destination,
-        now(),
-        None,
-        Manifest { entries },
-    )
+    let entries = names.iter().map(|name| ManifestEntry { file: file(name), rows: 10 }).collect();
+    let destination =
+        Destination { project: "".into(), location: "".into(), dataset: "d".into(), table: "t".into() };
+    Batch::plan(TableId::new("a", "s", "t"), destination, now(), None, Manifest { entries })
 }
 
 fn now() -> Instant {
@@ -42,34 +26,21 @@ fn now() -> Instant {
 }
 
 fn built() -> Event {
-    Event::Built {
-        plan_hash: "p".into(),
-    }
+    Event::Built { plan_hash: "p".into() }
 }
 
 fn ok(batch: &Batch) -> Event {
     let rows = batch.manifest.rows();
-    Event::Status(JobStatus::Succeeded {
-        rows,
-        batch: Some(batch.id.clone()),
-        destination_matches: true,
-    })
+    Event::Status(JobStatus::Succeeded { rows, batch: Some(batch.id.clone()), destination_matches: true })
 }
 
 fn failed(kind: FaultKind) -> Event {
-    Event::Status(JobStatus::Failed {
-        kind,
-        reason: "no".into(),
-    })
+    Event::Status(JobStatus::Failed { kind, reason: "no".into() })
 }
 
 /// Plays events and answers the last action.
 fn play(delivery: &mut Delivery, events: impl IntoIterator<Item = Event>) -> Action {
-    events
-        .into_iter()
-        .map(|event| delivery.step(now(), event).1)
-        .last()
-        .expect("an event")
+    events.into_iter().map(|event| delivery.step(now(), event).1).last().expect("an event")
 }
 
 fn claimed(batch: &Batch) -> Delivery {
@@ -89,19 +60,13 @@ fn resumed(batch: &Batch, outcome: AttemptOutcome) -> Delivery {
 }
 
 fn home_names(action: Action) -> Vec<String> {
-    let Action::Rehome(homes) = action else {
-        panic!("{action:?}")
-    };
+    let Action::Rehome(homes) = action else { panic!("{action:?}") };
     homes
         .into_iter()
         .map(|home| match home {
             Home::Batch { batch, .. } => {
-                let names: Vec<_> = batch
-                    .manifest
-                    .entries
-                    .iter()
-                    .map(|entry| entry.file.key.to_string())
-                    .collect();
+                let names: Vec<_> =
+                    batch.manifest.entries.iter().map(|entry| entry.file.key.to_string()).collect();
                 format!("batch {}", names.join(" "))
             }
             Home::Poison(file, reason) => format!("poison {} {reason}", file.key),
@@ -116,35 +81,18 @@ fn the_way_of_a_good_batch() {
     let batch = batch(&["x", "y"]);
     let mut delivery = claimed(&batch);
     let attempt = batch.attempt(AttemptNumber(1), "p");
-    assert_eq!(
-        play(&mut delivery, [Event::Submitted(Submission::Accepted)]),
-        Action::Ask(attempt)
-    );
+    assert_eq!(play(&mut delivery, [Event::Submitted(Submission::Accepted)]), Action::Ask(attempt));
     assert_eq!(play(&mut delivery, [ok(&batch)]), Action::Commit);
-    assert_eq!(
-        play(&mut delivery, [Event::Step(Step::Done)]),
-        Action::End(End::Loaded)
-    );
+    assert_eq!(play(&mut delivery, [Event::Step(Step::Done)]), Action::End(End::Loaded));
 }
 
 #[test]
 fn a_lost_answer_asks_about_the_same_id_and_never_takes_a_new_one() {
     let batch = batch(&["x"]);
     let attempt = batch.attempt(AttemptNumber(1), "p");
-    for kind in [
-        FaultKind::Unavailable,
-        FaultKind::Throttled,
-        FaultKind::Internal,
-        FaultKind::AccessDenied,
-    ] {
+    for kind in [FaultKind::Unavailable, FaultKind::Throttled, FaultKind::Internal, FaultKind::AccessDenied] {
         let mut delivery = claimed(&batch);
-        let action = play(
-            &mut delivery,
-            [Event::SubmitFailed {
-                kind,
-                reason: "?".into(),
-            }],
-        );
+        let action = play(&mut delivery, [Event::SubmitFailed { kind, reason: "?".into() }]);
         assert_eq!(action, Action::Ask(attempt.clone()));
         // Not found is not failure (I-3): the same id again.
         assert_eq!(
@@ -152,10 +100,7 @@ fn a_lost_answer_asks_about_the_same_id_and_never_takes_a_new_one() {
             Action::Submit(attempt.clone())
         );
         assert_eq!(
-            play(
-                &mut delivery,
-                [Event::Submitted(Submission::Duplicate), ok(&batch)]
-            ),
+            play(&mut delivery, [Event::Submitted(Submission::Duplicate), ok(&batch)]),
             Action::Commit
         );
     }
@@ -171,13 +116,7 @@ fn a_job_that_is_accepted_and_never_found_is_not_asked_in_a_tight_loop() {
         })
         .collect();
     assert_eq!(waits[0], Duration::ZERO);
-    assert!(
-        waits
-            .windows(2)
-            .skip(1)
-            .all(|pair| pair[0] < pair[1] || pair[1] == LONGEST_WAIT),
-        "{waits:?}"
-    );
+    assert!(waits.windows(2).skip(1).all(|pair| pair[0] < pair[1] || pair[1] == LONGEST_WAIT), "{waits:?}");
 }
 
 #[test]
@@ -185,11 +124,7 @@ fn foreign_or_short_jobs_are_held_and_never_committed() {
     let batch = batch(&["x"]);
     let status = |rows, label: Option<&str>, destination_matches| {
         let label = label.map(BatchId::from_stored);
-        Event::Status(JobStatus::Succeeded {
-            rows,
-            batch: label,
-            destination_matches,
-        })
+        Event::Status(JobStatus::Succeeded { rows, batch: label, destination_matches })
     };
     let own = batch.id.to_string();
     for event in [
@@ -199,10 +134,7 @@ fn foreign_or_short_jobs_are_held_and_never_committed() {
         status(10, Some(&own), false),
     ] {
         let mut delivery = claimed(&batch);
-        assert_eq!(
-            play(&mut delivery, [Event::Submitted(Submission::Duplicate), event]),
-            Action::Hold
-        );
+        assert_eq!(play(&mut delivery, [Event::Submitted(Submission::Duplicate), event]), Action::Hold);
         let end = play(&mut delivery, [Event::Step(Step::Done)]);
         assert!(matches!(end, Action::End(End::Held(_))), "{end:?}");
     }
@@ -213,23 +145,12 @@ fn a_job_known_to_have_failed_gives_the_next_attempt() {
     let batch = batch(&["x"]);
     let mut delivery = claimed(&batch);
     let next = batch.attempt(AttemptNumber(2), "p");
-    let action = play(
-        &mut delivery,
-        [
-            Event::Submitted(Submission::Accepted),
-            failed(FaultKind::Unavailable),
-        ],
-    );
-    let expected = Action::FailAttempt {
-        failed: AttemptNumber(1),
-        reason: "no".into(),
-        next: Some(next.clone()),
-    };
+    let action =
+        play(&mut delivery, [Event::Submitted(Submission::Accepted), failed(FaultKind::Unavailable)]);
+    let expected =
+        Action::FailAttempt { failed: AttemptNumber(1), reason: "no".into(), next: Some(next.clone()) };
     assert_eq!(action, expected);
-    assert_eq!(
-        play(&mut delivery, [Event::Step(Step::Done)]),
-        Action::Submit(next)
-    );
+    assert_eq!(play(&mut delivery, [Event::Step(Step::Done)]), Action::Submit(next));
 }
 
 #[test]
@@ -237,37 +158,22 @@ fn attempts_end_and_then_the_files_are_deferred() {
     let batch = batch(&["x", "y"]);
     let mut delivery = claimed(&batch);
     for _ in 1..ATTEMPTS_MAX {
-        let events = [
-            Event::Submitted(Submission::Accepted),
-            failed(FaultKind::Unavailable),
-            Event::Step(Step::Done),
-        ];
+        let events =
+            [Event::Submitted(Submission::Accepted), failed(FaultKind::Unavailable), Event::Step(Step::Done)];
         assert!(matches!(play(&mut delivery, events), Action::Submit(_)));
     }
-    let events = [
-        Event::Submitted(Submission::Accepted),
-        failed(FaultKind::Unavailable),
-        Event::Step(Step::Done),
-    ];
-    assert_eq!(
-        home_names(play(&mut delivery, events)),
-        ["deferred x", "deferred y"]
-    );
+    let events =
+        [Event::Submitted(Submission::Accepted), failed(FaultKind::Unavailable), Event::Step(Step::Done)];
+    assert_eq!(home_names(play(&mut delivery, events)), ["deferred x", "deferred y"]);
 }
 
 #[test]
 fn refused_content_is_bisected_and_the_last_one_is_poison() {
     let many = batch(&["x", "y", "z"]);
     let mut delivery = claimed(&many);
-    let refused = [
-        Event::Submitted(Submission::Accepted),
-        failed(FaultKind::ContentRefused),
-        Event::Step(Step::Done),
-    ];
-    assert_eq!(
-        home_names(play(&mut delivery, refused.clone())),
-        ["batch x", "batch y z"]
-    );
+    let refused =
+        [Event::Submitted(Submission::Accepted), failed(FaultKind::ContentRefused), Event::Step(Step::Done)];
+    assert_eq!(home_names(play(&mut delivery, refused.clone())), ["batch x", "batch y z"]);
     let mut delivery = claimed(&batch(&["x"]));
     assert_eq!(home_names(play(&mut delivery, refused)), ["poison x no"]);
 }
@@ -278,45 +184,22 @@ fn a_vanished_file_is_fenced_before_it_leaves_its_batch() {
     let mut delivery = resumed(&batch, AttemptOutcome::Open);
     let attempt = batch.attempt(AttemptNumber(1), "p");
     assert_eq!(play(&mut delivery, [Event::Begun]), Action::Ask(attempt.clone()));
-    assert_eq!(
-        play(&mut delivery, [Event::Status(JobStatus::NotFound)]),
-        Action::Build
-    );
-    let gone = Event::Unbuilt {
-        file: Some(file("x")),
-        kind: FaultKind::Vanished,
-        reason: "gone".into(),
-    };
+    assert_eq!(play(&mut delivery, [Event::Status(JobStatus::NotFound)]), Action::Build);
+    let gone = Event::Unbuilt { file: Some(file("x")), kind: FaultKind::Vanished, reason: "gone".into() };
     assert_eq!(play(&mut delivery, [gone]), Action::Fence(attempt.clone()));
     // The fence's answer is lost; the second finds the first.
-    assert_eq!(
-        play(&mut delivery, [Event::FenceFailed]),
-        Action::Fence(attempt.clone())
-    );
-    assert_eq!(
-        play(&mut delivery, [Event::Fence(FenceAnswer::Duplicate)]),
-        Action::Ask(attempt)
-    );
+    assert_eq!(play(&mut delivery, [Event::FenceFailed]), Action::Fence(attempt.clone()));
+    assert_eq!(play(&mut delivery, [Event::Fence(FenceAnswer::Duplicate)]), Action::Ask(attempt));
     let action = play(&mut delivery, [Event::Status(JobStatus::Fenced)]);
-    assert!(
-        matches!(action, Action::FailAttempt { next: None, .. }),
-        "{action:?}"
-    );
-    assert_eq!(
-        home_names(play(&mut delivery, [Event::Step(Step::Done)])),
-        ["vanished x", "batch y"]
-    );
+    assert!(matches!(action, Action::FailAttempt { next: None, .. }), "{action:?}");
+    assert_eq!(home_names(play(&mut delivery, [Event::Step(Step::Done)])), ["vanished x", "batch y"]);
 }
 
 #[test]
 fn a_fence_that_finds_the_load_commits_it() {
     let batch = batch(&["x", "y"]);
     let mut delivery = resumed(&batch, AttemptOutcome::Open);
-    let gone = Event::Unbuilt {
-        file: Some(file("x")),
-        kind: FaultKind::Vanished,
-        reason: "gone".into(),
-    };
+    let gone = Event::Unbuilt { file: Some(file("x")), kind: FaultKind::Vanished, reason: "gone".into() };
     let events = [
         Event::Begun,
         Event::Status(JobStatus::NotFound),
@@ -331,15 +214,9 @@ fn a_fence_that_finds_the_load_commits_it() {
 fn a_fence_found_after_a_crash_leads_to_a_new_attempt() {
     let batch = batch(&["x"]);
     let mut delivery = resumed(&batch, AttemptOutcome::Open);
-    assert_eq!(
-        play(&mut delivery, [Event::Begun, Event::Status(JobStatus::Fenced)]),
-        Action::Build
-    );
+    assert_eq!(play(&mut delivery, [Event::Begun, Event::Status(JobStatus::Fenced)]), Action::Build);
     let action = play(&mut delivery, [built()]);
-    assert!(
-        matches!(action, Action::FailAttempt { next: Some(_), .. }),
-        "{action:?}"
-    );
+    assert!(matches!(action, Action::FailAttempt { next: Some(_), .. }), "{action:?}");
     assert_eq!(
         play(&mut delivery, [Event::Step(Step::Done)]),
         Action::Submit(batch.attempt(AttemptNumber(2), "p"))
@@ -351,23 +228,12 @@ fn other_column_rules_fence_before_the_body_is_used() {
     let batch = batch(&["x"]);
     let mut delivery = resumed(&batch, AttemptOutcome::Open);
     play(&mut delivery, [Event::Begun, Event::Status(JobStatus::NotFound)]);
-    let action = play(
-        &mut delivery,
-        [Event::Built {
-            plan_hash: "q".into(),
-        }],
-    );
+    let action = play(&mut delivery, [Event::Built { plan_hash: "q".into() }]);
     assert_eq!(action, Action::Fence(batch.attempt(AttemptNumber(1), "p")));
     let action = play(&mut delivery, [Event::Fence(FenceAnswer::Accepted)]);
     let next = batch.attempt(AttemptNumber(2), "q");
-    assert!(
-        matches!(&action, Action::FailAttempt { next: Some(n), .. } if *n == next),
-        "{action:?}"
-    );
-    assert_eq!(
-        play(&mut delivery, [Event::Step(Step::Done)]),
-        Action::Submit(next)
-    );
+    assert!(matches!(&action, Action::FailAttempt { next: Some(n), .. } if *n == next), "{action:?}");
+    assert_eq!(play(&mut delivery, [Event::Step(Step::Done)]), Action::Submit(next));
 }
 
 #[test]
@@ -377,14 +243,7 @@ fn a_failed_attempt_found_after_a_crash_is_tried_again() {
     assert_eq!(play(&mut delivery, [Event::Begun]), Action::Build);
     let action = play(&mut delivery, [built()]);
     assert!(
-        matches!(
-            action,
-            Action::FailAttempt {
-                failed: AttemptNumber(1),
-                next: Some(_),
-                ..
-            }
-        ),
+        matches!(action, Action::FailAttempt { failed: AttemptNumber(1), next: Some(_), .. }),
         "{action:?}"
     );
 }
@@ -392,11 +251,7 @@ fn a_failed_attempt_found_after_a_crash_is_tried_again() {
 #[test]
 fn a_body_that_cannot_be_built_before_the_claim_claims_nothing() {
     let mut delivery = Delivery::plan(batch(&["x"]), "p".into(), PATIENCE);
-    let bad = Event::Unbuilt {
-        file: Some(file("x")),
-        kind: FaultKind::Unreadable,
-        reason: "cut".into(),
-    };
+    let bad = Event::Unbuilt { file: Some(file("x")), kind: FaultKind::Unreadable, reason: "cut".into() };
     let action = play(&mut delivery, [Event::Begun, bad]);
     assert!(matches!(action, Action::End(End::Unbuilt { .. })), "{action:?}");
     assert!(!delivery.is_claimed());
@@ -415,33 +270,21 @@ fn zero_rows_need_no_job() {
 fn a_refused_destination_is_fenced_after_patience_and_holds_the_table() {
     let batch = batch(&["x"]);
     let mut delivery = claimed(&batch);
-    let refused = || Event::SubmitFailed {
-        kind: FaultKind::DestinationRefused,
-        reason: "no table".into(),
-    };
+    let refused = || Event::SubmitFailed { kind: FaultKind::DestinationRefused, reason: "no table".into() };
     assert!(matches!(play(&mut delivery, [refused()]), Action::Ask(_)));
     play(&mut delivery, [Event::Status(JobStatus::NotFound)]);
     let late = now().plus(PATIENCE);
     assert!(matches!(delivery.step(late, refused()).1, Action::Fence(_)));
-    let action = play(
-        &mut delivery,
-        [Event::Fence(FenceAnswer::Accepted), Event::Step(Step::Done)],
-    );
+    let action = play(&mut delivery, [Event::Fence(FenceAnswer::Accepted), Event::Step(Step::Done)]);
     assert_eq!(home_names(action), ["deferred x"]);
     let end = play(&mut delivery, [Event::Step(Step::Done)]);
-    assert!(
-        matches!(end, Action::End(End::Rehomed { hold: Some(_), .. })),
-        "{end:?}"
-    );
+    assert!(matches!(end, Action::End(End::Rehomed { hold: Some(_), .. })), "{end:?}");
 }
 
 #[test]
 fn a_silent_ledger_ends_the_process_and_nothing_else_does() {
     let mut delivery = claimed(&batch(&["x"]));
-    play(
-        &mut delivery,
-        [Event::Submitted(Submission::Accepted), ok(&batch(&["x"]))],
-    );
+    play(&mut delivery, [Event::Submitted(Submission::Accepted), ok(&batch(&["x"]))]);
     let mut last = Action::Commit;
     for _ in 0..LEDGER_TRIES_MAX {
         assert_eq!(last, Action::Commit);
@@ -453,15 +296,6 @@ fn a_silent_ledger_ends_the_process_and_nothing_else_does() {
 #[test]
 fn a_refused_step_means_that_another_process_was_faster() {
     let mut delivery = claimed(&batch(&["x"]));
-    play(
-        &mut delivery,
-        [
-            Event::Submitted(Submission::Accepted),
-            failed(FaultKind::Unavailable),
-        ],
-    );
-    assert_eq!(
-        play(&mut delivery, [Event::Step(Step::Refused)]),
-        Action::End(End::Superseded)
-    );
+    play(&mut delivery, [Event::Submitted(Submission::Accepted), failed(FaultKind::Unavailable)]);
+    assert_eq!(play(&mut delivery, [Event::Step(Step::Refused)]), Action::End(End::Superseded));
 }

@@ -16,13 +16,7 @@ fn at(seconds: u64) -> Instant {
 
 fn file(table: &str, name: &str) -> FileId {
     let table = TableId::new("a", "s", table);
-    FileId {
-        table,
-        bucket: "b".into(),
-        key: name.into(),
-        etag: "e".into(),
-        size_bytes: 1,
-    }
+    FileId { table, bucket: "b".into(), key: name.into(), etag: "e".into(), size_bytes: 1 }
 }
 
 fn announced(file: FileId, plan: Plan) -> Announced {
@@ -31,11 +25,7 @@ fn announced(file: FileId, plan: Plan) -> Announced {
 
 fn message(id: &str, files: &[FileId]) -> Arrived {
     let files = files.iter().map(|file| announced(file.clone(), Plan::Offer)).collect();
-    Arrived {
-        id: id.into(),
-        receipt: format!("{id}-1").into(),
-        content: Content::Files(files),
-    }
+    Arrived { id: id.into(), receipt: format!("{id}-1").into(), content: Content::Files(files) }
 }
 
 fn item(message: u64, index: usize) -> ItemId {
@@ -75,20 +65,14 @@ fn a_message_is_deleted_when_all_its_files_are_final() {
 #[test]
 fn a_message_without_files_of_ours_is_deleted_and_a_redelivery_brings_the_newest_receipt() {
     let mut intake = Intake::new(BOUNDS);
-    intake.step(
-        at(0),
-        Event::Received(vec![message("m", &[]), message("n", &[file("t", "x")])]),
-    );
+    intake.step(at(0), Event::Received(vec![message("m", &[]), message("n", &[file("t", "x")])]));
     let mut again = message("n", &[file("t", "x")]);
     again.receipt = "n-2".into();
     let effects = intake.step(at(1), Event::Received(vec![again]));
     assert_eq!(offers(&effects), []);
     intake.step(at(1), Event::LeaseSettled(item(1, 0)));
     let effects = intake.step(at(1), Event::Tick);
-    assert_eq!(
-        effects,
-        [Effect::Delete(vec![(0, "m-1".into()), (1, "n-2".into())])]
-    );
+    assert_eq!(effects, [Effect::Delete(vec![(0, "m-1".into()), (1, "n-2".into())])]);
 }
 
 #[test]
@@ -107,10 +91,7 @@ fn messages_are_extended_at_half_their_timeout() {
     let mut intake = Intake::new(BOUNDS);
     intake.step(at(0), Event::Received(vec![message("m", &[file("t", "x")])]));
     assert_eq!(intake.step(at(59), Event::Tick), []);
-    assert_eq!(
-        intake.step(at(60), Event::Tick),
-        [Effect::Extend(vec![(0, "m-1".into())])]
-    );
+    assert_eq!(intake.step(at(60), Event::Tick), [Effect::Extend(vec![(0, "m-1".into())])]);
     assert_eq!(intake.step(at(61), Event::Tick), []);
     let too_old = at(RECEIPT_AGE_MAX.as_secs());
     assert_eq!(intake.step(too_old, Event::Tick), []);
@@ -123,10 +104,7 @@ fn a_table_that_has_enough_in_hand_parks_the_rest() {
     let effects = intake.step(at(0), Event::Received(vec![message("m", &files)]));
     assert_eq!(offers(&effects).len(), 3);
     assert_eq!(intake.parked_files(), 2);
-    assert_eq!(
-        offers(&intake.step(at(1), Event::LeaseSettled(item(0, 0)))),
-        [item(0, 3)]
-    );
+    assert_eq!(offers(&intake.step(at(1), Event::LeaseSettled(item(0, 0)))), [item(0, 3)]);
 }
 
 #[test]
@@ -134,21 +112,12 @@ fn refused_offers_wait_for_their_table_and_are_then_deferred() {
     let mut intake = Intake::new(BOUNDS);
     intake.step(at(0), Event::Received(vec![message("m", &[file("t", "x")])]));
     assert_eq!(intake.step(at(0), Event::OfferRefused(item(0, 0))), []);
-    assert_eq!(
-        offers(&intake.step(at(5), Event::TableOpened(TableId::new("a", "s", "t")))),
-        [item(0, 0)]
-    );
+    assert_eq!(offers(&intake.step(at(5), Event::TableOpened(TableId::new("a", "s", "t")))), [item(0, 0)]);
     intake.step(at(5), Event::OfferRefused(item(0, 0)));
     // Offers that are refused do not start the clock anew.
     let effects = intake.step(at(600), Event::Tick);
-    assert_eq!(
-        effects.last(),
-        Some(&Effect::Settle(item(0, 0), file("t", "x"), Verdict::Defer))
-    );
-    intake.step(
-        at(600),
-        Event::VerdictWritten(item(0, 0), FileState::Deferred { since: at(600) }),
-    );
+    assert_eq!(effects.last(), Some(&Effect::Settle(item(0, 0), file("t", "x"), Verdict::Defer)));
+    intake.step(at(600), Event::VerdictWritten(item(0, 0), FileState::Deferred { since: at(600) }));
     assert_eq!(deletes(&intake.step(at(601), Event::Tick)), [0]);
 }
 
@@ -157,10 +126,7 @@ fn a_full_park_defers_the_oldest_of_the_fullest_table() {
     let mut intake = Intake::new(BOUNDS);
     let files: Vec<_> = (0..8).map(|n| file("t", &n.to_string())).collect();
     let effects = intake.step(at(0), Event::Received(vec![message("m", &files)]));
-    assert_eq!(
-        effects.last(),
-        Some(&Effect::Settle(item(0, 3), file("t", "3"), Verdict::Defer))
-    );
+    assert_eq!(effects.last(), Some(&Effect::Settle(item(0, 3), file("t", "3"), Verdict::Defer)));
     assert_eq!(intake.parked_files(), 4);
 }
 
@@ -170,10 +136,7 @@ fn a_verdict_on_a_file_of_an_open_batch_goes_back_to_its_table() {
     intake.step(at(0), Event::Received(vec![message("m", &[file("t", "x")])]));
     intake.step(at(0), Event::OfferRefused(item(0, 0)));
     intake.step(at(600), Event::Tick);
-    let claimed = FileState::Claimed {
-        batch: BatchId::from_stored("b"),
-        held: false,
-    };
+    let claimed = FileState::Claimed { batch: BatchId::from_stored("b"), held: false };
     intake.step(at(600), Event::VerdictWritten(item(0, 0), claimed));
     assert_eq!(offers(&intake.step(at(605), Event::Tick)), [item(0, 0)]);
 }
@@ -181,10 +144,7 @@ fn a_verdict_on_a_file_of_an_open_batch_goes_back_to_its_table() {
 #[test]
 fn only_the_file_in_hand_is_struck() {
     let mut intake = Intake::new(BOUNDS);
-    intake.step(
-        at(0),
-        Event::Received(vec![message("m", &[file("t", "x"), file("t", "y")])]),
-    );
+    intake.step(at(0), Event::Received(vec![message("m", &[file("t", "x"), file("t", "y")])]));
     intake.step(at(1), Event::LeaseAbandoned(item(0, 1), Abandoned::Innocent));
     let effects = intake.step(at(1), Event::LeaseAbandoned(item(0, 0), Abandoned::Blamed));
     assert_eq!(effects, [Effect::Strike(item(0, 0), file("t", "x"))]);
@@ -193,10 +153,7 @@ fn only_the_file_in_hand_is_struck() {
     assert_eq!(offers(&effects), [item(0, 1), item(0, 0)]);
     intake.step(at(3), Event::LeaseAbandoned(item(0, 0), Abandoned::Blamed));
     let effects = intake.step(at(3), Event::Struck(item(0, 0), 3));
-    assert!(
-        matches!(&effects[..], [Effect::Settle(_, _, Verdict::Poison(_))]),
-        "{effects:?}"
-    );
+    assert!(matches!(&effects[..], [Effect::Settle(_, _, Verdict::Poison(_))]), "{effects:?}");
 }
 
 #[test]
@@ -205,20 +162,10 @@ fn an_unparsable_message_is_deleted_once_it_is_written_down() {
     let arrived = Arrived {
         id: "m".into(),
         receipt: "r".into(),
-        content: Content::Unparsable {
-            body: "x".into(),
-            reason: "garbage".into(),
-        },
+        content: Content::Unparsable { body: "x".into(), reason: "garbage".into() },
     };
     let effects = intake.step(at(0), Event::Received(vec![arrived]));
-    assert_eq!(
-        effects,
-        [Effect::DeadLetter {
-            message: 0,
-            body: "x".into(),
-            reason: "garbage".into()
-        }]
-    );
+    assert_eq!(effects, [Effect::DeadLetter { message: 0, body: "x".into(), reason: "garbage".into() }]);
     assert_eq!(deletes(&intake.step(at(0), Event::Tick)), [0_u64; 0]);
     intake.step(at(1), Event::DeadLettered(0));
     assert_eq!(deletes(&intake.step(at(1), Event::Tick)), [0]);
@@ -230,15 +177,8 @@ fn a_silent_ledger_is_asked_again_with_the_same_verdict() {
     let settle = Plan::Settle(Verdict::Poison("empty".into()));
     let content = Content::Files(vec![announced(file("t", "x"), settle)]);
     let expected = Effect::Settle(item(0, 0), file("t", "x"), Verdict::Poison("empty".into()));
-    let arrived = Arrived {
-        id: "m".into(),
-        receipt: "r".into(),
-        content,
-    };
-    assert_eq!(
-        intake.step(at(0), Event::Received(vec![arrived])),
-        [expected.clone()]
-    );
+    let arrived = Arrived { id: "m".into(), receipt: "r".into(), content };
+    assert_eq!(intake.step(at(0), Event::Received(vec![arrived])), [expected.clone()]);
     intake.step(at(0), Event::LedgerFailed(item(0, 0)));
     assert_eq!(intake.step(at(5), Event::Tick), [expected]);
 }

@@ -25,33 +25,15 @@ fn at(seconds: u64) -> Instant {
 }
 
 fn announce(table: &mut Table, name: &str, seconds: u64) -> Vec<Effect> {
-    table.step(
-        at(seconds),
-        Event::Announced {
-            file: file(name),
-            suspect: false,
-        },
-    )
+    table.step(at(seconds), Event::Announced { file: file(name), suspect: false })
 }
 
 /// Announces, looks up and fetches one file.
 fn bring(table: &mut Table, name: &str, bytes: u64, seconds: u64) -> Vec<Effect> {
     assert_eq!(announce(table, name, seconds), [Effect::Lookup(file(name))]);
-    let fetch = table.step(
-        at(seconds),
-        Event::LookedUp {
-            file: file(name),
-            state: None,
-        },
-    );
+    let fetch = table.step(at(seconds), Event::LookedUp { file: file(name), state: None });
     assert_eq!(fetch, [Effect::Fetch(file(name))]);
-    table.step(
-        at(seconds),
-        Event::Fetched {
-            file: file(name),
-            bytes,
-        },
-    )
+    table.step(at(seconds), Event::Fetched { file: file(name), bytes })
 }
 
 fn deliver(names: &[&str], reason: CloseReason) -> Effect {
@@ -65,29 +47,17 @@ fn a_window_closes_by_age() {
     assert_eq!(bring(&mut table, "y", 1, 30), []);
     assert_eq!(table.next_wake(), Some(at(60)));
     assert_eq!(table.step(at(59), Event::Tick), []);
-    assert_eq!(
-        table.step(at(60), Event::Tick),
-        [deliver(&["x", "y"], CloseReason::Age)]
-    );
+    assert_eq!(table.step(at(60), Event::Tick), [deliver(&["x", "y"], CloseReason::Age)]);
     assert_eq!(table.next_wake(), None);
 }
 
 #[test]
 fn a_window_closes_by_files_and_by_bytes() {
-    let mut table = Table::new(TableBounds {
-        loads_max: 9,
-        ..BOUNDS
-    });
+    let mut table = Table::new(TableBounds { loads_max: 9, ..BOUNDS });
     bring(&mut table, "x", 1, 0);
     bring(&mut table, "y", 1, 0);
-    assert_eq!(
-        bring(&mut table, "z", 1, 0),
-        [deliver(&["x", "y", "z"], CloseReason::Files)]
-    );
-    assert_eq!(
-        bring(&mut table, "big", 1_000, 0),
-        [deliver(&["big"], CloseReason::Bytes)]
-    );
+    assert_eq!(bring(&mut table, "z", 1, 0), [deliver(&["x", "y", "z"], CloseReason::Files)]);
+    assert_eq!(bring(&mut table, "big", 1_000, 0), [deliver(&["big"], CloseReason::Bytes)]);
 }
 
 #[test]
@@ -105,25 +75,10 @@ fn windows_that_the_loader_does_not_take_are_deferred() {
     bring(&mut table, "x", 1_000, 0);
     bring(&mut table, "y", 1_000, 0);
     assert_eq!(table.next_wake(), Some(at(600)));
-    assert_eq!(
-        table.step(at(600), Event::Tick),
-        [Effect::Settle(file("y"), Verdict::Defer)]
-    );
-    let released = table.step(
-        at(600),
-        Event::Settled {
-            file: file("y"),
-            state: FileState::Deferred { since: at(600) },
-        },
-    );
-    assert_eq!(
-        released,
-        [Effect::Release {
-            file: file("y"),
-            outcome: Outcome::Deferred,
-            fresh: true
-        }]
-    );
+    assert_eq!(table.step(at(600), Event::Tick), [Effect::Settle(file("y"), Verdict::Defer)]);
+    let released = table
+        .step(at(600), Event::Settled { file: file("y"), state: FileState::Deferred { since: at(600) } });
+    assert_eq!(released, [Effect::Release { file: file("y"), outcome: Outcome::Deferred, fresh: true }]);
 }
 
 #[test]
@@ -137,50 +92,20 @@ fn a_second_announcement_of_a_file_in_hand_asks_nothing() {
 #[test]
 fn what_the_ledger_knows_decides() {
     let batch = || BatchId::from_stored("b");
-    let release = |outcome| {
-        vec![Effect::Release {
-            file: file("x"),
-            outcome,
-            fresh: false,
-        }]
-    };
+    let release = |outcome| vec![Effect::Release { file: file("x"), outcome, fresh: false }];
     let cases = [
         (FileState::Loaded { batch: batch() }, release(Outcome::Duplicate)),
-        (
-            FileState::Poison { reason: "r".into() },
-            release(Outcome::Poisoned),
-        ),
-        (
-            FileState::Claimed {
-                batch: batch(),
-                held: true,
-            },
-            release(Outcome::Held),
-        ),
-        (
-            FileState::Deferred { since: at(0) },
-            vec![Effect::Fetch(file("x"))],
-        ),
+        (FileState::Poison { reason: "r".into() }, release(Outcome::Poisoned)),
+        (FileState::Claimed { batch: batch(), held: true }, release(Outcome::Held)),
+        (FileState::Deferred { since: at(0) }, vec![Effect::Fetch(file("x"))]),
         (FileState::Vanished { at: at(4) }, vec![Effect::Fetch(file("x"))]),
         (FileState::Vanished { at: at(5) }, release(Outcome::Vanished)),
-        (
-            FileState::Claimed {
-                batch: batch(),
-                held: false,
-            },
-            vec![],
-        ),
+        (FileState::Claimed { batch: batch(), held: false }, vec![]),
     ];
     for (state, expected) in cases {
         let mut table = Table::new(BOUNDS);
         announce(&mut table, "x", 5);
-        let effects = table.step(
-            at(6),
-            Event::LookedUp {
-                file: file("x"),
-                state: Some(state.clone()),
-            },
-        );
+        let effects = table.step(at(6), Event::LookedUp { file: file("x"), state: Some(state.clone()) });
         assert_eq!(effects, expected, "{state:?}");
     }
 }
@@ -191,10 +116,7 @@ fn a_file_claimed_elsewhere_is_asked_about_again() {
     announce(&mut table, "x", 0);
     let claimed = || Event::LookedUp {
         file: file("x"),
-        state: Some(FileState::Claimed {
-            batch: BatchId::from_stored("b"),
-            held: false,
-        }),
+        state: Some(FileState::Claimed { batch: BatchId::from_stored("b"), held: false }),
     };
     table.step(at(0), claimed());
     assert_eq!(table.next_wake(), Some(at(1)));
@@ -204,26 +126,13 @@ fn a_file_claimed_elsewhere_is_asked_about_again() {
 }
 
 fn fail(table: &mut Table, kind: FaultKind, seconds: u64) -> Vec<Effect> {
-    table.step(
-        at(seconds),
-        Event::Failed {
-            file: file("x"),
-            kind,
-            reason: "r".into(),
-        },
-    )
+    table.step(at(seconds), Event::Failed { file: file("x"), kind, reason: "r".into() })
 }
 
 fn fetching() -> Table {
     let mut table = Table::new(BOUNDS);
     announce(&mut table, "x", 0);
-    table.step(
-        at(0),
-        Event::LookedUp {
-            file: file("x"),
-            state: None,
-        },
-    );
+    table.step(at(0), Event::LookedUp { file: file("x"), state: None });
     table
 }
 
@@ -234,42 +143,20 @@ fn an_object_that_is_gone_is_tried_three_times() {
     assert_eq!(table.step(at(1), Event::Tick), [Effect::Fetch(file("x"))]);
     assert_eq!(fail(&mut table, FaultKind::Vanished, 1), []);
     assert_eq!(table.step(at(3), Event::Tick), [Effect::Fetch(file("x"))]);
-    assert_eq!(
-        fail(&mut table, FaultKind::Vanished, 3),
-        [Effect::Settle(file("x"), Verdict::Vanish)]
-    );
+    assert_eq!(fail(&mut table, FaultKind::Vanished, 3), [Effect::Settle(file("x"), Verdict::Vanish)]);
 }
 
 #[test]
 fn three_strikes_make_poison() {
     let mut table = fetching();
     for strikes in 1..STRIKES_MAX {
-        assert_eq!(
-            fail(&mut table, FaultKind::Unreadable, 0),
-            [Effect::Strike(file("x"), "r".into())]
-        );
-        assert_eq!(
-            table.step(
-                at(0),
-                Event::Struck {
-                    file: file("x"),
-                    strikes,
-                    reason: "r".into()
-                }
-            ),
-            []
-        );
+        assert_eq!(fail(&mut table, FaultKind::Unreadable, 0), [Effect::Strike(file("x"), "r".into())]);
+        assert_eq!(table.step(at(0), Event::Struck { file: file("x"), strikes, reason: "r".into() }), []);
         assert_eq!(table.step(at(100), Event::Tick), [Effect::Fetch(file("x"))]);
     }
     fail(&mut table, FaultKind::Unreadable, 0);
-    let effects = table.step(
-        at(0),
-        Event::Struck {
-            file: file("x"),
-            strikes: STRIKES_MAX,
-            reason: "r".into(),
-        },
-    );
+    let effects =
+        table.step(at(0), Event::Struck { file: file("x"), strikes: STRIKES_MAX, reason: "r".into() });
     assert_eq!(effects, [Effect::Settle(file("x"), Verdict::Poison("r".into()))]);
 }
 
@@ -280,40 +167,16 @@ fn a_type_that_is_not_carried_is_poison_at_once_and_an_outage_is_waited_out_and_
     assert_eq!(fail(&mut table, FaultKind::UnsupportedType, 0), poison);
     let mut table = fetching();
     assert_eq!(fail(&mut table, FaultKind::Unavailable, 599), []);
-    assert_eq!(
-        fail(&mut table, FaultKind::Unavailable, 600),
-        [Effect::Settle(file("x"), Verdict::Defer)]
-    );
+    assert_eq!(fail(&mut table, FaultKind::Unavailable, 600), [Effect::Settle(file("x"), Verdict::Defer)]);
 }
 
 #[test]
 fn a_suspect_travels_alone() {
-    let mut table = Table::new(TableBounds {
-        loads_max: 9,
-        ..BOUNDS
-    });
+    let mut table = Table::new(TableBounds { loads_max: 9, ..BOUNDS });
     bring(&mut table, "y", 1, 0);
-    table.step(
-        at(0),
-        Event::Announced {
-            file: file("x"),
-            suspect: true,
-        },
-    );
-    table.step(
-        at(0),
-        Event::LookedUp {
-            file: file("x"),
-            state: None,
-        },
-    );
-    let effects = table.step(
-        at(0),
-        Event::Fetched {
-            file: file("x"),
-            bytes: 1,
-        },
-    );
+    table.step(at(0), Event::Announced { file: file("x"), suspect: true });
+    table.step(at(0), Event::LookedUp { file: file("x"), state: None });
+    let effects = table.step(at(0), Event::Fetched { file: file("x"), bytes: 1 });
     assert_eq!(effects, [deliver(&["x"], CloseReason::Suspect)]);
     assert_eq!(table.window_files(), 1);
 }

@@ -1,0 +1,159 @@
+//! Steps on single files.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::StepError;
+use super::rows::{file_key, from_json, table_text, to_json};
+use crate::domain::file::{FileId, FileState};
+use crate::domain::ids::{BatchId, TableId};
+use crate::domain::instant::Instant;
+use crate::domain::transition::Verdict;
+
+/// Where a file is at home.
+pub(super) const IN_BATCH: i64 = 0;
+pub(super) const POISON: i64 = 1;
+pub(super) const VANISHED: i64 = 2;
+pub(super) const DEFERRED: i64 = 3;
+
+type StoredState = (i64, Option<String>, Option<i64>, Option<String>, Option<i64>);
+
+/// The file's state; a file in a batch has the batch's.
+pub(super) fn state(step: &Transaction<'_>, file: &FileId) -> Result<Option<FileState>, StepError> {
+    let mut select = step.prepare_cached(
+        "SELECT files.home, batches.id, batches.state, files.reason, files.at
+         FROM files LEFT JOIN batches ON batches.number = files.batch WHERE files.key = ?1",
+    )?;
+    let stored: Option<StoredState> = select
+        .query_row([file_key(file)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })
+        .optional()?;
+    stored.map(|stored| state_of(file, stored)).transpose()
+}
+
+fn state_of(file: &FileId, stored: StoredState) -> Result<FileState, StepError> {
+    let corrupt = |what: &str| StepError::Corrupt(format!("the file {file} {what}"));
+    let (home, batch, state, reason, at) = stored;
+    let at = at.map(Instant::from_micros);
+    match (home, batch.map(BatchId::from_stored), state) {
+        (IN_BATCH, Some(batch), Some(0)) => Ok(FileState::Claimed { batch, held: false }),
+        (IN_BATCH, Some(batch), Some(1)) => Ok(FileState::Claimed { batch, held: true }),
+        (IN_BATCH, Some(batch), Some(2)) => Ok(FileState::Loaded { batch }),
+        (IN_BATCH, Some(batch), _) => Err(corrupt(&format!("is in batch {batch}, which is abandoned"))),
+        (IN_BATCH, None, _) => Err(corrupt("is in a batch that is not there")),
+        (POISON, _, _) => Ok(FileState::Poison { reason: reason.unwrap_or_default() }),
+        (VANISHED, _, _) => Ok(FileState::Vanished { at: at.ok_or_else(|| corrupt("vanished at no time"))? }),
+        (DEFERRED, _, _) => {
+            Ok(FileState::Deferred { since: at.ok_or_else(|| corrupt("was deferred at no time"))? })
+        }
+        (other, _, _) => Err(corrupt(&format!("has the unknown home {other}"))),
+    }
+}
+
+/// Gives the file a home outside batches.
+pub(super) fn put(
+    step: &Transaction<'_>,
+    file: &FileId,
+    home: i64,
+    reason: Option<&str>,
+    at: Instant,
+) -> Result<(), StepError> {
+    let mut upsert = step.prepare_cached(
+        "INSERT INTO files (key, home, batch, table_id, identity, reason, at) VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6)
+         ON CONFLICT (key) DO UPDATE SET home = ?2, batch = NULL, table_id = ?3, identity = ?4, reason = ?5, at = ?6",
+    )?;
+    upsert.execute(params![
+        file_key(file),
+        home,
+        table_text(&file.table)?,
+        to_json(file)?,
+        reason,
+        at.micros()
+    ])?;
+    Ok(())
+}
+
+/// Puts the file into a batch.
+pub(super) fn put_in_batch(step: &Transaction<'_>, file: &FileId, batch: i64) -> Result<(), StepError> {
+    let mut upsert = step.prepare_cached(
+        "INSERT INTO files (key, home, batch) VALUES (?1, 0, ?2)
+         ON CONFLICT (key) DO UPDATE SET home = 0, batch = ?2, table_id = NULL, identity = NULL, reason = NULL, at = NULL",
+    )?;
+    upsert.execute(params![file_key(file), batch])?;
+    Ok(())
+}
+
+/// Writes a verdict down where it applies; answers the state afterwards.
+pub(super) fn settle(
+    step: &Transaction<'_>,
+    file: &FileId,
+    verdict: &Verdict,
+    now: Instant,
+) -> Result<FileState, StepError> {
+    let known = state(step, file)?;
+    let applies = match (&known, verdict) {
+        // What a batch has is the warehouse's matter.
+        (Some(FileState::Claimed { .. } | FileState::Loaded { .. }), _) => false,
+        // Poison stays poison until it is redriven.
+        (Some(FileState::Poison { .. }), Verdict::Defer | Verdict::Vanish) => false,
+        // Deferred once, its place in the order stays.
+        (Some(FileState::Deferred { .. }), Verdict::Defer) => false,
+        (Some(FileState::Poison { .. }), Verdict::Poison(_))
+        | (Some(FileState::Deferred { .. }), Verdict::Poison(_) | Verdict::Vanish)
+        | (Some(FileState::Vanished { .. }) | None, _) => true,
+    };
+    if let (false, Some(state)) = (applies, known) {
+        return Ok(state);
+    }
+    match verdict {
+        Verdict::Poison(reason) => {
+            put(step, file, POISON, Some(reason), now)?;
+            Ok(FileState::Poison { reason: reason.clone() })
+        }
+        Verdict::Vanish => {
+            put(step, file, VANISHED, None, now)?;
+            Ok(FileState::Vanished { at: now })
+        }
+        Verdict::Defer => {
+            put(step, file, DEFERRED, None, now)?;
+            Ok(FileState::Deferred { since: now })
+        }
+    }
+}
+
+pub(super) fn deferred(
+    step: &Transaction<'_>,
+    table: &TableId,
+    limit: usize,
+) -> Result<Vec<(FileId, Instant)>, StepError> {
+    let mut select = step.prepare_cached(
+        "SELECT identity, at FROM files WHERE home = 3 AND table_id = ?1 ORDER BY at, key LIMIT ?2",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = select.query_map(params![table_text(table)?, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.map(|row| {
+        let (identity, at): (String, i64) = row?;
+        Ok((from_json("a deferred file", &identity)?, Instant::from_micros(at)))
+    })
+    .collect()
+}
+
+pub(super) fn deferred_count(step: &Transaction<'_>, table: &TableId) -> Result<u64, StepError> {
+    let mut select = step.prepare_cached("SELECT count(*) FROM files WHERE home = 3 AND table_id = ?1")?;
+    let count: i64 = select.query_row([table_text(table)?], |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+pub(super) fn strike(
+    step: &Transaction<'_>,
+    file: &FileId,
+    reason: &str,
+    now: Instant,
+) -> Result<u32, StepError> {
+    let mut upsert = step.prepare_cached(
+        "INSERT INTO strikes (key, count, reason, at) VALUES (?1, 1, ?2, ?3)
+         ON CONFLICT (key) DO UPDATE SET count = count + 1, reason = ?2, at = ?3 RETURNING count",
+    )?;
+    let count: i64 = upsert.query_row(params![file_key(file), reason, now.micros()], |row| row.get(0))?;
+    u32::try_from(count).map_err(|_| StepError::Corrupt(format!("the file {file} has {count} strikes")))
+}

@@ -1,0 +1,64 @@
+//! Steps on tables' modes, and dead letters.
+
+use rusqlite::{Transaction, params};
+
+use super::StepError;
+use super::rows::{table_of, table_text};
+use crate::domain::ids::TableId;
+use crate::domain::instant::Instant;
+use crate::domain::transition::TableMode;
+
+pub(super) fn modes(step: &Transaction<'_>) -> Result<Vec<(TableId, TableMode)>, StepError> {
+    let mut select = step.prepare_cached("SELECT table_id, mode, reason FROM modes ORDER BY table_id")?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.map(|row| {
+        let (table, mode, reason): (String, i64, String) = row?;
+        let mode = match mode {
+            1 => TableMode::Paused,
+            2 => TableMode::Quarantined(reason),
+            3 => TableMode::Held(reason),
+            other => {
+                return Err(StepError::Corrupt(format!("the table {table} has the unknown mode {other}")));
+            }
+        };
+        Ok((table_of(&table)?, mode))
+    })
+    .collect()
+}
+
+pub(super) fn set_mode(
+    step: &Transaction<'_>,
+    table: &TableId,
+    mode: &TableMode,
+    now: Instant,
+) -> Result<(), StepError> {
+    let (number, reason) = match mode {
+        TableMode::Running => {
+            step.execute("DELETE FROM modes WHERE table_id = ?1", [table_text(table)?])?;
+            return Ok(());
+        }
+        TableMode::Paused => (1, ""),
+        TableMode::Quarantined(reason) => (2, reason.as_str()),
+        TableMode::Held(reason) => (3, reason.as_str()),
+    };
+    step.execute(
+        "INSERT INTO modes (table_id, mode, reason, at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (table_id) DO UPDATE SET mode = ?2, reason = ?3, at = ?4",
+        params![table_text(table)?, number, reason, now.micros()],
+    )?;
+    Ok(())
+}
+
+pub(super) fn dead_letter(
+    step: &Transaction<'_>,
+    queue: &str,
+    body: &str,
+    reason: &str,
+    now: Instant,
+) -> Result<(), StepError> {
+    step.execute(
+        "INSERT INTO dead_letters (queue, body, reason, at) VALUES (?1, ?2, ?3, ?4)",
+        params![queue, body, reason, now.micros()],
+    )?;
+    Ok(())
+}
