@@ -36,14 +36,18 @@ impl LoadedFront {
 
     /// Remembers that `batch` has loaded the file.
     pub fn insert(&self, file: &FileId, batch: &BatchId) {
+        self.insert_key(file_key(file), batch);
+    }
+
+    fn insert_key(&self, key: [u8; 16], batch: &BatchId) {
         let (young, old) = self.by_age();
         if young.len() >= self.half {
             old.clear();
             self.second_is_young.fetch_xor(true, Ordering::AcqRel);
-            old.insert(file_key(file), batch.clone());
+            old.insert(key, batch.clone());
             return;
         }
-        young.insert(file_key(file), batch.clone());
+        young.insert(key, batch.clone());
     }
 
     /// The batch that has loaded the file, if that is remembered.
@@ -72,12 +76,14 @@ impl LoadedFront {
 pub struct FrontedLedger {
     inner: SharedLedger,
     front: LoadedFront,
+    /// Files of batches that this process has claimed and not yet committed: as many as deliveries are in flight.
+    claimed: DashMap<BatchId, Vec<[u8; 16]>>,
 }
 
 impl FrontedLedger {
     /// Puts a front of `capacity` files before `inner`.
     pub fn new(inner: SharedLedger, capacity: usize) -> Self {
-        Self { inner, front: LoadedFront::new(capacity) }
+        Self { inner, front: LoadedFront::new(capacity), claimed: DashMap::new() }
     }
 }
 
@@ -106,7 +112,12 @@ impl Ledger for FrontedLedger {
     }
 
     async fn claim(&self, batch: &Batch, attempt: Option<&Attempt>, now: Instant) -> Result<Claim, Fault> {
-        self.inner.claim(batch, attempt, now).await
+        let claim = self.inner.claim(batch, attempt, now).await?;
+        if claim == Claim::Won {
+            let keys = batch.manifest.entries.iter().map(|entry| file_key(&entry.file)).collect();
+            self.claimed.insert(batch.id.clone(), keys);
+        }
+        Ok(claim)
     }
 
     async fn fail_attempt(
@@ -121,14 +132,22 @@ impl Ledger for FrontedLedger {
     }
 
     async fn commit(&self, batch: &BatchId, now: Instant) -> Result<Step, Fault> {
-        self.inner.commit(batch, now).await
+        let step = self.inner.commit(batch, now).await?;
+        if let Some((batch, keys)) = self.claimed.remove(batch)
+            && step == Step::Done
+        {
+            keys.into_iter().for_each(|key| self.front.insert_key(key, &batch));
+        }
+        Ok(step)
     }
 
     async fn rehome(&self, batch: &BatchId, homes: &[Home], now: Instant) -> Result<Step, Fault> {
+        self.claimed.remove(batch);
         self.inner.rehome(batch, homes, now).await
     }
 
     async fn hold(&self, batch: &BatchId, held: bool, now: Instant) -> Result<Step, Fault> {
+        self.claimed.remove(batch);
         self.inner.hold(batch, held, now).await
     }
 
