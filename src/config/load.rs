@@ -1,0 +1,328 @@
+//! Reads the main file, its mapping files and the environment into a `Config`, or says all that is wrong.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::document::{Document, Section, read};
+use super::mapping::{self, Placed};
+use super::settings::{SETTINGS, sections};
+use super::types::{
+    Batching, Config, Http, Ledger, Limits, Log, LogFormat, Source, Spool, Timing, Warehouse,
+};
+use super::values::{Given, Value};
+use super::{ConfigError, ConfigErrors, Place, against, nearest, secret};
+
+/// The prefix of environment variables that override settings.
+const PREFIX: &str = "LANDBRIDGE__";
+const MAPPING_PREFIX: &str = "LANDBRIDGE__MAPPING__";
+
+/// Reads the configuration at `path`, with overrides from `environment` (names and values).
+pub fn load(
+    path: &Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, ConfigErrors> {
+    let mut errors = Vec::new();
+    let environment: BTreeMap<_, _> =
+        environment.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let config = read(&path).map_err(|error| errors.push(error)).ok().and_then(|text| {
+        let document = Document::parse(&path, &text).map_err(|error| errors.push(error)).ok()?;
+        assemble(&path, document.root(), &environment, &mut errors)
+    });
+    errors.sort();
+    match config {
+        Some(config) if errors.is_empty() => Ok(config),
+        Some(_) | None => Err(ConfigErrors(errors)),
+    }
+}
+
+fn assemble(
+    path: &Path,
+    root: Section<'_>,
+    environment: &BTreeMap<String, String>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Config> {
+    let mut known = sections();
+    known.extend(["tables", "mapping"]);
+    root.refuse_unknown(&known, errors);
+    let settings = Settings::read(path, root, environment, errors);
+    let mappings = mappings(path, root, environment, errors);
+    refuse_unknown_overrides(environment, &mappings, errors);
+    if mappings.is_empty() && errors.is_empty() {
+        errors.push(root.error(
+            "mapping",
+            "no table is mapped",
+            "expected `tables = \"tables/*.toml\"` or a `[[mapping]]` section",
+        ));
+    }
+    mapping::check_together(&mappings, errors);
+    let config = settings.config(mappings.iter().map(|placed| placed.mapping.clone()).collect())?;
+    check_paths(&config, &mappings, errors);
+    check_times(&config, path, root, errors);
+    Some(config)
+}
+
+/// Values of all settings, by section and key.
+struct Settings<'a> {
+    file: &'a Path,
+    values: BTreeMap<(&'static str, &'static str), Value>,
+}
+
+impl<'a> Settings<'a> {
+    fn read(
+        file: &'a Path,
+        root: Section<'a>,
+        environment: &BTreeMap<String, String>,
+        errors: &mut Vec<ConfigError>,
+    ) -> Self {
+        let mut values = BTreeMap::new();
+        for name in sections() {
+            let section = root.section(name, name, errors);
+            let settings: Vec<_> = SETTINGS.iter().filter(|setting| setting.section == name).collect();
+            if let Some(section) = section {
+                section
+                    .refuse_unknown(&settings.iter().map(|setting| setting.key).collect::<Vec<_>>(), errors);
+            }
+            for setting in settings {
+                let variable = format!("{PREFIX}{}__{}", name.to_uppercase(), setting.key.to_uppercase());
+                let from_file = section
+                    .and_then(|section| Some((section.given(setting.key)?, section.place(setting.key))));
+                let overriding = environment
+                    .get(&variable)
+                    .map(|value| (Given::Text(value.clone()), Place::Environment(variable)));
+                let (given, place) = match overriding.or(from_file) {
+                    Some((given, place)) => (given, Some(place)),
+                    None => (Given::Text(setting.default.to_owned()), None),
+                };
+                match (setting.kind.read(&given), place) {
+                    (Ok(value), _) => {
+                        values.insert((setting.section, setting.key), value);
+                    }
+                    (Err((problem, expected)), Some(place)) => {
+                        let key = format!("{name}.{}", setting.key);
+                        errors.push(ConfigError { place, key, problem, expected, nearest: None });
+                    }
+                    // An empty default: decided elsewhere.
+                    (Err(_), None) => {}
+                }
+            }
+        }
+        Self { file, values }
+    }
+
+    fn text(&self, section: &'static str, key: &'static str) -> Option<&str> {
+        match self.values.get(&(section, key))? {
+            Value::Text(text) => Some(text),
+            Value::Duration(_) | Value::Number(_) | Value::Listen(_) => None,
+        }
+    }
+
+    fn path(&self, section: &'static str, key: &'static str) -> Option<PathBuf> {
+        self.text(section, key).map(|text| against(self.file, text))
+    }
+
+    fn number(&self, section: &'static str, key: &'static str) -> Option<u64> {
+        match self.values.get(&(section, key))? {
+            Value::Number(number) => Some(*number),
+            Value::Duration(_) | Value::Text(_) | Value::Listen(_) => None,
+        }
+    }
+
+    fn count(&self, section: &'static str, key: &'static str) -> Option<usize> {
+        usize::try_from(self.number(section, key)?).ok()
+    }
+
+    fn duration(&self, section: &'static str, key: &'static str) -> Option<Duration> {
+        match self.values.get(&(section, key))? {
+            Value::Duration(duration) => Some(*duration),
+            Value::Number(_) | Value::Text(_) | Value::Listen(_) => None,
+        }
+    }
+
+    fn listen(&self) -> Option<Option<SocketAddr>> {
+        match self.values.get(&("http", "listen"))? {
+            Value::Listen(listen) => Some(*listen),
+            Value::Number(_) | Value::Text(_) | Value::Duration(_) => None,
+        }
+    }
+
+    /// `None` when a value was wrong; that error is told already.
+    fn config(&self, mappings: Vec<super::types::Mapping>) -> Option<Config> {
+        let lake = self.path("warehouse", "path")?;
+        let format = if self.text("log", "format")? == "json" { LogFormat::Json } else { LogFormat::Text };
+        Some(Config {
+            http: Http { listen: self.listen()? },
+            log: Log { format, filter: self.text("log", "filter")?.to_owned() },
+            ledger: Ledger { path: self.path("ledger", "path")? },
+            spool: Spool {
+                path: self.path("spool", "path").unwrap_or_else(|| lake.join(".spool")),
+                limit_bytes: self.number("spool", "limit")?,
+            },
+            warehouse: Warehouse::Lake { path: lake },
+            batching: Batching {
+                window: self.duration("batching", "window")?,
+                bytes_max: self.number("batching", "bytes")?,
+                files_max: self.count("batching", "files")?,
+            },
+            limits: Limits {
+                memory_credit_bytes: self.number("limits", "memory_credit")?,
+                fetchers: self.count("limits", "fetchers")?,
+                fetches_per_fetcher: self.count("limits", "fetches_per_fetcher")?,
+                loads_in_flight: self.count("limits", "loads_in_flight")?,
+                loads_per_table: self.count("limits", "loads_per_table")?,
+                held_messages_per_queue: self.count("limits", "held_messages_per_queue")?,
+                parked_files_per_queue: self.count("limits", "parked_files_per_queue")?,
+                files_per_table: self.count("limits", "files_per_table")?,
+                loaded_front_files: self.count("limits", "loaded_front_files")?,
+            },
+            timing: Timing {
+                visibility_timeout: self.duration("timing", "visibility_timeout")?,
+                defer_after: self.duration("timing", "defer_after")?,
+                drain_timeout: self.duration("timing", "drain_timeout")?,
+                rescan_interval: self.duration("timing", "rescan_interval")?,
+                job_timeout: self.duration("timing", "job_timeout")?,
+            },
+            mappings,
+        })
+    }
+}
+
+fn mappings(
+    path: &Path,
+    root: Section<'_>,
+    environment: &BTreeMap<String, String>,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<Placed> {
+    let override_source = |cluster: &str| {
+        let variable = format!("{MAPPING_PREFIX}{}__SOURCE", variable_part(cluster));
+        environment.get(&variable).map(|value| (Place::Environment(variable), value.clone()))
+    };
+    let mut placed: Vec<Placed> = Vec::new();
+    for section in root.sections("mapping", "mapping", errors) {
+        placed.extend(mapping::read(path, section, &override_source, errors));
+    }
+    let Some(pattern) = root.text("tables", errors) else { return placed };
+    for file in matching(path, &pattern, &root, errors) {
+        let text = match read(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                errors.push(error);
+                continue;
+            }
+        };
+        match Document::parse(&file, &text) {
+            Ok(document) => placed.extend(mapping::read(&file, document.root(), &override_source, errors)),
+            Err(error) => errors.push(error),
+        }
+    }
+    placed
+}
+
+/// A cluster's name as part of an environment variable's.
+fn variable_part(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+/// Files that match a pattern whose last component may hold `*`.
+fn matching(main: &Path, pattern: &str, root: &Section<'_>, errors: &mut Vec<ConfigError>) -> Vec<PathBuf> {
+    let whole = against(main, pattern);
+    let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let matcher = wildmatch::WildMatch::new(&name);
+    let folder = whole.parent().unwrap_or(Path::new("/"));
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.file_name().is_some_and(|name| matcher.matches(&name.to_string_lossy())))
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        errors.push(root.error(
+            "tables",
+            format!("no file matches {}", whole.display()),
+            "expected mapping files, as in `tables = \"tables/*.toml\"`",
+        ));
+    }
+    files
+}
+
+fn refuse_unknown_overrides(
+    environment: &BTreeMap<String, String>,
+    mappings: &[Placed],
+    errors: &mut Vec<ConfigError>,
+) {
+    let settings = SETTINGS
+        .iter()
+        .map(|setting| format!("{PREFIX}{}__{}", setting.section.to_uppercase(), setting.key.to_uppercase()));
+    let sources = mappings
+        .iter()
+        .map(|placed| format!("{MAPPING_PREFIX}{}__SOURCE", variable_part(&placed.mapping.route.cluster)));
+    let known: Vec<String> = settings.chain(sources).collect();
+    for name in environment.keys().filter(|name| !known.contains(name)) {
+        // A mapping that could not be read is told already, and so is what it would have been overridden with.
+        if name.starts_with(MAPPING_PREFIX) && !errors.is_empty() {
+            continue;
+        }
+        let shown = if secret::is_secret_name(name) { "a secret" } else { "a setting" };
+        errors.push(ConfigError {
+            place: Place::Environment(name.clone()),
+            key: name.clone(),
+            problem: format!("it overrides {shown} that does not exist"),
+            expected: format!("expected {PREFIX}SECTION__KEY of a setting, or {MAPPING_PREFIX}CLUSTER__SOURCE of a mapped cluster"),
+            nearest: nearest(name, known.iter().map(String::as_str)),
+        });
+    }
+}
+
+/// What landbridge writes must not lie in what it reads.
+fn check_paths(config: &Config, mappings: &[Placed], errors: &mut Vec<ConfigError>) {
+    let Warehouse::Lake { path: lake } = &config.warehouse;
+    let ledger = config.ledger.path.parent().unwrap_or(&config.ledger.path);
+    let written = [
+        ("warehouse.path", lake.as_path()),
+        ("ledger.path", ledger),
+        ("spool.path", config.spool.path.as_path()),
+    ];
+    for placed in mappings {
+        let Source::Directory(source) = &placed.mapping.source;
+        for (key, path) in written {
+            if path.starts_with(source) {
+                errors.push(ConfigError {
+                    place: placed.source_at.clone(),
+                    key: "source".to_owned(),
+                    problem: format!(
+                        "{key} ({}) lies within the source {}",
+                        path.display(),
+                        source.display()
+                    ),
+                    expected: "expected them apart: landbridge would read what it writes".to_owned(),
+                    nearest: None,
+                });
+            }
+        }
+    }
+}
+
+/// A window must end before its files are deferred.
+fn check_times(config: &Config, path: &Path, root: Section<'_>, errors: &mut Vec<ConfigError>) {
+    let windows =
+        config.mappings.iter().flat_map(|mapping| mapping.tables.iter().filter_map(|table| table.window));
+    let longest = windows.chain([config.batching.window]).max().unwrap_or_default();
+    if longest >= config.timing.defer_after {
+        let shown = humantime::format_duration(longest);
+        let place = match root.place("timing") {
+            Place::File(..) => root.place("timing"),
+            Place::Environment(_) => Place::File(path.to_owned(), 1, 1),
+        };
+        errors.push(ConfigError {
+            place,
+            key: "timing.defer_after".to_owned(),
+            problem: format!("files would be deferred before the longest window ({shown}) closes"),
+            expected: format!("expected more than {shown}"),
+            nearest: None,
+        });
+    }
+}

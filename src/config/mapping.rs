@@ -1,0 +1,260 @@
+//! Mappings: clusters, their sources and tables.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::document::Section;
+use super::types::{DmsColumns, Mapping, Source, TableSettings};
+use super::values::{Kind, Value};
+use super::{ConfigError, Place, against};
+use crate::config::settings::SETTINGS;
+use crate::domain::batch::Destination;
+use crate::domain::ids::TableId;
+use crate::domain::route::{SourceRoute, TableRoute, Unmapped};
+
+const MAPPING_KEYS: [&str; 7] = ["cluster", "source", "queue", "dataset", "unmapped", "dms", "table"];
+const DMS_KEYS: [&str; 3] = ["op", "timestamp", "sequence"];
+const TABLE_KEYS: [&str; 6] = ["name", "key", "as", "files", "instants", "window"];
+
+/// A mapping and the places that later checks speak of.
+pub(super) struct Placed {
+    pub(super) mapping: Mapping,
+    pub(super) cluster_at: Place,
+    pub(super) source_at: Place,
+    pub(super) tables_at: Vec<Place>,
+}
+
+/// Reads one mapping. `source` overrides the one in the file.
+pub(super) fn read(
+    file: &Path,
+    section: Section<'_>,
+    override_source: &dyn Fn(&str) -> Option<(Place, String)>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Placed> {
+    let before = errors.len();
+    section.refuse_unknown(&MAPPING_KEYS, errors);
+    let cluster = section.needed("cluster", "\"game-a\"", errors);
+    let overridden = cluster.as_deref().and_then(override_source);
+    let (source_at, source) = match overridden {
+        Some((place, text)) => (place, Some(text)),
+        None => (section.place("source"), section.needed("source", "\"/data/game-a/\"", errors)),
+    };
+    let dataset = section.needed("dataset", "\"game_a\"", errors);
+    if let Some(dataset) = &dataset {
+        check_name(&section, "dataset", dataset, errors);
+    }
+    check_queue(&section, errors);
+    let unmapped = unmapped(&section, errors);
+    let dms = dms(&section, errors);
+    let path = source.and_then(|text| directory(file, &source_at, &text, errors));
+    let tables = section.sections("table", "table", errors);
+    if tables.is_empty() && errors.len() == before {
+        errors.push(section.error(
+            "table",
+            "the mapping names no table",
+            "expected `[[table]]` with `name = \"schema.table\"`",
+        ));
+    }
+    let (cluster, dataset): (Arc<str>, Arc<str>) = (cluster?.into(), dataset?.into());
+    let (mut routes, mut settings, mut places) = (Vec::new(), Vec::new(), Vec::new());
+    for table in tables {
+        if let Some((route, setting)) = read_table(table, &cluster, &dataset, errors) {
+            routes.push(route);
+            settings.push(setting);
+            places.push(table.place("name"));
+        }
+    }
+    let route =
+        SourceRoute { bucket: Arc::clone(&cluster), cluster, prefix: "".into(), unmapped, tables: routes };
+    let mapping = Mapping { route, source: Source::Directory(path?), dms, tables: settings };
+    Some(Placed { mapping, cluster_at: section.place("cluster"), source_at, tables_at: places })
+}
+
+fn read_table(
+    section: Section<'_>,
+    cluster: &Arc<str>,
+    dataset: &Arc<str>,
+    errors: &mut Vec<ConfigError>,
+) -> Option<(TableRoute, TableSettings)> {
+    section.refuse_unknown(&TABLE_KEYS, errors);
+    let name = section.needed("name", "\"casino.bet_history\"", errors);
+    let target = section.text("as", errors);
+    let files = section.text("files", errors);
+    let (key, instants) = (section.texts("key", errors), section.texts("instants", errors));
+    let window = window(&section, errors);
+    let name = name?;
+    let Some((schema, table)) =
+        name.split_once('.').filter(|(schema, table)| !schema.is_empty() && !table.is_empty())
+    else {
+        errors.push(section.error(
+            "name",
+            format!("\"{name}\" names no schema"),
+            "expected `schema.table`, as in `casino.bet_history`",
+        ));
+        return None;
+    };
+    let shown = if target.is_some() { "as" } else { "name" };
+    let target = target.unwrap_or_else(|| table.to_owned());
+    check_name(&section, shown, &target, errors);
+    let route = TableRoute {
+        table: TableId::new(Arc::clone(cluster), schema, table),
+        destination: Destination {
+            project: "".into(),
+            location: "".into(),
+            dataset: Arc::clone(dataset),
+            table: target.into(),
+        },
+        files: files.map(Into::into),
+    };
+    Some((route, TableSettings { key, instants, window }))
+}
+
+fn window(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Option<std::time::Duration> {
+    let given = section.given("window")?;
+    let default = SETTINGS.iter().find(|setting| setting.section == "batching" && setting.key == "window");
+    match default.map_or(Kind::Text, |setting| setting.kind).read(&given) {
+        Ok(Value::Duration(window)) => Some(window),
+        Ok(Value::Text(_) | Value::Number(_) | Value::Listen(_)) => None,
+        Err((problem, expected)) => {
+            errors.push(section.error("window", problem, expected));
+            None
+        }
+    }
+}
+
+/// What BigQuery takes as the name of a dataset or table, and every file system as that of a folder.
+fn check_name(section: &Section<'_>, key: &str, name: &str, errors: &mut Vec<ConfigError>) {
+    let admitted =
+        !name.is_empty() && name.len() <= 300 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !admitted {
+        let expected = match key {
+            "name" => {
+                "expected letters, digits and `_` in the table's name, or `as = \"…\"` with such a name for the destination"
+            }
+            _ => "expected letters, digits and `_`, at most 300 of them",
+        };
+        errors.push(section.error(key, format!("\"{name}\" cannot be a name in the warehouse"), expected));
+    }
+}
+
+fn check_queue(section: &Section<'_>, errors: &mut Vec<ConfigError>) {
+    if let Some(queue) = section.text("queue", errors)
+        && queue != "local"
+    {
+        let expected =
+            "expected `queue = \"local\"` or no queue: this version announces directories in process";
+        errors.push(section.error("queue", format!("\"{queue}\" is no queue of this version"), expected));
+    }
+}
+
+fn unmapped(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Unmapped {
+    match section.text("unmapped", errors).as_deref() {
+        None | Some("defer") => Unmapped::Defer,
+        Some("ignore") => Unmapped::Ignore,
+        Some(other) => {
+            let error = section.error(
+                "unmapped",
+                format!("\"{other}\" is no choice"),
+                "expected `\"defer\"` or `\"ignore\"`",
+            );
+            errors.push(ConfigError { nearest: super::nearest(other, ["defer", "ignore"]), ..error });
+            Unmapped::Defer
+        }
+    }
+}
+
+fn dms(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> DmsColumns {
+    let section = section.section("dms", "dms", errors);
+    let mut text = |key: &str| section.and_then(|section| section.text(key, errors)).map(Arc::from);
+    let dms = DmsColumns {
+        op: text("op").unwrap_or_else(|| "Op".into()),
+        timestamp: text("timestamp"),
+        sequence: text("sequence"),
+    };
+    if let Some(section) = section {
+        section.refuse_unknown(&DMS_KEYS, errors);
+    }
+    dms
+}
+
+fn directory(file: &Path, place: &Place, text: &str, errors: &mut Vec<ConfigError>) -> Option<PathBuf> {
+    let error = |problem: String, expected: &str| ConfigError {
+        place: place.clone(),
+        key: "source".to_owned(),
+        problem,
+        expected: expected.to_owned(),
+        nearest: None,
+    };
+    let plain = text.strip_prefix("file://").unwrap_or(text);
+    if let Some((scheme, _)) = plain.split_once("://") {
+        let problem = format!("this version does not read {scheme}:// sources");
+        errors.push(error(problem, "expected a directory of this machine, as in `\"/data/game-a/\"`"));
+        return None;
+    }
+    // A path in the environment is one of the shell that set it.
+    let path = match place {
+        Place::File(..) => against(file, plain),
+        Place::Environment(_) => against(Path::new("./environment"), plain),
+    };
+    if !path.is_dir() {
+        let problem = format!("{} is not a directory", path.display());
+        errors.push(error(problem, "create it, or name the directory that DMS files are written to"));
+        return None;
+    }
+    Some(path)
+}
+
+/// Checks that need all mappings: clusters, tables and destinations are named once.
+pub(super) fn check_together(mappings: &[Placed], errors: &mut Vec<ConfigError>) {
+    let mut clusters: BTreeMap<&str, &Place> = BTreeMap::new();
+    let mut destinations: BTreeMap<(&str, String), (&TableId, &Place)> = BTreeMap::new();
+    let mut sources: Vec<(&Path, &Place)> = Vec::new();
+    let error = |place: &Place, key: &str, problem: String, expected: String| ConfigError {
+        place: place.clone(),
+        key: key.to_owned(),
+        problem,
+        expected,
+        nearest: None,
+    };
+    for placed in mappings {
+        let route = &placed.mapping.route;
+        if let Some(first) = clusters.insert(&route.cluster, &placed.cluster_at) {
+            let problem = format!("the cluster \"{}\" is mapped twice", route.cluster);
+            errors.push(error(
+                &placed.cluster_at,
+                "cluster",
+                problem,
+                format!("it is mapped at {first} already: put its tables there"),
+            ));
+        }
+        let Source::Directory(path) = &placed.mapping.source;
+        if let Some((other, first)) =
+            sources.iter().find(|(other, _)| path.starts_with(other) || other.starts_with(path))
+        {
+            let problem = format!("{} and {} lie within each other", path.display(), other.display());
+            errors.push(error(
+                &placed.source_at,
+                "source",
+                problem,
+                format!("every file would be two clusters'; see {first}"),
+            ));
+        }
+        sources.push((path, &placed.source_at));
+        for (table, place) in route.tables.iter().zip(&placed.tables_at) {
+            let name = (&*table.destination.dataset, table.destination.table.to_ascii_lowercase());
+            if let Some((other, first)) = destinations.insert(name, (&table.table, place)) {
+                let problem = format!(
+                    "{} and {other} go to one table, {}.{}",
+                    table.table, table.destination.dataset, table.destination.table
+                );
+                errors.push(error(
+                    place,
+                    "table.name",
+                    problem,
+                    format!("give one of them another `as`; the other is at {first}"),
+                ));
+            }
+        }
+    }
+}

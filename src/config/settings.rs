@@ -1,0 +1,107 @@
+//! Every setting of the main file, in one table: it drives the loader, the suggestions and `docs/config.md`.
+
+use std::time::Duration;
+
+use super::values::Kind;
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The section, without brackets.
+    pub section: &'static str,
+    /// The key.
+    pub key: &'static str,
+    /// The kind of value and its range.
+    pub kind: Kind,
+    /// The default, written as in the file.
+    pub default: &'static str,
+    /// What it does.
+    pub help: &'static str,
+}
+
+const fn seconds(from: u64, to: u64) -> Kind {
+    Kind::Duration(Duration::from_secs(from), Duration::from_secs(to))
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+macro_rules! settings {
+    ($($section:literal $key:literal, $kind:expr, $default:literal, $help:literal;)*) => {
+        /// All settings.
+        pub const SETTINGS: &[Setting] = &[$(Setting {
+            section: $section, key: $key, kind: $kind, default: $default, help: $help,
+        }),*];
+    };
+}
+
+settings! {
+    "http" "listen", Kind::Listen, "127.0.0.1:9464", "Address of `/health/live`, `/health/ready` and `/metrics`; `off` serves nothing.";
+    "log" "format", Kind::Choice(&["text", "json"]), "text", "`text` for people, `json` for machines; written to standard error.";
+    "log" "filter", Kind::Text, "info", "Level, or filters as `info,landbridge=debug`.";
+    "ledger" "path", Kind::Path, "state/ledger.db", "The SQLite ledger. Its folder must be on a durable volume: losing it means loading files twice.";
+    "warehouse" "kind", Kind::Choice(&["lake"]), "lake", "`lake`: Parquet files in a directory.";
+    "warehouse" "path", Kind::Path, "lake", "The lake's directory.";
+    "spool" "path", Kind::Path, "", "Where batches are built; emptied at start. Default: the hidden folder `.spool` in the lake, so that a finished body is linked and not copied.";
+    "spool" "limit", Kind::Size(16 * MIB, 1024 * GIB), "4GiB", "The most disk that bodies being built or loaded may occupy.";
+    "batching" "window", seconds(1, 3600), "60s", "A table's batch closes when its first file is this old. Shorter is fresher and makes more load jobs.";
+    "batching" "bytes", Kind::Size(64 * KIB, 16 * GIB), "64MiB", "A batch closes at this many bytes of files.";
+    "batching" "files", Kind::Count(1, 90), "90", "A batch closes at this many files.";
+    "limits" "memory_credit", Kind::Size(16 * MIB, 1024 * GIB), "128MiB", "Memory that fetched files may occupy until they are loaded; an open local file counts 256 KiB.";
+    "limits" "fetchers", Kind::Count(1, 64), "2", "Fetcher actors.";
+    "limits" "fetches_per_fetcher", Kind::Count(1, 256), "4", "Files that one fetcher opens at one time.";
+    "limits" "loads_in_flight", Kind::Count(1, 256), "4", "Batches being built or loaded at one time.";
+    "limits" "loads_per_table", Kind::Count(1, 16), "2", "Batches of one table in flight at one time.";
+    "limits" "held_messages_per_queue", Kind::Count(10, 100_000), "1000", "Messages of one queue held at one time; then no more are received.";
+    "limits" "parked_files_per_queue", Kind::Count(1, 100_000), "500", "Files of one queue that wait for a table which does not run or has enough in hand; the oldest beyond that are deferred.";
+    "limits" "files_per_table", Kind::Count(1, 10_000), "400", "Files of one table in hand at one time.";
+    "limits" "loaded_front_files", Kind::Count(2, 100_000_000), "200000", "Loaded files remembered in memory, so that a repeated announcement does not ask the ledger; about 100 bytes each.";
+    "timing" "visibility_timeout", seconds(30, 43_200), "120s", "How long a received message stays hidden; extended at half of it.";
+    "timing" "defer_after", seconds(10, 86_400), "10m", "A file held unclaimed for longer is written down as deferred, and its message is settled.";
+    "timing" "drain_timeout", seconds(1, 3600), "100s", "How long the drain after SIGTERM may take; below ECS's `stopTimeout`.";
+    "timing" "rescan_interval", seconds(1, 86_400), "30s", "How often a directory is listed in addition to being watched.";
+    "timing" "job_timeout", seconds(10, 86_400), "15m", "How long refusals of a destination are endured before its batch is fenced, its files deferred and its table held.";
+}
+
+/// The section names.
+pub fn sections() -> Vec<&'static str> {
+    let mut sections: Vec<_> = SETTINGS.iter().map(|setting| setting.section).collect();
+    sections.dedup();
+    sections
+}
+
+/// What `docs/config.md` says.
+pub fn document() -> String {
+    let mut text = String::from(include_str!("head.md"));
+    for section in sections() {
+        text.push_str(&format!(
+            "\n## `[{section}]`\n\n| Key | Value | Default | Meaning |\n|---|---|---|---|\n"
+        ));
+        for setting in SETTINGS.iter().filter(|setting| setting.section == section) {
+            let default = if setting.default.is_empty() { "" } else { &format!("`{}`", setting.default) };
+            text.push_str(&format!(
+                "| `{}` | {} | {default} | {} |\n",
+                setting.key,
+                setting.kind.describe(),
+                setting.help
+            ));
+        }
+    }
+    text.push_str(include_str!("tail.md"));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_not_stale() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/config.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, document()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), document());
+    }
+}
