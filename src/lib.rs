@@ -7,7 +7,9 @@
 compile_error!("landbridge isolates tables by unwinding; build with panic = \"unwind\"");
 
 pub mod actors;
+pub mod app;
 pub mod bucket;
+pub mod cli;
 pub mod columns;
 pub mod config;
 pub mod demo;

@@ -39,7 +39,7 @@ macro_rules! settings {
 settings! {
     "http" "listen", Kind::Listen, "127.0.0.1:9464", "Address of `/health/live`, `/health/ready` and `/metrics`; `off` serves nothing.";
     "log" "format", Kind::Choice(&["text", "json"]), "text", "`text` for people, `json` for machines; written to standard error.";
-    "log" "filter", Kind::Text, "info", "Level, or filters as `info,landbridge=debug`.";
+    "log" "filter", Kind::Text, "info,actix_server=warn", "Level, or filters as `info,landbridge=debug`.";
     "ledger" "path", Kind::Path, "state/ledger.db", "The SQLite ledger. Its folder must be on a durable volume: losing it means loading files twice.";
     "warehouse" "kind", Kind::Choice(&["lake"]), "lake", "`lake`: Parquet files in a directory.";
     "warehouse" "path", Kind::Path, "lake", "The lake's directory.";

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
@@ -83,7 +84,21 @@ impl Drop for Announcer {
 fn watch_directory(root: &Path, changed: &Arc<Notify>) -> Option<RecommendedWatcher> {
     let notify = Arc::clone(changed);
     // Runs on the watcher's thread: it must not block, and whatever it says, the answer is another look.
-    let watcher = notify::recommended_watcher(move |_| notify.notify_one());
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Our own listing opens and reads folders: only what changes them is worth another look.
+        let reading = event.is_ok_and(|event| match event.kind {
+            EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
+            EventKind::Access(_) => true,
+            EventKind::Any
+            | EventKind::Create(_)
+            | EventKind::Modify(_)
+            | EventKind::Remove(_)
+            | EventKind::Other => false,
+        });
+        if !reading {
+            notify.notify_one();
+        }
+    });
     let watched =
         watcher.and_then(|mut watcher| watcher.watch(root, RecursiveMode::Recursive).map(|()| watcher));
     watched

@@ -1,0 +1,330 @@
+//! The composition root: the only place where actors meet adapters. Start, wait, drain.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use actix::Addr;
+use tokio::sync::watch;
+
+use crate::actors::directory::Directory;
+use crate::actors::root::{Root, start_tree};
+use crate::actors::world::{Bounds, Ports, TableSetup, World};
+use crate::bucket::local::LocalBucket;
+use crate::bucket::local::announcer::Announcer;
+use crate::columns::rules::ColumnRules;
+use crate::config::types::{Config, Source, Warehouse as WarehouseConfig};
+use crate::domain::clock::Clock;
+use crate::domain::fault::Fault;
+use crate::domain::ids::{QueueId, TableId};
+use crate::domain::instant::Instant;
+use crate::domain::intake::IntakeBounds;
+use crate::domain::route::Router;
+use crate::domain::table::{CloseReason, TableBounds};
+use crate::flow::cpu::CpuPool;
+use crate::flow::credit::CreditPool;
+use crate::ledger::SharedLedger;
+use crate::ledger::front::FrontedLedger;
+use crate::ledger::sqlite::SqliteLedger;
+use crate::messages::root::{BeginDrain, FlushAll};
+use crate::messages::{batcher, loader, poller};
+use crate::queue::Queue;
+use crate::queue::local::LocalQueue;
+use crate::telemetry::events;
+use crate::warehouse::lake::Lake;
+
+pub mod run;
+
+/// Messages that a directory's queue holds before its announcer waits.
+const LOCAL_QUEUE_MESSAGES: usize = 10_000;
+/// How long one long poll waits.
+const RECEIVE_WAIT: Duration = Duration::from_secs(20);
+/// How long an actor may take to answer what it holds.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the drain and `--until-idle` look.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Wall time from the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Instant {
+        // The one place where wall time comes from.
+        #[allow(clippy::disallowed_methods)]
+        Instant::from_micros(chrono::Utc::now().timestamp_micros())
+    }
+}
+
+/// The embedded adapters of a configuration: directories, queues in process, lake, SQLite.
+pub struct Embedded {
+    /// The ports.
+    pub ports: Ports,
+    /// The queues by cluster, for those who announce.
+    pub queues: BTreeMap<QueueId, Arc<LocalQueue>>,
+}
+
+impl Embedded {
+    /// Opens lake and ledger, empties the spool.
+    pub fn open(config: &Config) -> Result<Self, Fault> {
+        let WarehouseConfig::Lake { path } = &config.warehouse;
+        let lake = Lake::open(path.clone())?;
+        let ledger: SharedLedger = Arc::new(SqliteLedger::open(&config.ledger.path)?);
+        // Only the ledger's lock makes the spool ours.
+        empty(&config.spool.path)?;
+        let queues: BTreeMap<_, _> = config
+            .mappings
+            .iter()
+            .map(|mapping| {
+                let name = &mapping.route.cluster;
+                (QueueId(Arc::clone(name)), LocalQueue::new(Arc::clone(name), LOCAL_QUEUE_MESSAGES))
+            })
+            .collect();
+        let roots = config.mappings.iter().map(|mapping| {
+            let Source::Directory(root) = &mapping.source;
+            (Arc::clone(&mapping.route.bucket), root.clone())
+        });
+        let ports = Ports {
+            ledger: FrontedLedger::shared(ledger, config.limits.loaded_front_files),
+            bucket: Arc::new(LocalBucket::new(roots)),
+            warehouse: Arc::new(lake),
+            queues: queues
+                .iter()
+                .map(|(id, queue)| (id.clone(), Arc::clone(queue) as Arc<dyn Queue>))
+                .collect(),
+            clock: Arc::new(SystemClock),
+        };
+        Ok(Self { ports, queues })
+    }
+
+    /// Starts an announcer for each directory.
+    pub fn announce(&self, config: &Config) -> Vec<Announcer> {
+        let announcers = config.mappings.iter().filter_map(|mapping| {
+            let Source::Directory(root) = &mapping.source;
+            let queue = self.queues.get(&QueueId(Arc::clone(&mapping.route.cluster)))?;
+            let (bucket, clock) = (Arc::clone(&mapping.route.bucket), Arc::clone(&self.ports.clock));
+            Some(Announcer::start(
+                bucket,
+                root.clone(),
+                Arc::clone(queue),
+                config.timing.rescan_interval,
+                clock,
+            ))
+        });
+        announcers.collect()
+    }
+}
+
+/// Removes what an earlier process left in the spool.
+fn empty(spool: &Path) -> Result<(), Fault> {
+    let cannot = |error| Fault::from_io(format!("cannot prepare the spool {}", spool.display()), error);
+    std::fs::create_dir_all(spool).map_err(cannot)?;
+    for entry in std::fs::read_dir(spool).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        if entry.file_name().to_string_lossy().starts_with("body-") {
+            std::fs::remove_file(entry.path()).map_err(cannot)?;
+        }
+    }
+    Ok(())
+}
+
+/// A running tree.
+pub struct Tree {
+    /// What its actors share.
+    pub world: Arc<World>,
+    /// Its root.
+    pub root: Addr<Root>,
+    /// Tells why the process must end, once it must.
+    pub fatal: watch::Receiver<Option<String>>,
+}
+
+/// What a tree holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// Messages held by pollers.
+    pub held_messages: usize,
+    /// Messages that wait in queues.
+    pub waiting_messages: u64,
+    /// Files in hand of batchers.
+    pub in_hand: usize,
+    /// Files on their way into windows.
+    pub arriving: usize,
+    /// Files in open windows.
+    pub in_windows: usize,
+    /// Tables that have not seen that no file is deferred.
+    pub tables_with_deferred: usize,
+    /// Batches in flight.
+    pub in_flight: usize,
+    /// True once open batches of earlier runs were started.
+    pub recovered: bool,
+}
+
+impl Holding {
+    /// Nothing is left to do.
+    pub fn is_idle(&self) -> bool {
+        self.recovered
+            && self.waiting_messages == 0
+            && self.held_messages + self.in_hand + self.in_flight + self.tables_with_deferred == 0
+    }
+
+    /// All that is left to arrive has arrived in windows.
+    pub fn only_windows_wait(&self) -> bool {
+        self.recovered && self.in_windows > 0 && self.waiting_messages == 0 && self.arriving == 0
+    }
+}
+
+impl Tree {
+    /// Starts the tree over `ports`. Must run within an actix system.
+    pub async fn start(config: &Config, ports: Ports, cpu: CpuPool) -> Result<Self, Fault> {
+        let modes = ports.ledger.modes().await?.into_iter().collect();
+        let sources = config.mappings.iter().map(|mapping| mapping.route.clone());
+        let (fatal_sender, fatal) = watch::channel(None);
+        let world = Arc::new(World {
+            bounds: bounds(config),
+            router: Router::new(sources),
+            tables: tables(config),
+            modes,
+            spool: config.spool.path.clone(),
+            memory_credit: CreditPool::new(config.limits.memory_credit_bytes),
+            spool_credit: CreditPool::new(config.spool.limit_bytes),
+            cpu,
+            directory: Directory::default(),
+            bodies: AtomicU64::new(0),
+            fatal: fatal_sender,
+            ports,
+        });
+        let version = env!("CARGO_PKG_VERSION");
+        events::Started { version, tables: world.tables.len(), queues: world.ports.queues.len() }.emit();
+        let root = start_tree(Arc::clone(&world));
+        Ok(Self { world, root, fatal })
+    }
+
+    /// What it holds now. An actor that does not answer counts as busy.
+    pub async fn holding(&self) -> Holding {
+        let directory = &self.world.directory;
+        let mut holding = Holding::default();
+        for queue in self.world.ports.queues.values() {
+            holding.waiting_messages += queue.depth().await.map_or(1, |depth| depth.visible);
+        }
+        for poller in directory.pollers() {
+            let answer = poller.send(poller::Snapshot).timeout(SNAPSHOT_TIMEOUT).await.ok().flatten();
+            holding.held_messages += answer.map_or(1, |snapshot| snapshot.held_messages);
+        }
+        for (_, batcher) in directory.batchers() {
+            let answer = batcher.send(batcher::Snapshot).timeout(SNAPSHOT_TIMEOUT).await.ok().flatten();
+            let Some(snapshot) = answer else {
+                holding.in_hand += 1;
+                continue;
+            };
+            holding.in_hand += snapshot.in_hand;
+            holding.arriving += snapshot.arriving;
+            holding.in_windows += snapshot.in_window;
+            holding.tables_with_deferred += usize::from(!snapshot.none_deferred);
+        }
+        if let Some(loader) = directory.loader() {
+            let answer = loader.send(loader::Snapshot).timeout(SNAPSHOT_TIMEOUT).await.ok().flatten();
+            holding.in_flight += answer.map_or(1, |snapshot| snapshot.in_flight);
+            holding.recovered = answer.is_some_and(|snapshot| snapshot.recovered);
+        }
+        holding
+    }
+
+    /// The shutdown script (`actors.md`, section 5), within `deadline`. Answers what was left.
+    pub async fn drain(&self, cause: &str, deadline: Duration) -> Holding {
+        let started = tokio::time::Instant::now();
+        events::DrainStarted { cause, deadline }.emit();
+        let _ = self.root.send(BeginDrain).timeout(SNAPSHOT_TIMEOUT).await;
+        for poller in self.world.directory.pollers() {
+            let _ = poller.send(poller::StopReceiving).timeout(SNAPSHOT_TIMEOUT).await;
+        }
+        // Windows are flushed and loads awaited for most of the time; what then remains is released.
+        let patience = deadline.mul_f64(0.9);
+        let mut left = self.holding().await;
+        while left.in_hand + left.in_flight + left.held_messages > 0 && started.elapsed() < patience {
+            let _ = self.root.send(FlushAll(CloseReason::Shutdown)).timeout(SNAPSHOT_TIMEOUT).await;
+            tokio::time::sleep(LOOK).await;
+            left = self.holding().await;
+        }
+        for poller in self.world.directory.pollers() {
+            let _ = poller.send(poller::ReleaseHeld).timeout(SNAPSHOT_TIMEOUT).await;
+        }
+        let remark = "open batches stay in the ledger, messages become visible again";
+        let took = started.elapsed();
+        events::DrainEnded { in_flight: left.in_flight, held_messages: left.held_messages, took, remark }
+            .emit();
+        if let Err(fault) = self.world.ports.ledger.close().await {
+            events::LedgerFailed { step: "close", fault: &fault }.emit();
+        }
+        left
+    }
+
+    /// Waits until nothing is left to do, flushing windows once all input has arrived. `input_ended` tells whether
+    /// everything that will be announced has been.
+    pub async fn until_idle(&self, input_ended: impl Fn() -> bool) {
+        let mut idle_looks = 0;
+        while idle_looks < 2 {
+            tokio::time::sleep(LOOK).await;
+            let ended = input_ended();
+            let holding = self.holding().await;
+            if ended && holding.only_windows_wait() {
+                let _ = self.root.send(FlushAll(CloseReason::Flush)).timeout(SNAPSHOT_TIMEOUT).await;
+            }
+            idle_looks = if ended && holding.is_idle() { idle_looks + 1 } else { 0 };
+        }
+    }
+
+    /// Tells how much credit is free.
+    pub fn observe_credit(&self) {
+        for (kind, pool) in [("memory", &self.world.memory_credit), ("spool", &self.world.spool_credit)] {
+            events::CreditLevel { kind, available: pool.available_bytes(), limit: pool.limit_bytes() }.emit();
+        }
+    }
+}
+
+fn bounds(config: &Config) -> Bounds {
+    let (limits, timing) = (&config.limits, &config.timing);
+    Bounds {
+        intake: IntakeBounds {
+            held_messages_max: limits.held_messages_per_queue,
+            parked_files_max: limits.parked_files_per_queue,
+            files_per_table: limits.files_per_table,
+            visibility: timing.visibility_timeout,
+            defer_after: timing.defer_after,
+        },
+        fetchers: limits.fetchers,
+        fetches_per_fetcher: limits.fetches_per_fetcher,
+        loads_in_flight: limits.loads_in_flight,
+        refused_patience: timing.job_timeout,
+        receive_wait: RECEIVE_WAIT,
+    }
+}
+
+fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
+    let mut tables = BTreeMap::new();
+    for mapping in &config.mappings {
+        for (route, settings) in mapping.route.tables.iter().zip(&mapping.tables) {
+            let rules = ColumnRules {
+                op: Arc::clone(&mapping.dms.op),
+                timestamp: mapping.dms.timestamp.clone(),
+                sequence: mapping.dms.sequence.clone(),
+                instants: settings.instants.iter().cloned().collect(),
+            };
+            let bounds = TableBounds {
+                window: settings.window.unwrap_or(config.batching.window),
+                bytes_max: config.batching.bytes_max,
+                files_max: config.batching.files_max,
+                loads_max: config.limits.loads_per_table,
+                defer_after: config.timing.defer_after,
+            };
+            let plan_hash = rules.hash().into();
+            let destination = route.destination.clone();
+            tables.insert(
+                route.table.clone(),
+                TableSetup { destination, rules: Arc::new(rules), plan_hash, bounds },
+            );
+        }
+    }
+    tables
+}

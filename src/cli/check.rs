@@ -1,0 +1,61 @@
+//! `landbridge check`: validates without starting and without creating anything.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::config::load;
+use crate::config::types::{Config, Source, Warehouse};
+
+/// Prints what is wrong (exit code 1), or what would run.
+pub(super) fn check(path: &Path) -> ExitCode {
+    match load(path, std::env::vars()) {
+        Ok(config) => {
+            print!("{}", summary(&config));
+            ExitCode::SUCCESS
+        }
+        Err(errors) => {
+            eprintln!("{errors}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What would run, and what is allowed but weaker than it could be.
+fn summary(config: &Config) -> String {
+    let Warehouse::Lake { path } = &config.warehouse;
+    let tables: usize = config.mappings.iter().map(|mapping| mapping.route.tables.len()).sum();
+    let mut text = format!(
+        "The configuration is good: {} clusters, {tables} tables, a window of {}.\n  ledger  {}\n  lake    {}\n",
+        config.mappings.len(),
+        humantime::format_duration(config.batching.window),
+        config.ledger.path.display(),
+        path.display(),
+    );
+    for mapping in &config.mappings {
+        let Source::Directory(source) = &mapping.source;
+        let count = mapping.route.tables.len();
+        text.push_str(&format!("  {:<7} {count} tables from {}\n", mapping.route.cluster, source.display()));
+    }
+    for warning in warnings(config) {
+        text.push_str(&format!("note: {warning}\n"));
+    }
+    text
+}
+
+fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for mapping in &config.mappings {
+        let cluster = &mapping.route.cluster;
+        if mapping.dms.sequence.is_none() {
+            warnings.push(format!(
+                "{cluster} has no `dms.sequence`: rows of one transaction cannot be ordered (add $AR_H_CHANGE_SEQ in DMS)"
+            ));
+        }
+        for (route, settings) in mapping.route.tables.iter().zip(&mapping.tables) {
+            if settings.key.is_empty() {
+                warnings.push(format!("{} has no `key`: its current state cannot be shown", route.table));
+            }
+        }
+    }
+    warnings
+}
