@@ -35,6 +35,7 @@ use crate::queue::local::LocalQueue;
 use crate::telemetry::events;
 use crate::warehouse::lake::Lake;
 
+pub mod demo;
 pub mod run;
 
 /// Messages that a directory's queue holds before its announcer waits.

@@ -121,7 +121,7 @@ enum Cause {
 }
 
 /// A directory that was listed whole, with nothing left for another look.
-fn is_settled(announcer: &Announcer) -> bool {
+pub(super) fn is_settled(announcer: &Announcer) -> bool {
     let progress = announcer.progress();
     progress.scans > 0 && !progress.pending
 }

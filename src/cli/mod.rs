@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod check;
+mod demo;
 mod run;
 
 /// Carries AWS DMS change data into the warehouse, each file exactly once.
@@ -27,6 +28,8 @@ enum Command {
         #[arg(long)]
         until_idle: bool,
     },
+    /// Show it: DMS-shaped traffic of 70 tables into a lake, and a reconciliation of every row
+    Demo(demo::Arguments),
     /// Say what is wrong with a configuration, without starting anything
     Check {
         /// The configuration
@@ -39,6 +42,7 @@ enum Command {
 pub fn main(arguments: Arguments) -> ExitCode {
     match arguments.command {
         Command::Run { config, until_idle } => run::run(&config, until_idle),
+        Command::Demo(arguments) => demo::demo(arguments),
         Command::Check { config } => check::check(&config),
     }
 }
