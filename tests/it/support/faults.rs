@@ -1,0 +1,195 @@
+//! Faults between the tree and its edges: a call that fails before or after it has done its work, a crash before or
+//! after it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use landbridge::bucket::Bucket;
+use landbridge::columns::body::Body;
+use landbridge::domain::batch::{Attempt, Batch};
+use landbridge::domain::fault::{Fault, FaultKind};
+use landbridge::domain::file::{FileId, FileState};
+use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
+use landbridge::domain::instant::Instant;
+use landbridge::domain::object::Object;
+use landbridge::ledger::{BatchRecord, Claim, Home, Ledger, Step, TableMode, Verdict};
+use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
+use tokio::sync::Notify;
+
+use super::Edges;
+
+/// What happens at a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    FailBefore,
+    /// The work is done, the answer is lost.
+    FailAfter,
+    CrashBefore,
+    CrashAfter,
+}
+
+/// A script of troubles by call number, over all edges together.
+#[derive(Default)]
+pub struct Faults {
+    calls: AtomicUsize,
+    script: BTreeMap<usize, Trouble>,
+    pub crashed: Notify,
+    /// The names of the calls, in order.
+    pub log: Mutex<Vec<&'static str>>,
+}
+
+impl Faults {
+    pub fn new(script: impl IntoIterator<Item = (usize, Trouble)>) -> Arc<Self> {
+        Arc::new(Self { script: script.into_iter().collect(), ..Self::default() })
+    }
+
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Puts these faults before all edges.
+    pub fn wrap(self: &Arc<Self>, edges: Edges) -> Edges {
+        Edges {
+            bucket: Arc::new(Faulty { inner: edges.bucket, faults: Arc::clone(self) }),
+            warehouse: Arc::new(Faulty { inner: edges.warehouse, faults: Arc::clone(self) }),
+            ledger: Arc::new(Faulty { inner: edges.ledger, faults: Arc::clone(self) }),
+        }
+    }
+
+    async fn act<T>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        self.log.lock().unwrap().push(name);
+        let lost = || Fault::new(FaultKind::Unavailable, format!("{name} failed on request"));
+        match self.script.get(&number) {
+            None => call.await,
+            Some(Trouble::FailBefore) => Err(lost()),
+            Some(Trouble::FailAfter) => {
+                call.await?;
+                Err(lost())
+            }
+            Some(Trouble::CrashBefore) => self.crash().await,
+            Some(Trouble::CrashAfter) => {
+                let _ = call.await;
+                self.crash().await
+            }
+        }
+    }
+
+    async fn crash<T>(&self) -> T {
+        self.crashed.notify_one();
+        std::future::pending().await
+    }
+}
+
+struct Faulty<T: ?Sized> {
+    inner: Arc<T>,
+    faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl Bucket for Faulty<dyn Bucket> {
+    fn held_bytes(&self, file: &FileId) -> u64 {
+        self.inner.held_bytes(file)
+    }
+
+    async fn open(&self, file: &FileId) -> Result<Arc<dyn Object>, Fault> {
+        self.faults.act("open", self.inner.open(file)).await
+    }
+}
+
+#[async_trait]
+impl Warehouse for Faulty<dyn Warehouse> {
+    async fn submit(&self, attempt: &Attempt, body: &Body) -> Result<Submission, Fault> {
+        self.faults.act("submit", self.inner.submit(attempt, body)).await
+    }
+
+    async fn ask(&self, attempt: &Attempt) -> Result<JobStatus, Fault> {
+        self.faults.act("ask", self.inner.ask(attempt)).await
+    }
+
+    async fn fence(&self, attempt: &Attempt) -> Result<FenceAnswer, Fault> {
+        self.faults.act("fence", self.inner.fence(attempt)).await
+    }
+}
+
+#[async_trait]
+impl Ledger for Faulty<dyn Ledger> {
+    async fn lookup(&self, files: &[FileId]) -> Result<Vec<Option<FileState>>, Fault> {
+        self.faults.act("lookup", self.inner.lookup(files)).await
+    }
+
+    async fn claim(&self, batch: &Batch, attempt: Option<&Attempt>, now: Instant) -> Result<Claim, Fault> {
+        self.faults.act("claim", self.inner.claim(batch, attempt, now)).await
+    }
+
+    async fn fail_attempt(
+        &self,
+        batch: &BatchId,
+        failed: AttemptNumber,
+        reason: &str,
+        next: Option<&Attempt>,
+        now: Instant,
+    ) -> Result<Step, Fault> {
+        self.faults.act("fail_attempt", self.inner.fail_attempt(batch, failed, reason, next, now)).await
+    }
+
+    async fn commit(&self, batch: &BatchId, now: Instant) -> Result<Step, Fault> {
+        self.faults.act("commit", self.inner.commit(batch, now)).await
+    }
+
+    async fn rehome(&self, batch: &BatchId, homes: &[Home], now: Instant) -> Result<Step, Fault> {
+        self.faults.act("rehome", self.inner.rehome(batch, homes, now)).await
+    }
+
+    async fn hold(&self, batch: &BatchId, held: bool, now: Instant) -> Result<Step, Fault> {
+        self.faults.act("hold", self.inner.hold(batch, held, now)).await
+    }
+
+    async fn open_batches(&self, table: Option<&TableId>, limit: usize) -> Result<Vec<BatchRecord>, Fault> {
+        self.faults.act("open_batches", self.inner.open_batches(table, limit)).await
+    }
+
+    async fn batch(&self, batch: &BatchId) -> Result<Option<BatchRecord>, Fault> {
+        self.faults.act("batch", self.inner.batch(batch)).await
+    }
+
+    async fn settle(&self, files: &[(FileId, Verdict)], now: Instant) -> Result<Vec<FileState>, Fault> {
+        self.faults.act("settle", self.inner.settle(files, now)).await
+    }
+
+    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<(FileId, Instant)>, Fault> {
+        self.faults.act("deferred", self.inner.deferred(table, limit)).await
+    }
+
+    async fn deferred_count(&self, table: &TableId) -> Result<u64, Fault> {
+        self.faults.act("deferred_count", self.inner.deferred_count(table)).await
+    }
+
+    async fn strike(&self, file: &FileId, reason: &str, now: Instant) -> Result<u32, Fault> {
+        self.faults.act("strike", self.inner.strike(file, reason, now)).await
+    }
+
+    async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {
+        self.faults.act("dead_letter", self.inner.dead_letter(queue, body, reason, now)).await
+    }
+
+    async fn modes(&self) -> Result<Vec<(TableId, TableMode)>, Fault> {
+        // Asked once, before the tree starts: a failure there is the process's own.
+        self.inner.modes().await
+    }
+
+    async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
+        self.faults.act("set_mode", self.inner.set_mode(table, mode, now)).await
+    }
+
+    async fn close(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}

@@ -1,0 +1,208 @@
+//! A world in a temporary folder: the real tree, the embedded adapters, a clock that can stand still, and the
+//! generator's record to reconcile with.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use landbridge::actors::world::Ports;
+use landbridge::app::Tree;
+use landbridge::bucket::Bucket;
+use landbridge::bucket::local::LocalBucket;
+use landbridge::config::load;
+use landbridge::config::types::Config;
+use landbridge::demo::reconcile::{Reconciliation, reconcile};
+use landbridge::demo::record::{Entry, Fate, Record};
+use landbridge::demo::rows::{Column, Layout, Slice, Values, rows};
+use landbridge::demo::writer::{Codec, write};
+use landbridge::domain::clock::Clock;
+use landbridge::domain::ids::{QueueId, TableId};
+use landbridge::domain::instant::Instant;
+use landbridge::domain::notification::event_body;
+use landbridge::flow::cpu::CpuPool;
+use landbridge::ledger::Ledger;
+use landbridge::ledger::sqlite::SqliteLedger;
+use landbridge::queue::Queue;
+use landbridge::queue::local::LocalQueue;
+use landbridge::warehouse::Warehouse;
+use landbridge::warehouse::lake::Lake;
+
+pub mod faults;
+
+/// The one cluster of these worlds.
+pub const CLUSTER: &str = "game-a";
+
+/// Wall time that moves with tokio's clock.
+pub struct TestClock {
+    started: tokio::time::Instant,
+    base: Instant,
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Instant {
+        self.base.plus(self.started.elapsed())
+    }
+}
+
+/// What is on disk, and survives a crash.
+pub struct Disk {
+    folder: tempfile::TempDir,
+    pub record: Record,
+    pub ledger: SqliteLedger,
+    tables: Vec<String>,
+    next_row: BTreeMap<String, u64>,
+    /// Moves on with each session, so that a restart is later than what it follows.
+    sessions: u64,
+}
+
+fn fast_folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
+
+impl Disk {
+    /// A world of these tables of the schema `s`.
+    pub fn new(tables: &[&str]) -> Self {
+        let folder = fast_folder();
+        let bucket = folder.path().join("bucket");
+        for table in tables {
+            std::fs::create_dir_all(bucket.join(CLUSTER).join("s").join(table)).unwrap();
+        }
+        let record = Record::open(&folder.path().join("record.jsonl"), &bucket).unwrap();
+        let ledger = SqliteLedger::open_in_memory().unwrap();
+        let tables = tables.iter().map(|&table| table.to_owned()).collect();
+        Self { folder, record, ledger, tables, next_row: BTreeMap::new(), sessions: 0 }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn lake(&self) -> PathBuf {
+        self.path().join("lake")
+    }
+
+    /// The configuration, with `extra` sections before the mapping.
+    pub fn config(&self, extra: &str) -> Config {
+        let mut text = format!(
+            "{extra}\n[[mapping]]\ncluster = \"{CLUSTER}\"\nsource = \"bucket/{CLUSTER}\"\ndataset = \"game_a\"\n\
+             [mapping.dms]\ntimestamp = \"dms_timestamp\"\nsequence = \"dms_change_seq\"\n"
+        );
+        for table in &self.tables {
+            text.push_str(&format!("[[mapping.table]]\nname = \"s.{table}\"\nkey = [\"id\"]\n"));
+        }
+        let path = self.path().join("landbridge.toml");
+        std::fs::write(&path, text).unwrap();
+        load(&path, []).unwrap()
+    }
+
+    /// Puts a file of `count` rows into the bucket and the record. Not announced yet.
+    pub fn put(&mut self, table: &str, count: u64) -> Entry {
+        self.put_as(table, count, Fate::Good, &[])
+    }
+
+    /// The same, with a fate and further columns.
+    pub fn put_as(&mut self, table: &str, count: u64, fate: Fate, more: &[Column]) -> Entry {
+        let first = self.next_row.entry(table.to_owned()).or_default();
+        let mut columns = vec![
+            Column { name: "id", values: Values::Number, nulls: 0 },
+            Column { name: "note", values: Values::OneOf(&["", "x"]), nulls: 30 },
+        ];
+        columns.extend_from_slice(more);
+        let rows_of = usize::try_from(count).unwrap();
+        let slice = Slice {
+            first: *first,
+            rows: rows_of,
+            commit: Instant::from_micros(0),
+            step_micros: 1,
+            seed: *first,
+        };
+        *first += count;
+        let number = self.record.next_number();
+        let key = format!("s/{table}/20251123-{number:09}.parquet");
+        let temporary = self.record.temporary(CLUSTER, &key);
+        write(&temporary, &rows(&columns, Layout::Changes, slice).unwrap(), Codec::None).unwrap();
+        if fate == Fate::Poison {
+            std::fs::write(&temporary, "PAR1 this is no Parquet file").unwrap();
+        }
+        self.record.put(CLUSTER, &key, count, fate, Instant::from_micros(0)).unwrap()
+    }
+
+    pub fn reconcile(&self) -> Reconciliation {
+        reconcile(&self.record, &self.lake()).unwrap()
+    }
+}
+
+/// The ports of a world, each to be wrapped as a test likes.
+pub struct Edges {
+    pub bucket: Arc<dyn Bucket>,
+    pub warehouse: Arc<dyn Warehouse>,
+    pub ledger: Arc<dyn Ledger>,
+}
+
+/// A running tree over a `Disk`.
+pub struct Running {
+    pub tree: Tree,
+    pub queue: Arc<LocalQueue>,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Running {
+    /// Starts the tree of `config` on `disk`; `wrap` may put something between it and the edges.
+    pub async fn start(disk: &mut Disk, config: &Config, wrap: impl FnOnce(Edges) -> Edges) -> Self {
+        disk.sessions += 1;
+        let roots = [(Arc::from(CLUSTER), disk.path().join("bucket").join(CLUSTER))];
+        let edges = wrap(Edges {
+            bucket: Arc::new(LocalBucket::new(roots)),
+            warehouse: Arc::new(Lake::open(disk.lake()).unwrap()),
+            ledger: Arc::new(disk.ledger.clone()),
+        });
+        std::fs::create_dir_all(&config.spool.path).unwrap();
+        let queue = LocalQueue::new(CLUSTER, 10_000);
+        let base = Instant::from_micros(
+            1_763_856_000_000_000 + i64::try_from(disk.sessions).unwrap() * 3_600_000_000,
+        );
+        let clock: Arc<dyn Clock> = Arc::new(TestClock { started: tokio::time::Instant::now(), base });
+        let ports = Ports {
+            ledger: edges.ledger,
+            bucket: edges.bucket,
+            warehouse: edges.warehouse,
+            queues: BTreeMap::from([(QueueId(CLUSTER.into()), Arc::clone(&queue) as Arc<dyn Queue>)]),
+            clock: Arc::clone(&clock),
+        };
+        let tree = Tree::start(config, ports, CpuPool::new(1)).await.unwrap();
+        Self { tree, queue, clock }
+    }
+
+    /// Announces a file.
+    pub async fn announce(&self, entry: &Entry) {
+        let at = self.clock.now();
+        let body = event_body(&entry.cluster, &entry.key, entry.size_bytes, &entry.etag, at, entry.number);
+        self.queue.send(body).await;
+    }
+
+    /// Announces all files of the record, as a rescan after a start does.
+    pub async fn announce_all(&self, disk: &Disk) {
+        for entry in disk.record.entries() {
+            self.announce(entry).await;
+        }
+    }
+
+    /// Waits until nothing is left to do.
+    pub async fn idle(&self) {
+        self.tree.until_idle(|| true).await;
+    }
+
+    /// The id of a table.
+    pub fn table(name: &str) -> TableId {
+        TableId::new(CLUSTER, "s", name)
+    }
+}
+
+/// Runs `main` in an actix system on one thread whose clock stands still until everything waits.
+pub fn paused<T>(main: impl Future<Output = T>) -> T {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    actix_rt::System::with_tokio_rt(move || runtime).block_on(main)
+}
