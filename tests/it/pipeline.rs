@@ -1,1 +1,350 @@
-//! To come.
+//! The whole way of a file, and its traps.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use landbridge::columns::body::Body;
+use landbridge::demo::reconcile::Files;
+use landbridge::demo::record::{Entry, Fate};
+use landbridge::demo::rows::{Column, Values};
+use landbridge::domain::batch::{Attempt, Batch};
+use landbridge::domain::fault::{Fault, FaultKind};
+use landbridge::domain::file::{FileId, FileState};
+use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
+use landbridge::domain::instant::Instant;
+use landbridge::ledger::{BatchRecord, Claim, Home, Ledger, Step, TableMode, Verdict};
+use landbridge::queue::Queue;
+use landbridge::warehouse::lake::data_files;
+use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+
+use crate::support::faults::{Faults, Trouble};
+use crate::support::{CLUSTER, Disk, Edges, Running, paused};
+
+const CONFIG: &str = "[batching]\nwindow = \"10s\"\n";
+
+fn file_id(entry: &Entry, table: &str) -> FileId {
+    FileId {
+        table: TableId::new(CLUSTER, "s", table),
+        bucket: CLUSTER.into(),
+        key: entry.key.as_str().into(),
+        etag: entry.etag.as_str().into(),
+        size_bytes: entry.size_bytes,
+    }
+}
+
+/// Starts the tree on `disk`, announces everything, and waits until nothing is left to do.
+fn load_all(disk: &mut Disk, extra: &str) {
+    let config = disk.config(extra);
+    paused(async {
+        let running = Running::start(disk, &config, |edges| edges).await;
+        running.announce_all(disk).await;
+        running.idle().await;
+    });
+}
+
+fn column_names(path: &std::path::Path) -> Vec<String> {
+    let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
+    let schema = reader.metadata().file_metadata().schema_descr_ptr();
+    schema.columns().iter().map(|column| column.name().to_owned()).collect()
+}
+
+/// What the ledger itself would be without its conditions.
+struct NoClaims(Arc<dyn Ledger>);
+
+#[async_trait]
+impl Ledger for NoClaims {
+    async fn claim(&self, _: &Batch, _: Option<&Attempt>, _: Instant) -> Result<Claim, Fault> {
+        Ok(Claim::Won)
+    }
+    async fn lookup(&self, files: &[FileId]) -> Result<Vec<Option<FileState>>, Fault> {
+        self.0.lookup(files).await
+    }
+    async fn fail_attempt(
+        &self,
+        batch: &BatchId,
+        failed: AttemptNumber,
+        reason: &str,
+        next: Option<&Attempt>,
+        now: Instant,
+    ) -> Result<Step, Fault> {
+        self.0.fail_attempt(batch, failed, reason, next, now).await
+    }
+    async fn commit(&self, batch: &BatchId, now: Instant) -> Result<Step, Fault> {
+        self.0.commit(batch, now).await
+    }
+    async fn rehome(&self, batch: &BatchId, homes: &[Home], now: Instant) -> Result<Step, Fault> {
+        self.0.rehome(batch, homes, now).await
+    }
+    async fn hold(&self, batch: &BatchId, held: bool, now: Instant) -> Result<Step, Fault> {
+        self.0.hold(batch, held, now).await
+    }
+    async fn open_batches(&self, table: Option<&TableId>, limit: usize) -> Result<Vec<BatchRecord>, Fault> {
+        self.0.open_batches(table, limit).await
+    }
+    async fn batch(&self, batch: &BatchId) -> Result<Option<BatchRecord>, Fault> {
+        self.0.batch(batch).await
+    }
+    async fn settle(&self, files: &[(FileId, Verdict)], now: Instant) -> Result<Vec<FileState>, Fault> {
+        self.0.settle(files, now).await
+    }
+    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<(FileId, Instant)>, Fault> {
+        self.0.deferred(table, limit).await
+    }
+    async fn deferred_count(&self, table: &TableId) -> Result<u64, Fault> {
+        self.0.deferred_count(table).await
+    }
+    async fn strike(&self, file: &FileId, reason: &str, now: Instant) -> Result<u32, Fault> {
+        self.0.strike(file, reason, now).await
+    }
+    async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {
+        self.0.dead_letter(queue, body, reason, now).await
+    }
+    async fn modes(&self) -> Result<Vec<(TableId, TableMode)>, Fault> {
+        self.0.modes().await
+    }
+    async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
+        self.0.set_mode(table, mode, now).await
+    }
+    async fn close(&self) -> Result<(), Fault> {
+        self.0.close().await
+    }
+}
+
+#[test]
+fn a_ledger_whose_claim_does_nothing_fails_the_reconciliation() {
+    let mut disk = Disk::new(&["x"]);
+    let entry = disk.put("x", 5);
+    let config = disk.config(CONFIG);
+    paused(async {
+        let wrap = |edges: Edges| Edges { ledger: Arc::new(NoClaims(edges.ledger)), ..edges };
+        let running = Running::start(&mut disk, &config, wrap).await;
+        running.announce(&entry).await;
+        tokio::time::sleep(Duration::from_secs(120)).await;
+    });
+    let result = disk.reconcile();
+    assert!(!result.is_good());
+    assert!(result.total.rows.duplicated > 0, "{:?}", result.total);
+}
+
+#[test]
+fn repeated_announcements_load_once_and_are_all_settled() {
+    let mut disk = Disk::new(&["x"]);
+    let entries: Vec<_> = (0..5).map(|_| disk.put("x", 5)).collect();
+    let config = disk.config(CONFIG);
+    paused(async {
+        let running = Running::start(&mut disk, &config, |edges| edges).await;
+        for _ in 0..3 {
+            for entry in &entries {
+                running.queue.duplicate_next(1);
+                running.announce(entry).await;
+            }
+        }
+        running.idle().await;
+        // A day later the whole queue is replayed.
+        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        running.queue.redeliver_after_delete(3);
+        running.announce_all(&disk).await;
+        running.idle().await;
+        assert_eq!(running.queue.depth().await.unwrap().in_flight, 0);
+    });
+    assert!(disk.reconcile().is_good());
+    assert_eq!(disk.reconcile().total.files.loaded, 5);
+}
+
+#[test]
+fn a_column_that_appears_is_null_in_the_files_without_it_and_a_changed_type_begins_a_batch() {
+    let mut disk = Disk::new(&["x"]);
+    disk.put("x", 3);
+    disk.put_as("x", 3, Fate::Good, &[Column { name: "more", values: Values::Int(9), nulls: 0 }]);
+    disk.put_as("x", 3, Fate::Good, &[Column { name: "more", values: Values::Hex(4), nulls: 0 }]);
+    load_all(&mut disk, CONFIG);
+    assert!(disk.reconcile().is_good());
+    let files = data_files(&disk.lake()).unwrap();
+    assert_eq!(files.len(), 2);
+    for file in files {
+        let names = column_names(&file);
+        assert_eq!(names[..3], ["id", "note", "more"]);
+        assert_eq!(names[3], "_op");
+        assert_eq!(names.len(), 10);
+    }
+}
+
+#[test]
+fn a_file_larger_than_all_memory_credit_passes() {
+    let mut disk = Disk::new(&["x"]);
+    let wide = [Column { name: "wide", values: Values::Hex(400), nulls: 0 }];
+    let entry = disk.put_as("x", 60_000, Fate::Good, &wide);
+    assert!(entry.size_bytes > 16 << 20);
+    load_all(&mut disk, "[limits]\nmemory_credit = \"16MiB\"\n[spool]\nlimit = \"16MiB\"\n");
+    let result = disk.reconcile();
+    assert!(result.is_good(), "{:?}", result.culprits);
+    assert_eq!(result.total.rows.loaded, 60_000);
+}
+
+#[test]
+fn a_file_that_vanishes_between_claim_and_load_is_fenced_and_the_others_are_loaded() {
+    let mut disk = Disk::new(&["x"]);
+    let entries: Vec<_> = (0..3).map(|_| disk.put("x", 4)).collect();
+    let config = disk.config(CONFIG);
+    // Find the call that claims, then crash right after it.
+    let claim = paused(async {
+        let mut twin = Disk::new(&["x"]);
+        (0..3).for_each(|_| drop(twin.put("x", 4)));
+        let (config, faults) = (twin.config(CONFIG), Faults::new([]));
+        let running = Running::start(&mut twin, &config, |edges| faults.wrap(edges)).await;
+        running.announce_all(&twin).await;
+        running.idle().await;
+        let log = faults.log.lock().unwrap().clone();
+        log.iter().position(|name| *name == "claim").unwrap()
+    });
+    paused(async {
+        let faults = Faults::new([(claim, Trouble::CrashAfter)]);
+        let running = Running::start(&mut disk, &config, |edges| faults.wrap(edges)).await;
+        running.announce_all(&disk).await;
+        faults.crashed.notified().await;
+    });
+    fs::remove_file(disk.path().join("bucket").join(CLUSTER).join(&entries[1].key)).unwrap();
+    load_all(&mut disk, CONFIG);
+    let result = disk.reconcile();
+    assert_eq!(
+        (result.total.rows.missing, result.total.rows.duplicated, result.total.files.loaded),
+        (4, 0, 2)
+    );
+    let state = paused(async { disk.ledger.lookup(&[file_id(&entries[1], "x")]).await.unwrap() });
+    assert!(matches!(&state[0], Some(FileState::Vanished { .. })), "{state:?}");
+    // The fence of the first attempt and the batch of the two others.
+    assert_eq!(data_files(&disk.lake()).unwrap().len(), 2);
+}
+
+/// Refuses every batch that holds a file of seven rows, as BigQuery refuses a value.
+struct Fussy(Arc<dyn Warehouse>, std::sync::Mutex<std::collections::BTreeSet<String>>);
+
+#[async_trait]
+impl Warehouse for Fussy {
+    async fn submit(&self, attempt: &Attempt, body: &Body) -> Result<Submission, Fault> {
+        if body.rows() % 5 != 0 {
+            self.1.lock().unwrap().insert(attempt.job_id.to_string());
+            return Ok(Submission::Accepted);
+        }
+        self.0.submit(attempt, body).await
+    }
+    async fn ask(&self, attempt: &Attempt) -> Result<JobStatus, Fault> {
+        if self.1.lock().unwrap().contains(attempt.job_id.as_str()) {
+            let reason = "cannot read value in column note".to_owned();
+            return Ok(JobStatus::Failed { kind: FaultKind::ContentRefused, reason });
+        }
+        self.0.ask(attempt).await
+    }
+    async fn fence(&self, attempt: &Attempt) -> Result<FenceAnswer, Fault> {
+        self.0.fence(attempt).await
+    }
+}
+
+#[test]
+fn a_file_that_the_warehouse_refuses_is_found_by_halving_and_is_poison_alone() {
+    let mut disk = Disk::new(&["x"]);
+    let entries: Vec<_> = (0..8).map(|n| disk.put("x", if n == 5 { 7 } else { 5 })).collect();
+    let config = disk.config(CONFIG);
+    paused(async {
+        let wrap =
+            |edges: Edges| Edges { warehouse: Arc::new(Fussy(edges.warehouse, Default::default())), ..edges };
+        let running = Running::start(&mut disk, &config, wrap).await;
+        running.announce_all(&disk).await;
+        running.idle().await;
+    });
+    let result = disk.reconcile();
+    assert_eq!(
+        (result.total.rows.missing, result.total.rows.duplicated, result.total.files.loaded),
+        (7, 0, 7)
+    );
+    let state = paused(async { disk.ledger.lookup(&[file_id(&entries[5], "x")]).await.unwrap() });
+    assert!(
+        matches!(&state[0], Some(FileState::Poison { reason }) if reason.contains("column note")),
+        "{state:?}"
+    );
+}
+
+#[test]
+fn files_of_a_table_that_is_mapped_tomorrow_wait_for_it() {
+    let mut disk = Disk::new(&["x", "y"]);
+    disk.put("x", 3);
+    disk.put("y", 3);
+    let both = disk.config(CONFIG);
+    let mut only_x = both.clone();
+    only_x.mappings[0].route.tables.truncate(1);
+    only_x.mappings[0].tables.truncate(1);
+    paused(async {
+        let running = Running::start(&mut disk, &only_x, |edges| edges).await;
+        running.announce_all(&disk).await;
+        running.idle().await;
+        assert_eq!(running.queue.depth().await.unwrap().in_flight, 0);
+    });
+    assert_eq!(disk.reconcile().total.rows.missing, 3);
+    paused(async {
+        let running = Running::start(&mut disk, &both, |edges| edges).await;
+        running.idle().await;
+    });
+    assert!(disk.reconcile().is_good());
+}
+
+#[test]
+fn garbage_on_the_queue_is_written_down_and_holds_nothing_up() {
+    let mut disk = Disk::new(&["x"]);
+    let entry = disk.put("x", 3);
+    let config = disk.config(CONFIG);
+    paused(async {
+        let running = Running::start(&mut disk, &config, |edges| edges).await;
+        for body in
+            ["", "{}", "[1]", "{\"Records\":[{\"eventVersion\":\"9.0\"}]}", "{\"Event\":\"s3:TestEvent\"}"]
+        {
+            running.queue.send(body.to_owned()).await;
+        }
+        running.queue.fail_next_receives(3, FaultKind::Throttled);
+        running.announce(&entry).await;
+        running.idle().await;
+        assert_eq!(running.queue.depth().await.unwrap().in_flight, 0);
+    });
+    assert!(disk.reconcile().is_good());
+}
+
+#[test]
+fn empty_files_and_files_without_rows_need_no_job() {
+    let mut disk = Disk::new(&["x"]);
+    let none = disk.put("x", 0);
+    let path = disk.path().join("bucket").join(CLUSTER).join("s/x/20251123-999999999.parquet");
+    fs::write(&path, "").unwrap();
+    let config = disk.config(CONFIG);
+    let states = paused(async {
+        let running = Running::start(&mut disk, &config, |edges| edges).await;
+        running.announce_all(&disk).await;
+        let etag = landbridge::bucket::local::etag_of(&fs::metadata(&path).unwrap());
+        let empty =
+            Entry { key: "s/x/20251123-999999999.parquet".into(), etag, size_bytes: 0, ..none.clone() };
+        running.announce(&empty).await;
+        running.idle().await;
+        disk.ledger.lookup(&[file_id(&none, "x"), file_id(&empty, "x")]).await.unwrap()
+    });
+    assert!(matches!(&states[0], Some(FileState::Loaded { .. })), "{states:?}");
+    assert!(matches!(&states[1], Some(FileState::Poison { .. })), "{states:?}");
+    assert!(data_files(&disk.lake()).unwrap().is_empty());
+}
+
+#[test]
+fn a_drain_finishes_what_is_in_hand_and_a_new_start_finds_nothing_to_do() {
+    let mut disk = Disk::new(&["x", "y"]);
+    (0..20).for_each(|n| drop(disk.put(if n % 2 == 0 { "x" } else { "y" }, 3)));
+    let config = disk.config("[batching]\nwindow = \"60s\"\n");
+    paused(async {
+        let running = Running::start(&mut disk, &config, |edges| edges).await;
+        running.announce_all(&disk).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let left = running.tree.drain("test", Duration::from_secs(30)).await;
+        assert_eq!((left.in_flight, left.held_messages, left.in_hand), (0, 0, 0));
+    });
+    let result = disk.reconcile();
+    assert!(result.is_good(), "{:?}", result.culprits);
+    assert_eq!(result.total.files, Files { announced: 20, loaded: 20, poisoned: 0, vanished: 0 });
+}
