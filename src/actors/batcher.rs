@@ -319,7 +319,8 @@ impl Handler<DeliveryEnded> for Batcher {
             self.waiters.entry(file.clone()).or_default().extend(leases);
             happened.push(match end {
                 FileEnd::Finished(outcome) => Event::Finished { file, outcome },
-                FileEnd::Returned => Event::Returned { file },
+                FileEnd::Returned => Event::Returned { file, suspect: false },
+                FileEnd::Suspect => Event::Returned { file, suspect: true },
                 FileEnd::Failed(kind, reason) => Event::Failed { file, kind, reason },
             });
         }

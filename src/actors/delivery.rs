@@ -248,6 +248,11 @@ impl Performer {
             }
         };
         let inputs = std::mem::take(&mut self.inputs);
+        // Where a page makes the decoder panic, only a batch of one file tells whose page it was.
+        let alone = match batch.manifest.entries.as_slice() {
+            [entry] => Some(entry.file.clone()),
+            _ => None,
+        };
         let (batch, rules) = (batch.clone(), Arc::clone(&self.setup.rules));
         let path = self.world.next_body_path();
         let wanted = Arc::new(());
@@ -268,7 +273,7 @@ impl Performer {
                 self.inputs = inputs;
                 self.unbuilt(file, fault)
             }
-            Err(fault) => self.unbuilt(None, fault),
+            Err(fault) => self.unbuilt(alone, fault),
         }
     }
 

@@ -128,10 +128,8 @@ impl Loader {
             }
             End::Unbuilt { file: None, kind: FaultKind::Internal, .. } => {
                 // No single file can be blamed: each travels alone from now on.
-                for (file, leases) in waiting.drain() {
-                    leases.into_iter().for_each(Lease::suspect);
-                    ends.push((file, FileEnd::Returned, Vec::new()));
-                }
+                let suspects = waiting.drain().map(|(file, leases)| (file, FileEnd::Suspect, leases));
+                ends.extend(suspects);
             }
             End::Unbuilt { file: None, .. } | End::ClaimLost(_) | End::Superseded => {}
             End::LedgerLost(reason) => {

@@ -140,6 +140,15 @@ impl Root {
         self.offer_parked(table);
     }
 
+    /// Replaces every running batcher; nobody is charged.
+    fn renew_batchers(&mut self, context: &mut Context<Self>) {
+        let running = self.tables.iter().filter(|(_, seat)| seat.batcher.is_some());
+        for table in running.map(|(table, _)| table.clone()).collect::<Vec<_>>() {
+            self.close_table(&table);
+            self.start_batcher(&table, context);
+        }
+    }
+
     fn offer_parked(&self, table: &TableId) {
         for poller in self.world.directory.pollers() {
             tell(&poller, OfferParked(table.clone()));
@@ -217,6 +226,11 @@ impl Root {
     fn service_exited(&mut self, child: ChildId, exit: ChildExit, context: &mut Context<Self>) {
         self.crashes = self.crashes.saturating_add(1);
         let now = self.world.ports.clock.now();
+        match &child {
+            // What batchers had asked of it is gone with it: fresh ones ask anew, from what the leases bring back.
+            ChildId::Loader | ChildId::Fetcher(_) => self.renew_batchers(context),
+            ChildId::Poller(_) | ChildId::Batcher(_) => {}
+        }
         let Some(seat) = self.seats.get_mut(&child) else { return };
         match seat.budget.on_crash(now, jitter(now.micros())) {
             Decision::RestartAfter(delay) => {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// A Parquet file in the spool directory. Dropping it deletes the file.
+/// A finished Parquet file in the spool directory. Dropping it deletes the file.
 #[derive(Debug)]
 pub struct Body {
     path: PathBuf,
@@ -11,16 +11,9 @@ pub struct Body {
 }
 
 impl Body {
-    /// Takes over a spool file that is being written.
-    pub fn begun(path: PathBuf) -> Self {
-        Self { path, size_bytes: 0, rows: 0 }
-    }
-
-    /// The file is whole now.
-    pub fn finished(mut self, size_bytes: u64, rows: u64) -> Self {
-        self.size_bytes = size_bytes;
-        self.rows = rows;
-        self
+    /// Takes over a finished spool file.
+    pub fn new(path: PathBuf, size_bytes: u64, rows: u64) -> Self {
+        Self { path, size_bytes, rows }
     }
 
     /// Where the file is.

@@ -1,115 +1,267 @@
-//! A file's footer: its rows and its columns, read once and used again when the file is transcoded.
+//! A file's footer: its columns as landbridge carries them, its rows, and what the reader needs to read them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::Compression;
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::{
+    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy, RowGroupMetaData,
+};
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::schema::types::{SchemaDescriptor, Type};
 
 use super::lineage;
-use super::plan::ColumnPlan;
-use super::reader::ObjectReader;
+use super::plan::{ColumnPlan, folded};
 use super::rules::ColumnRules;
-use super::types::ColumnType;
+use super::source::Source;
+use super::stored::{Stored, describe};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::object::Object;
 
-/// The smallest Parquet file: magic, empty footer, its length, magic.
-const PARQUET_BYTES_MIN: u64 = 12;
+/// Length of the footer and magic, at the end of every Parquet file.
+const TAIL_BYTES: usize = 8;
+const MAGIC: &[u8] = b"PAR1";
 
-/// A parsed footer. Cloning it is cheap.
+/// What is known of a file once its footer has been read. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Footer {
-    metadata: ArrowReaderMetadata,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    reader: ArrowReaderMetadata,
     rows: u64,
-    plan: Arc<ColumnPlan>,
+    rules: ColumnRules,
+    columns: Columns,
+}
+
+/// The leaves of a file, by their part.
+#[derive(Debug)]
+pub(super) struct Columns {
+    /// The table's own columns.
+    pub(super) plan: ColumnPlan,
+    /// Where each column of `plan` is, in its order.
+    pub(super) own: Vec<Leaf>,
+    /// DMS's operation.
+    pub(super) op: Option<Leaf>,
+    /// DMS's commit time.
+    pub(super) timestamp: Option<Leaf>,
+    /// DMS's change sequence.
+    pub(super) sequence: Option<Leaf>,
+}
+
+/// One column of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leaf {
+    /// Its position in the file.
+    pub(super) position: usize,
+    /// How its values are stored.
+    pub(super) stored: Stored,
 }
 
 impl Footer {
-    /// Rows in the file.
+    /// Rows of the file.
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.inner.rows
     }
 
-    /// The table's own columns.
+    /// The table's own columns in the file.
     pub fn plan(&self) -> &ColumnPlan {
-        &self.plan
+        &self.inner.columns.plan
     }
 
-    /// What the Parquet reader needs to go on from here.
-    pub fn metadata(&self) -> &ArrowReaderMetadata {
-        &self.metadata
+    /// The rules by which the columns got their parts.
+    pub(super) fn rules(&self) -> &ColumnRules {
+        &self.inner.rules
+    }
+
+    pub(super) fn columns(&self) -> &Columns {
+        &self.inner.columns
+    }
+
+    pub(super) fn reader(&self) -> &ArrowReaderMetadata {
+        &self.inner.reader
+    }
+
+    pub(super) fn row_groups(&self) -> &[RowGroupMetaData] {
+        self.inner.reader.metadata().row_groups()
     }
 }
 
-/// Reads the footer of `file`. Damaged or no Parquet: `Unreadable`. A column type that is not carried:
-/// `UnsupportedType`. Column names that cannot stand beside each other: `SchemaConflict`.
+/// Reads the footer of `file` and decides how each of its columns is carried. Everything that can be said against the
+/// file without reading its pages is said here, before the file is claimed.
 pub fn read_footer(file: &FileId, object: Arc<dyn Object>, rules: &ColumnRules) -> Result<Footer, Fault> {
-    let unreadable = |text: String| Fault::new(FaultKind::Unreadable, format!("{file}: {text}"));
-    let size = object.size_bytes();
-    if size < PARQUET_BYTES_MIN {
-        return Err(unreadable(format!("{size} bytes are no Parquet file")));
-    }
-    let head = object.read(0, 4)?;
-    if head.as_ref() != b"PAR1" {
-        return Err(unreadable("it does not begin as a Parquet file does".to_owned()));
-    }
-    let reader = ObjectReader::new(object);
-    // DMS writes no ARROW:schema; where another writer did, the physical and converted types decide all the same.
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let metadata = ArrowReaderMetadata::load(&reader, options)
-        .map_err(|error| reader.fault(format!("{file}: its Parquet footer cannot be read"), error))?;
-    let plan = plan_of(file, &metadata, rules)?;
-    let file_metadata = metadata.metadata().file_metadata();
-    let rows = u64::try_from(file_metadata.num_rows())
-        .map_err(|_| unreadable("it states a negative row count".into()))?;
-    let in_groups: i64 = metadata.metadata().row_groups().iter().map(|group| group.num_rows()).sum();
-    if in_groups != file_metadata.num_rows() {
-        return Err(unreadable(format!("its footer states {rows} rows, its row groups {in_groups}")));
-    }
-    Ok(Footer { metadata, rows, plan: Arc::new(plan) })
+    let source = Source::new(&object);
+    let unreadable = |error: ParquetError| source.fault(file, error);
+    let thrift = footer_bytes(&source).map_err(unreadable)?;
+    let schema = ParquetMetaDataReader::decode_schema(&thrift).map_err(unreadable)?;
+    let columns = sort_columns(file, schema.root_schema(), rules)?;
+    let physical = physical_schema(schema.root_schema()).map_err(unreadable)?;
+    // The pages are read by the physical schema, so the footer is decoded with it in place of its own.
+    let options = ParquetMetaDataOptions::new()
+        .with_schema(Arc::new(physical))
+        .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
+        .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
+        .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll);
+    let metadata =
+        ParquetMetaDataReader::decode_metadata_with_options(&thrift, Some(&options)).map_err(unreadable)?;
+    let rows = check_row_groups(&metadata, source.len())
+        .map_err(|text| Fault::new(FaultKind::Unreadable, format!("cannot read {file}: {text}")))?;
+    let reader = ArrowReaderMetadata::try_new(
+        Arc::new(metadata),
+        ArrowReaderOptions::new().with_skip_arrow_metadata(true),
+    )
+    .map_err(unreadable)?;
+    Ok(Footer { inner: Arc::new(Inner { reader, rows, rules: rules.clone(), columns }) })
 }
 
-fn plan_of(file: &FileId, metadata: &ArrowReaderMetadata, rules: &ColumnRules) -> Result<ColumnPlan, Fault> {
-    let conflict = |text: String| Fault::new(FaultKind::SchemaConflict, format!("{file}: {text}"));
-    let schema = metadata.parquet_schema();
-    let mut columns: Vec<(Arc<str>, ColumnType)> = Vec::new();
-    let mut seen: Vec<String> = Vec::new();
-    for (index, field) in metadata.schema().fields().iter().enumerate() {
+/// The footer's Thrift bytes, found from the end of the file.
+fn footer_bytes(source: &Source) -> ParquetResult<bytes::Bytes> {
+    let not_parquet = |text: &str| ParquetError::General(text.to_owned());
+    let head = source.get_bytes(0, MAGIC.len())?;
+    let tail_start =
+        source.len().checked_sub(TAIL_BYTES as u64).ok_or_else(|| not_parquet("the file is too short"))?;
+    let tail = source.get_bytes(tail_start, TAIL_BYTES)?;
+    let (length, magic) =
+        tail.split_first_chunk::<4>().ok_or_else(|| not_parquet("the file is too short"))?;
+    if magic != MAGIC || head != MAGIC {
+        return Err(not_parquet("the file does not begin and end as Parquet does"));
+    }
+    let length = u32::from_le_bytes(*length);
+    let start = tail_start
+        .checked_sub(u64::from(length))
+        .filter(|start| *start >= MAGIC.len() as u64)
+        .ok_or_else(|| not_parquet("the footer is longer than the file"))?;
+    let length = usize::try_from(length).map_err(|error| not_parquet(&error.to_string()))?;
+    source.get_bytes(start, length)
+}
+
+/// Gives every column of the file its part, or refuses the file.
+fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Columns, Fault> {
+    let mut names: HashMap<String, &str> = HashMap::new();
+    let (mut plan, mut own) = (Vec::new(), Vec::new());
+    let (mut op, mut timestamp, mut sequence) = (None, None, None);
+    for (position, field) in root.get_fields().iter().enumerate() {
         let name = field.name();
-        if seen.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            return Err(conflict(format!("two columns are named {name}, but for case")));
-        }
-        seen.push(name.clone());
-        let unsupported = |found: String| {
+        let stored = Stored::of(field).ok_or_else(|| {
             Fault::new(
                 FaultKind::UnsupportedType,
-                format!("{file}: column {name} has a type that is not carried: {found}"),
+                format!("column {name} of {file} has the type {}", describe(field)),
             )
-        };
-        if schema.root_schema().get_fields().get(index).is_none_or(|field| !field.is_primitive()) {
-            return Err(unsupported(field.data_type().to_string()));
-        }
-        let leaf = schema.columns().iter().find(|leaf| leaf.path().parts().first() == Some(name));
-        let leaf = leaf.ok_or_else(|| unsupported(field.data_type().to_string()))?;
-        let kind =
-            ColumnType::of(leaf, field.data_type(), rules.instants.contains(name)).map_err(unsupported)?;
-        if rules.is_lineage(name) {
-            let is_timestamp = rules.timestamp.as_deref() == Some(name.as_str());
-            let moment = matches!(kind, ColumnType::Datetime | ColumnType::Timestamp) && is_timestamp;
-            if kind != ColumnType::String && !moment {
-                return Err(conflict(format!(
-                    "{name} is DMS's own column and should be a string, but is {kind}"
-                )));
-            }
+        })?;
+        let leaf = Leaf { position, stored };
+        let (place, fits) = if *name == *rules.op {
+            (&mut op, stored == Stored::Text)
+        } else if rules.sequence.as_deref() == Some(name) {
+            (&mut sequence, stored == Stored::Text)
+        } else if rules.timestamp.as_deref() == Some(name) {
+            let time = matches!(stored, Stored::Text | Stored::Millis | Stored::Micros);
+            (&mut timestamp, time)
+        } else {
+            check_own_name(file, name, &mut names)?;
+            plan.push((Arc::from(name), stored.column_type(rules.instants.contains(name))));
+            own.push(leaf);
             continue;
+        };
+        if !fits || place.replace(leaf).is_some() {
+            return Err(conflict(
+                file,
+                &format!(
+                    "column {name} is mapped as a column of DMS itself, but is {} here or there twice",
+                    describe(field)
+                ),
+            ));
         }
-        if lineage::NAMES.iter().any(|lineage| lineage.eq_ignore_ascii_case(name)) {
-            let text = format!(
-                "the table has a column named {name}, which landbridge writes itself; rename it in DMS"
-            );
-            return Err(conflict(text));
-        }
-        columns.push((Arc::from(name.as_str()), kind));
     }
-    Ok(ColumnPlan::new(columns))
+    Ok(Columns { plan: ColumnPlan::from_checked(plan), own, op, timestamp, sequence })
+}
+
+fn check_own_name<'a>(
+    file: &FileId,
+    name: &'a str,
+    names: &mut HashMap<String, &'a str>,
+) -> Result<(), Fault> {
+    if lineage::is_reserved(name) {
+        let text = format!("column {name} has the name of a column that landbridge adds");
+        return Err(conflict(file, &text));
+    }
+    match names.insert(folded(name), name) {
+        None => Ok(()),
+        Some(other) => Err(conflict(file, &format!("columns {other} and {name} differ only in case"))),
+    }
+}
+
+fn conflict(file: &FileId, text: &str) -> Fault {
+    Fault::new(
+        FaultKind::SchemaConflict,
+        format!("{text}, in {file}: rename it with a DMS transformation rule, or correct the mapping"),
+    )
+}
+
+/// The file's schema without annotations.
+fn physical_schema(root: &Type) -> ParquetResult<SchemaDescriptor> {
+    let fields = root
+        .get_fields()
+        .iter()
+        .map(|field| match Stored::of(field) {
+            Some(stored) => stored.physical(field).map(Arc::new),
+            None => Ok(Arc::clone(field)),
+        })
+        .collect::<ParquetResult<Vec<_>>>()?;
+    let root = Type::group_type_builder(root.name()).with_fields(fields).build()?;
+    Ok(SchemaDescriptor::new(Arc::new(root)))
+}
+
+/// Checks what the footer says of row groups and chunks against the file, and sums the rows. The reader trusts these
+/// numbers, and panics over some.
+fn check_row_groups(metadata: &ParquetMetaData, size_bytes: u64) -> Result<u64, String> {
+    let columns = metadata.file_metadata().schema_descr().num_columns();
+    if columns == 0 {
+        return Err("the file has no columns".to_owned());
+    }
+    let mut rows = 0_u64;
+    for (index, group) in metadata.row_groups().iter().enumerate() {
+        let group_rows = u64::try_from(group.num_rows()).ok();
+        rows = group_rows
+            .and_then(|more| rows.checked_add(more))
+            .ok_or_else(|| format!("row group {index} has {} rows", group.num_rows()))?;
+        if group.num_columns() != columns {
+            return Err(format!("row group {index} lacks columns"));
+        }
+        for chunk in group.columns() {
+            let name = chunk.column_descr().name();
+            let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
+            let end = u64::try_from(start)
+                .ok()
+                .zip(u64::try_from(chunk.compressed_size()).ok())
+                .and_then(|(start, length)| start.checked_add(length));
+            if end.is_none_or(|end| end > size_bytes) || chunk.data_page_offset() < 0 {
+                return Err(format!("column {name} reaches beyond the file"));
+            }
+            if chunk.num_values() != group.num_rows() {
+                return Err(format!("column {name} has not as many values as there are rows"));
+            }
+            if !carried_codec(chunk.compression()) {
+                return Err(format!(
+                    "column {name} is compressed by {}, which DMS never does",
+                    chunk.compression()
+                ));
+            }
+        }
+    }
+    if u64::try_from(metadata.file_metadata().num_rows()) != Ok(rows) {
+        return Err("the footer and its row groups disagree about the rows".to_owned());
+    }
+    Ok(rows)
+}
+
+fn carried_codec(codec: Compression) -> bool {
+    match codec {
+        Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::GZIP(_) | Compression::ZSTD(_) => true,
+        Compression::LZO | Compression::BROTLI(_) | Compression::LZ4 | Compression::LZ4_RAW => false,
+    }
 }

@@ -1,18 +1,22 @@
 //! Parquet in, Parquet out: types, schema, transcode. Synchronous: callers run it on the CPU pool.
 //!
-//! The files of a batch become one Parquet object whose schema is the union of theirs by name, followed by the lineage
-//! columns. What is not carried is a refusal of the file, never another value.
+//! A file's way: `footer` decides how each column is carried (`stored`, `types`, `rules`) and refuses what cannot be;
+//! `plan` says which files fit into one batch; `transcode` writes the batch, taking rows from `rows`, values from
+//! `values`, and writing through `spool`.
 
 pub mod body;
-pub mod committed;
-pub mod convert;
+mod commit_time;
 pub mod footer;
+pub mod labels;
 pub mod lineage;
 pub mod plan;
-pub mod reader;
+mod rows;
 pub mod rules;
-pub mod transcode;
-pub mod types;
-
+mod source;
+mod spool;
+mod stored;
 #[cfg(test)]
 mod tests;
+pub mod transcode;
+pub mod types;
+mod values;

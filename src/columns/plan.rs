@@ -1,69 +1,152 @@
-//! The table's own columns, and how those of several files unite.
+//! The columns of a table as a batch carries them: names and types, in order.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema};
+use sha2::{Digest, Sha256};
 
-use super::lineage;
 use super::types::ColumnType;
+use crate::domain::batch::hex;
 
-/// The table's own columns in order, without DMS's and without lineage.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+/// The ordered columns of the table itself, without DMS's own columns and without lineage. Two names never differ
+/// only in case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ColumnPlan {
     columns: Vec<(Arc<str>, ColumnType)>,
 }
 
-/// Two files give one column two types that no type holds both of.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("column {column} is {left} in one file and {right} in another")]
+/// Two files whose columns cannot be in one batch. Not a fault of either: they go into batches of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanConflict {
-    /// The column.
-    pub column: String,
-    /// Its type so far.
+    /// The column, as the left plan names it.
+    pub column: Arc<str>,
+    /// Its type in the left plan.
     pub left: ColumnType,
-    /// Its other type.
+    /// Its type in the right plan; equal to `left` when only the case of the names differs.
     pub right: ColumnType,
 }
 
+impl fmt::Display for PlanConflict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { column, left, right } = self;
+        if left == right {
+            write!(formatter, "column {column} is spelled in two ways")
+        } else {
+            write!(formatter, "column {column} is {left} in one file and {right} in another")
+        }
+    }
+}
+
+impl std::error::Error for PlanConflict {}
+
 impl ColumnPlan {
-    /// No columns: unites with anything.
+    /// A plan without columns: that of a batch without files.
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// These columns.
-    pub fn new(columns: Vec<(Arc<str>, ColumnType)>) -> Self {
+    /// Takes columns whose names have been checked to differ in more than case.
+    pub(super) fn from_checked(columns: Vec<(Arc<str>, ColumnType)>) -> Self {
         Self { columns }
     }
 
-    /// The columns.
+    /// The columns, in order.
     pub fn columns(&self) -> &[(Arc<str>, ColumnType)] {
         &self.columns
     }
 
-    /// The union by name: this plan's columns in their order, then the other's new ones in theirs. Names that differ
-    /// only in case are one column in BigQuery, hence a conflict here.
+    /// A hash over names and types, in order: 64 hexadecimal digits. Kept with each attempt (Invariant I-2), so it
+    /// must not change between versions as long as the body does not.
+    pub fn hash(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (name, kind) in &self.columns {
+            // Length-prefixed, so that no two plans can share a byte string.
+            for part in [&**name, &kind.to_string()] {
+                hasher.update((part.len() as u64).to_be_bytes());
+                hasher.update(part.as_bytes());
+            }
+        }
+        hex(&hasher.finalize())
+    }
+
+    /// The plan that carries the files of both: this one's columns, then the other's new ones. A column that a file
+    /// does not have is NULL in its rows.
     pub fn unify(&self, other: &Self) -> Result<Self, PlanConflict> {
-        if self.columns == other.columns {
+        if self == other {
             return Ok(self.clone());
         }
         let mut columns = self.columns.clone();
+        let mut positions: HashMap<String, usize> =
+            columns.iter().enumerate().map(|(position, (name, _))| (folded(name), position)).collect();
         for (name, right) in &other.columns {
-            match columns.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-                None => columns.push((Arc::clone(name), *right)),
-                Some((known, left)) => {
-                    let united = (known == name).then(|| left.unify(*right)).flatten();
-                    let conflict = || PlanConflict { column: name.to_string(), left: *left, right: *right };
-                    *left = united.ok_or_else(conflict)?;
-                }
-            }
+            let known = positions.get(&folded(name)).and_then(|position| columns.get_mut(*position));
+            let Some((column, left)) = known else {
+                positions.insert(folded(name), columns.len());
+                columns.push((Arc::clone(name), *right));
+                continue;
+            };
+            let unified = (column == name).then(|| left.unify(*right)).flatten();
+            *left = unified.ok_or_else(|| PlanConflict {
+                column: Arc::clone(column),
+                left: *left,
+                right: *right,
+            })?;
         }
         Ok(Self { columns })
     }
+}
 
-    /// The Arrow schema of a body: the table's columns, all of them nullable, then the lineage.
-    pub fn schema(&self) -> Schema {
-        let own = self.columns.iter().map(|(name, kind)| Field::new(name.as_ref(), kind.arrow(), true));
-        Schema::new(own.chain(lineage::fields()).collect::<Vec<_>>())
+/// A name as a warehouse compares names: without case.
+pub(super) fn folded(name: &str) -> String {
+    name.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(columns: &[(&str, ColumnType)]) -> ColumnPlan {
+        ColumnPlan::from_checked(columns.iter().map(|(name, kind)| (Arc::from(*name), *kind)).collect())
+    }
+
+    fn decimal(precision: u8, scale: i8) -> ColumnType {
+        ColumnType::Decimal { precision, scale }
+    }
+
+    #[test]
+    fn union_keeps_the_first_order_and_appends() {
+        let left = plan(&[("b", ColumnType::Int64), ("a", decimal(10, 2))]);
+        let right = plan(&[("c", ColumnType::Bool), ("a", decimal(10, 4)), ("b", ColumnType::Int64)]);
+        let expected = plan(&[("b", ColumnType::Int64), ("a", decimal(12, 4)), ("c", ColumnType::Bool)]);
+        assert_eq!(left.unify(&right), Ok(expected));
+        assert_eq!(ColumnPlan::empty().unify(&left), Ok(left.clone()));
+        assert_eq!(left.unify(&ColumnPlan::empty()), Ok(left));
+    }
+
+    #[test]
+    fn conflicts_name_column_and_types() {
+        let conflict =
+            plan(&[("a", ColumnType::Int64)]).unify(&plan(&[("a", ColumnType::String)])).unwrap_err();
+        assert_eq!(conflict.to_string(), "column a is INT64 in one file and STRING in another");
+        let spelling =
+            plan(&[("Ä", ColumnType::Int64)]).unify(&plan(&[("ä", ColumnType::Int64)])).unwrap_err();
+        assert_eq!(spelling.to_string(), "column Ä is spelled in two ways");
+    }
+
+    #[test]
+    fn hash_depends_on_names_types_and_order() {
+        let base = plan(&[("a", ColumnType::Int64), ("b", ColumnType::Bool)]);
+        assert_eq!(base.hash(), base.clone().hash());
+        assert_eq!(base.hash().len(), 64);
+        for other in [
+            plan(&[("b", ColumnType::Bool), ("a", ColumnType::Int64)]),
+            plan(&[("a", ColumnType::Int64)]),
+            plan(&[("a", ColumnType::Int64), ("b", ColumnType::Float64)]),
+            plan(&[("aINT64", ColumnType::Int64), ("b", ColumnType::Bool)]),
+            ColumnPlan::empty(),
+        ] {
+            assert_ne!(base.hash(), other.hash(), "{other:?}");
+        }
     }
 }

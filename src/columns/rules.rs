@@ -1,4 +1,4 @@
-//! How the columns of a table's files are read: what the mapping says of them.
+//! What the mapping says of a table's columns, beyond what the files say themselves.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,24 +10,24 @@ use crate::domain::batch::hex;
 /// Raised whenever the same file would become other rows than before.
 const VERSION: &str = "1";
 
-/// The rules of one table.
+/// The names of DMS's own columns, and which of the table's columns are instants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnRules {
-    /// The name of DMS's operation column.
+    /// The operation column; DMS always calls it `Op`.
     pub op: Arc<str>,
-    /// The name of DMS's timestamp column.
+    /// The column of the commit time (`TimestampColumnName`), if the task writes one.
     pub timestamp: Option<Arc<str>>,
-    /// The name of the column made of `$AR_H_CHANGE_SEQ`.
+    /// The column made of `$AR_H_CHANGE_SEQ`, if the task writes one.
     pub sequence: Option<Arc<str>>,
-    /// Columns whose values are instants.
+    /// Columns whose values are moments in UTC (MySQL TIMESTAMP) and not what a wall clock showed (MySQL DATETIME).
+    /// The file cannot tell them apart.
     pub instants: BTreeSet<String>,
 }
 
 impl ColumnRules {
     /// A hash of the rules: with a manifest it decides every row (Invariants I-2 and I-3b).
     pub fn hash(&self) -> String {
-        let mut hasher = Sha256::new();
-        let optional = |name: &Option<Arc<str>>| name.as_deref().map(str::to_owned).unwrap_or_default();
+        let optional = |name: &Option<Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
         let mut parts = vec![
             VERSION.to_owned(),
             self.op.to_string(),
@@ -35,6 +35,7 @@ impl ColumnRules {
             optional(&self.sequence),
         ];
         parts.extend(self.instants.iter().cloned());
+        let mut hasher = Sha256::new();
         for part in parts {
             hasher.update((part.len() as u64).to_be_bytes());
             hasher.update(part.as_bytes());
@@ -42,11 +43,5 @@ impl ColumnRules {
         let mut text = hex(&hasher.finalize());
         text.truncate(32);
         text
-    }
-
-    /// True when `name` is a column that DMS added and that becomes lineage.
-    pub fn is_lineage(&self, name: &str) -> bool {
-        let is = |column: &Option<Arc<str>>| column.as_deref() == Some(name);
-        *self.op == *name || is(&self.timestamp) || is(&self.sequence)
     }
 }

@@ -1,43 +1,79 @@
-//! The column types that landbridge carries, and which Parquet types become which (`dms.md`, section 3).
+//! The types that landbridge carries, between the file's and the warehouse's.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
-use parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
-use parquet::schema::types::ColumnDescriptor;
 
-/// The largest decimal precision carried: 16 bytes of two's complement.
+/// The most digits that a decimal may have.
 pub const DECIMAL_PRECISION_MAX: u8 = 38;
 
-/// The type of a table's column in the warehouse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The type of one column of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ColumnType {
-    /// Every integer but `BIGINT UNSIGNED`.
+    /// A whole number of 64 bits with sign.
     Int64,
-    /// Exact numbers; `BIGINT UNSIGNED` is `Decimal(20, 0)`.
+    /// An exact decimal number.
     Decimal {
-        /// Digits in all.
+        /// All its digits, 1 to 38.
         precision: u8,
-        /// Digits after the point.
+        /// The digits after the point, 0 to `precision`.
         scale: i8,
     },
-    /// UTF-8.
+    /// Text in UTF-8.
     String,
-    /// Bytes.
+    /// Bytes without a meaning.
     Bytes,
     /// True or false.
     Bool,
-    /// 64-bit floating point.
+    /// A floating-point number of 64 bits.
     Float64,
-    /// A day.
+    /// A calendar day.
     Date,
-    /// A wall clock's date and time in microseconds, without a zone.
+    /// What a wall clock showed, to the microsecond, in no particular time zone.
     Datetime,
-    /// An instant in microseconds, UTC.
+    /// A moment in UTC, to the microsecond.
     Timestamp,
-    /// A time of day in microseconds.
+    /// A time of day, to the microsecond.
     Time,
+}
+
+impl ColumnType {
+    /// The Arrow type in which values of this type are written.
+    pub(super) fn arrow(self) -> DataType {
+        match self {
+            Self::Int64 => DataType::Int64,
+            Self::Decimal { precision, scale } => DataType::Decimal128(precision, scale),
+            Self::String => DataType::Utf8,
+            Self::Bytes => DataType::Binary,
+            Self::Bool => DataType::Boolean,
+            Self::Float64 => DataType::Float64,
+            Self::Date => DataType::Date32,
+            Self::Datetime => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC"))),
+            Self::Time => DataType::Time64(TimeUnit::Microsecond),
+        }
+    }
+
+    /// The one type that holds every value of both, exactly; `None` when there is none.
+    pub fn unify(self, other: Self) -> Option<Self> {
+        if self == other {
+            return Some(self);
+        }
+        let (
+            Self::Decimal { precision, scale },
+            Self::Decimal { precision: other_precision, scale: other_scale },
+        ) = (self, other)
+        else {
+            return None;
+        };
+        let integer_digits = |precision: u8, scale: i8| i16::from(precision) - i16::from(scale);
+        let scale_max = scale.max(other_scale);
+        let digits = integer_digits(precision, scale).max(integer_digits(other_precision, other_scale))
+            + i16::from(scale_max);
+        let precision = u8::try_from(digits).ok()?;
+        (precision <= DECIMAL_PRECISION_MAX).then_some(Self::Decimal { precision, scale: scale_max })
+    }
 }
 
 impl fmt::Display for ColumnType {
@@ -57,86 +93,27 @@ impl fmt::Display for ColumnType {
     }
 }
 
-impl ColumnType {
-    /// The Arrow type in which its values travel.
-    pub fn arrow(self) -> DataType {
-        match self {
-            Self::Int64 => DataType::Int64,
-            Self::Decimal { precision, scale } => DataType::Decimal128(precision, scale),
-            Self::String => DataType::Utf8,
-            Self::Bytes => DataType::Binary,
-            Self::Bool => DataType::Boolean,
-            Self::Float64 => DataType::Float64,
-            Self::Date => DataType::Date32,
-            Self::Datetime => DataType::Timestamp(TimeUnit::Microsecond, None),
-            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC"))),
-            Self::Time => DataType::Time64(TimeUnit::Microsecond),
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decimal(precision: u8, scale: i8) -> ColumnType {
+        ColumnType::Decimal { precision, scale }
     }
 
-    /// The type that holds the values of both without change, if there is one.
-    pub fn unify(self, other: Self) -> Option<Self> {
-        let (Self::Decimal { precision: p, scale: s }, Self::Decimal { precision: q, scale: t }) =
-            (self, other)
-        else {
-            return (self == other).then_some(self);
-        };
-        let scale = s.max(t);
-        let whole = (i16::from(p) - i16::from(s)).max(i16::from(q) - i16::from(t));
-        let precision = u8::try_from(whole + i16::from(scale)).ok()?;
-        (precision <= DECIMAL_PRECISION_MAX).then_some(Self::Decimal { precision, scale })
+    #[test]
+    fn decimals_widen_only_as_far_as_nothing_is_lost() {
+        assert_eq!(decimal(10, 2).unify(decimal(5, 4)), Some(decimal(12, 4)));
+        assert_eq!(decimal(38, 0).unify(decimal(38, 0)), Some(decimal(38, 0)));
+        assert_eq!(decimal(30, 0).unify(decimal(10, 8)), Some(decimal(38, 8)));
+        assert_eq!(decimal(31, 0).unify(decimal(10, 8)), None);
+        assert_eq!(decimal(38, 38).unify(decimal(1, 0)), None);
     }
 
-    /// The type of a Parquet column that Arrow reads as `read`; `Err` names the type that is not carried. `instant`
-    /// chooses TIMESTAMP instead of DATETIME: the file cannot tell them apart (`dms.md`, section 0, fact 2).
-    pub fn of(column: &ColumnDescriptor, read: &DataType, instant: bool) -> Result<Self, String> {
-        let refused = || Err(describe(column));
-        if column.max_rep_level() > 0 || column.path().parts().len() != 1 || column.max_def_level() > 1 {
-            return Err(format!("a nested or repeated column ({})", describe(column)));
-        }
-        let binary = matches!(column.converted_type(), ConvertedType::BSON | ConvertedType::ENUM)
-            || matches!(column.logical_type_ref(), Some(LogicalType::Bson | LogicalType::Enum));
-        if column.physical_type() == PhysicalType::INT96 || binary {
-            return refused();
-        }
-        // Arrow's types are many and grow; whatever is not named here is refused.
-        #[allow(clippy::wildcard_enum_match_arm)]
-        match read {
-            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Ok(Self::Int64),
-            DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => Ok(Self::Int64),
-            DataType::UInt64 => Ok(Self::Decimal { precision: 20, scale: 0 }),
-            DataType::Decimal32(precision, scale)
-            | DataType::Decimal64(precision, scale)
-            | DataType::Decimal128(precision, scale)
-                if *precision <= DECIMAL_PRECISION_MAX && *scale >= 0 =>
-            {
-                Ok(Self::Decimal { precision: *precision, scale: *scale })
-            }
-            DataType::Utf8 => Ok(Self::String),
-            DataType::Binary | DataType::FixedSizeBinary(_) => Ok(Self::Bytes),
-            DataType::Boolean => Ok(Self::Bool),
-            DataType::Float32 | DataType::Float64 => Ok(Self::Float64),
-            DataType::Date32 => Ok(Self::Date),
-            DataType::Timestamp(TimeUnit::Millisecond | TimeUnit::Microsecond, _) => {
-                Ok(if instant { Self::Timestamp } else { Self::Datetime })
-            }
-            DataType::Time32(TimeUnit::Millisecond) | DataType::Time64(TimeUnit::Microsecond) => {
-                Ok(Self::Time)
-            }
-            _ => refused(),
-        }
-    }
-}
-
-/// A Parquet type as people write it.
-fn describe(column: &ColumnDescriptor) -> String {
-    let physical = column.physical_type();
-    match (column.logical_type_ref(), column.converted_type()) {
-        (Some(logical), _) => format!("{physical} {logical:?}"),
-        (None, ConvertedType::NONE) => physical.to_string(),
-        (None, ConvertedType::DECIMAL) => {
-            format!("{physical} DECIMAL({},{})", column.type_precision(), column.type_scale())
-        }
-        (None, converted) => format!("{physical} {converted}"),
+    #[test]
+    fn other_types_do_not_mix() {
+        assert_eq!(ColumnType::Int64.unify(decimal(20, 0)), None);
+        assert_eq!(ColumnType::Datetime.unify(ColumnType::Timestamp), None);
+        assert_eq!(ColumnType::String.unify(ColumnType::String), Some(ColumnType::String));
     }
 }

@@ -1,1 +1,210 @@
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
+use super::types::Config;
+use super::*;
+use crate::domain::route::Unmapped;
+
+/// A folder with a source directory `in`, and what is written into `landbridge.toml`.
+struct Place(tempfile::TempDir);
+
+const MAPPING: &str =
+    "[[mapping]]\ncluster = \"a\"\nsource = \"in\"\ndataset = \"d\"\n[[mapping.table]]\nname = \"s.t\"\n";
+
+impl Place {
+    fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("in")).unwrap();
+        fs::write(folder.path().join("landbridge.toml"), text).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn load(&self, environment: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        load(&self.path().join("landbridge.toml"), environment)
+    }
+
+    /// All errors as text, with the folder's name taken out.
+    fn errors(&self, environment: &[(&str, &str)]) -> String {
+        let folder = format!("{}/", self.path().display());
+        self.load(environment).unwrap_err().to_string().replace(&folder, "")
+    }
+}
+
+#[test]
+fn the_least_that_works_has_the_documented_defaults() {
+    let place = Place::new(MAPPING);
+    let config = place.load(&[]).unwrap();
+    assert_eq!(config.batching.window, Duration::from_secs(60));
+    assert_eq!(config.limits.memory_credit_bytes, 128 << 20);
+    assert_eq!(config.ledger.path, place.path().join("state/ledger.db"));
+    assert_eq!(config.spool.path, place.path().join("lake/.spool"));
+    assert_eq!(config.http.listen.unwrap().to_string(), "127.0.0.1:9464");
+    let route = &config.mappings[0].route;
+    assert_eq!(
+        (&*route.cluster, &*route.tables[0].destination.table, route.unmapped),
+        ("a", "t", Unmapped::Defer)
+    );
+    assert_eq!(&*config.mappings[0].dms.op, "Op");
+}
+
+#[test]
+fn mapping_files_and_the_environment_are_read() {
+    let place = Place::new("tables = \"tables/*.toml\"\n[batching]\nwindow = \"90s\"\n");
+    fs::create_dir(place.path().join("tables")).unwrap();
+    fs::create_dir(place.path().join("other")).unwrap();
+    let mapping = "cluster = \"game-a\"\nsource = \"../in\"\ndataset = \"d\"\nunmapped = \"ignore\"\n[dms]\ntimestamp = \"ts\"\n[[table]]\nname = \"s.t\"\nas = \"u\"\nwindow = \"5s\"\ninstants = [\"at\"]\n";
+    fs::write(place.path().join("tables/game-a.toml"), mapping).unwrap();
+    let other = place.path().join("other").display().to_string();
+    let overrides = [
+        ("LANDBRIDGE__LIMITS__FETCHERS", "7"),
+        ("LANDBRIDGE__HTTP__LISTEN", "off"),
+        ("LANDBRIDGE__MAPPING__GAME_A__SOURCE", &other),
+    ];
+    let config = place.load(&overrides).unwrap();
+    assert_eq!((config.limits.fetchers, config.http.listen), (7, None));
+    assert_eq!(config.batching.window, Duration::from_secs(90));
+    let mapping = &config.mappings[0];
+    assert_eq!(mapping.source, types::Source::Directory(other.into()));
+    assert_eq!(&*mapping.route.tables[0].destination.table, "u");
+    assert_eq!(mapping.tables[0].window, Some(Duration::from_secs(5)));
+}
+
+/// A broken configuration, and what must stand in the message.
+fn check(text: &str, expected: &[&str]) {
+    let errors = Place::new(text).errors(&[]);
+    for part in expected {
+        assert!(errors.contains(part), "{part:?} is not in:\n{errors}");
+    }
+}
+
+#[test]
+fn broken_configurations_name_the_place_and_the_remedy() {
+    let with = |head: &str| format!("{head}\n{MAPPING}");
+    check("[batching\nwindow = 1", &["landbridge.toml:1:10: syntax:", "expected TOML"]);
+    check(
+        &with("[limits]\nmemory_credti = \"64MiB\""),
+        &[
+            "landbridge.toml:2:1: limits.memory_credti: unknown key",
+            "expected one of: memory_credit",
+            "did you mean `memory_credit`?",
+        ],
+    );
+    check(
+        &with("[limts]\nfetchers = 1"),
+        &["landbridge.toml:1:2: limts: unknown key", "did you mean `limits`?"],
+    );
+    check(
+        &with("[batching]\nwindow = 60"),
+        &[
+            "landbridge.toml:2:1: batching.window: 60 is not what is expected",
+            "expected duration, 1s to 1h, written as \"60s\"",
+        ],
+    );
+    check(
+        &with("[batching]\nbytes = \"1000000\""),
+        &["batching.bytes: \"1000000\" has no unit", "written as \"64MiB\""],
+    );
+    check(
+        &with("[batching]\nfiles = 100"),
+        &["landbridge.toml:2:1: batching.files: 100 is out of range", "number, 1 to 90"],
+    );
+    check(&with("[http]\nlisten = \"9464\""), &["http.listen: \"9464\" is not", "`address:port` or `off`"]);
+    check(&with("[warehouse]\nkind = \"bigquery\""), &["warehouse.kind: \"bigquery\" is not", "`\"lake\"`"]);
+    check("", &["mapping: no table is mapped", "[[mapping]]"]);
+    check(
+        &MAPPING.replace("\"in\"", "\"out\""),
+        &["landbridge.toml:3:1: source: ", "out is not a directory", "create it"],
+    );
+    check(
+        &MAPPING.replace("\"in\"", "\"s3://b/dms/\""),
+        &["source: this version does not read s3:// sources", "expected a directory"],
+    );
+    check(
+        &MAPPING.replace("s.t", "t"),
+        &["landbridge.toml:6:1: table.name: \"t\" names no schema", "`schema.table`"],
+    );
+    check(
+        &MAPPING.replace("dataset", "datset"),
+        &["mapping has no `dataset`", "datset: unknown key", "did you mean `dataset`?"]
+            .map(|part| if part.starts_with("mapping") { "no `dataset`" } else { part }),
+    );
+    check(
+        &MAPPING.replace("\"d\"", "\"d-1\""),
+        &["dataset: \"d-1\" cannot be a name in the warehouse", "letters, digits and `_`"],
+    );
+    check(
+        &MAPPING.replace("name =", "key = \"id\"\nname ="),
+        &["landbridge.toml:6:1: table.key: the value is no list", "`[\"id\"]`"],
+    );
+    check(
+        &format!("{MAPPING}[[mapping.table]]\nname = \"s2.T\"\n"),
+        &["landbridge.toml:8:1: table.name: a/s2.T and a/s.t go to one table, d.T", "another `as`"],
+    );
+    check(&format!("{MAPPING}{MAPPING}"), &["cluster: the cluster \"a\" is mapped twice", "source: "]);
+    check(
+        &with("[warehouse]\npath = \"in/lake\""),
+        &["warehouse.path", "lies within the source", "read what it writes"],
+    );
+    check(
+        &with("[timing]\ndefer_after = \"30s\""),
+        &["timing.defer_after: files would be deferred before the longest window (1m)"],
+    );
+    check(
+        &MAPPING.replace("[[mapping.table]]", "unmapped = \"defre\"\n[[mapping.table]]"),
+        &["unmapped: \"defre\" is no choice", "did you mean `defer`?"],
+    );
+    check(
+        &MAPPING.replace("[[mapping.table]]", "queue = \"https://sqs/q\"\n[[mapping.table]]"),
+        &["queue: \"https://sqs/q\" is no queue of this version"],
+    );
+}
+
+#[test]
+fn all_errors_are_told_at_once() {
+    let errors =
+        Place::new(&format!("[batching]\nwindow = 1\nfiles = 0\n[log]\nformat = \"xml\"\n{MAPPING}"))
+            .errors(&[]);
+    assert!(errors.ends_with("3 errors in the configuration"), "{errors}");
+}
+
+#[test]
+fn an_unknown_override_is_an_error_and_never_shows_its_value() {
+    let place = Place::new(MAPPING);
+    let errors =
+        place.errors(&[("LANDBRIDGE__BATCHING__WINDWO", "hunter2"), ("LANDBRIDGE__HTTP__TOKEN", "hunter2")]);
+    assert!(errors.contains("environment variable LANDBRIDGE__BATCHING__WINDWO"), "{errors}");
+    assert!(errors.contains("did you mean `LANDBRIDGE__BATCHING__WINDOW`?"), "{errors}");
+    assert!(!errors.contains("hunter2"), "{errors}");
+    let errors = place.errors(&[("LANDBRIDGE__BATCHING__WINDOW", "soon")]);
+    assert!(
+        errors.contains("environment variable LANDBRIDGE__BATCHING__WINDOW: batching.window"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn the_file_itself_may_be_missing() {
+    let errors = load(Path::new("/nowhere/landbridge.toml"), []).unwrap_err().to_string();
+    assert!(errors.contains("/nowhere/landbridge.toml:1:1: file: cannot be read"), "{errors}");
+}
+
+#[test]
+fn the_examples_are_good() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let config = load(&root.join("config/local.toml"), []).unwrap();
+    assert_eq!(config.mappings[0].route.tables.len(), 1);
+    let place = Place::new(&crate::demo::world::config(5));
+    for cluster in crate::demo::world::CLUSTERS {
+        fs::create_dir_all(place.path().join("bucket").join(cluster)).unwrap();
+    }
+    assert_eq!(
+        place.load(&[]).unwrap().mappings.iter().map(|mapping| mapping.tables.len()).sum::<usize>(),
+        70
+    );
+}

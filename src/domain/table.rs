@@ -136,6 +136,8 @@ pub enum Event {
     Returned {
         /// The file.
         file: FileId,
+        /// True when it is to travel alone from now on.
+        suspect: bool,
     },
     /// Close the window.
     Flush(CloseReason),
@@ -330,12 +332,13 @@ impl Table {
             Event::LedgerFailed { file } => self.wait(now, &file, Then::Lookup),
             Event::DeliveryEnded => self.in_flight = self.in_flight.saturating_sub(1),
             Event::Finished { file, outcome } => self.release(file, outcome, true, &mut effects),
-            Event::Returned { file } => {
-                if self.files.contains_key(&file) {
+            Event::Returned { file, suspect } => {
+                if let Some(held) = self.files.get_mut(&file) {
+                    held.suspect |= suspect;
                     self.wait(now, &file, Then::Lookup);
                 } else {
                     // An earlier generation of this table handed it over.
-                    self.announced(now, file, false, &mut effects);
+                    self.announced(now, file, suspect, &mut effects);
                 }
             }
             Event::Flush(reason) => self.close(now, reason),
@@ -349,6 +352,7 @@ impl Table {
         if let Some(held) = self.files.get_mut(&file) {
             // It is in hand: whoever announced it again waits for the same outcome.
             held.announced_at = now;
+            held.suspect |= suspect;
             return;
         }
         let held = Held { phase: Phase::LookingUp, held_since: now, announced_at: now, tries: 0, suspect };

@@ -198,3 +198,25 @@ impl FrontedLedger {
         Arc::new(Self::new(inner, capacity))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(number: usize) -> FileId {
+        let table = TableId::new("a", "s", "t");
+        FileId { table, bucket: "b".into(), key: number.to_string().into(), etag: "e".into(), size_bytes: 1 }
+    }
+
+    #[test]
+    fn the_front_forgets_the_oldest_and_never_grows_beyond_its_capacity() {
+        let front = LoadedFront::new(100);
+        for number in 0..1_000 {
+            front.insert(&file(number), &BatchId::from_stored(number.to_string()));
+            assert!(front.len() <= 100, "{}", front.len());
+            assert_eq!(front.get(&file(number)), Some(BatchId::from_stored(number.to_string())));
+        }
+        assert_eq!(front.get(&file(0)), None);
+        assert!(front.get(&file(960)).is_some());
+    }
+}

@@ -16,6 +16,8 @@ pub use crate::domain::transition::{
     AttemptOutcome, BatchRecord, BatchState, Claim, Home, Step, TableMode, Verdict,
 };
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod front;
 pub mod sqlite;
 

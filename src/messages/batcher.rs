@@ -64,6 +64,8 @@ pub enum FileEnd {
     Finished(Outcome),
     /// It was not claimed; nothing is known against it.
     Returned,
+    /// It was not claimed, and was in a batch whose build panicked: it travels alone from now on.
+    Suspect,
     /// It was not claimed, and this is why.
     Failed(FaultKind, String),
 }

@@ -16,6 +16,7 @@ use landbridge::domain::fault::Fault;
 use landbridge::domain::file::FileId;
 use landbridge::domain::object::Object;
 use landbridge::domain::transition::TableMode;
+use landbridge::messages::child::Stop;
 use landbridge::messages::root::{PauseTable, ResumeTable, Snapshot};
 use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
 
@@ -248,6 +249,33 @@ fn a_quarantined_table_that_is_resumed_takes_up_everything() {
             result.culprits
         );
     }
+}
+
+#[test]
+fn a_loader_or_fetcher_that_ends_is_replaced_and_nothing_in_its_hands_is_lost() {
+    let mut disk = Disk::new(&["x", "y"]);
+    let config = disk.config(CONFIG);
+    paused(async {
+        let running = Running::start(&mut disk, &config, |edges| edges).await;
+        for round in 0..20 {
+            for table in ["x", "y"] {
+                let entry = disk.put(table, 3);
+                running.announce(&entry).await;
+            }
+            tokio::time::sleep(Duration::from_millis(3_300)).await;
+            let directory = &running.tree.world.directory;
+            if round % 10 == 4 {
+                directory.loader().unwrap().send(Stop).await.unwrap();
+            }
+            if round % 10 == 8 {
+                directory.fetcher().unwrap().send(Stop).await.unwrap();
+            }
+        }
+        running.idle().await;
+    });
+    let result = disk.reconcile();
+    assert!(result.is_good(), "{:?}", result.culprits);
+    assert_eq!(result.total.files.loaded, 40);
 }
 
 #[test]

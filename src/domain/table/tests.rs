@@ -182,13 +182,28 @@ fn a_suspect_travels_alone() {
 }
 
 #[test]
+fn a_file_that_comes_back_suspect_travels_alone() {
+    let mut table = Table::new(BOUNDS);
+    bring(&mut table, "x", 1_000, 0);
+    table.step(at(0), Event::DeliveryEnded);
+    table.step(at(0), Event::Returned { file: file("x"), suspect: true });
+    assert_eq!(table.step(at(1), Event::Tick), [Effect::Lookup(file("x"))]);
+    table.step(at(1), Event::LookedUp { file: file("x"), state: None });
+    let effects = table.step(at(1), Event::Fetched { file: file("x"), bytes: 1 });
+    assert_eq!(effects, [deliver(&["x"], CloseReason::Suspect)]);
+}
+
+#[test]
 fn a_file_that_a_delivery_gives_back_is_looked_up_again() {
     let mut table = Table::new(BOUNDS);
     bring(&mut table, "x", 1_000, 0);
     table.step(at(1), Event::DeliveryEnded);
-    assert_eq!(table.step(at(1), Event::Returned { file: file("x") }), []);
+    assert_eq!(table.step(at(1), Event::Returned { file: file("x"), suspect: false }), []);
     assert_eq!(table.step(at(2), Event::Tick), [Effect::Lookup(file("x"))]);
-    assert_eq!(table.step(at(2), Event::Returned { file: file("y") }), [Effect::Lookup(file("y"))]);
+    assert_eq!(
+        table.step(at(2), Event::Returned { file: file("y"), suspect: false }),
+        [Effect::Lookup(file("y"))]
+    );
 }
 
 proptest! {

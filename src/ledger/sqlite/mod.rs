@@ -255,3 +255,6 @@ impl Ledger for SqliteLedger {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests;

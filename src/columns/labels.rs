@@ -1,0 +1,87 @@
+//! The key-values in the footer of a Parquet file that landbridge wrote: which batch it is, and for where.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, ParquetMetaDataReader};
+use parquet::file::properties::WriterProperties;
+
+use super::lineage;
+use crate::domain::batch::Batch;
+use crate::domain::fault::{Fault, FaultKind};
+
+/// The batch.
+pub const BATCH_ID: &str = "landbridge.batch_id";
+/// The manifest's hash.
+pub const MANIFEST_HASH: &str = "landbridge.manifest_hash";
+/// The destination's dataset.
+pub const DATASET: &str = "landbridge.dataset";
+/// The destination's table.
+pub const TABLE: &str = "landbridge.table";
+/// The rows of the batch.
+pub const ROWS: &str = "landbridge.rows";
+/// The job id that the file fences; only a fence has it.
+pub const FENCE: &str = "landbridge.fence";
+
+/// Who writes landbridge's Parquet files, as their footers say.
+pub(super) const CREATED_BY: &str = "landbridge";
+
+/// What the footer of a file of landbridge says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels {
+    /// Rows in the file.
+    pub rows: u64,
+    /// The key-values.
+    pub values: BTreeMap<String, String>,
+}
+
+/// The labels of a batch's body.
+pub(super) fn of_batch(batch: &Batch) -> Vec<KeyValue> {
+    let label = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
+    vec![
+        label(BATCH_ID, batch.id.to_string()),
+        label(MANIFEST_HASH, batch.manifest.hash()),
+        label(DATASET, batch.destination.dataset.to_string()),
+        label(TABLE, batch.destination.table.to_string()),
+        label(ROWS, batch.manifest.rows().to_string()),
+    ]
+}
+
+/// Reads the labels of the file that `file` is open on; `path` is for the error.
+pub fn read(file: &File, path: &Path) -> Result<Labels, Fault> {
+    let metadata = ParquetMetaDataReader::new()
+        .parse_and_finish(file)
+        .map_err(|error| unavailable("read the footer of", path, error))?;
+    let metadata = metadata.file_metadata();
+    let rows =
+        u64::try_from(metadata.num_rows()).map_err(|error| unavailable("read the footer of", path, error))?;
+    let pairs = metadata.key_value_metadata().into_iter().flatten();
+    let values = pairs.filter_map(|pair| Some((pair.key.clone(), pair.value.clone()?))).collect();
+    Ok(Labels { rows, values })
+}
+
+/// Writes into `file` a Parquet file of no rows, with the lineage columns and these labels.
+pub fn write_empty(file: &mut File, path: &Path, labels: &[(&str, &str)]) -> Result<(), Fault> {
+    let labels =
+        labels.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), (*value).to_owned())).collect();
+    let properties = WriterProperties::builder()
+        .set_created_by(CREATED_BY.to_owned())
+        .set_key_value_metadata(Some(labels))
+        .build();
+    let options = ArrowWriterOptions::new().with_skip_arrow_metadata(true).with_properties(properties);
+    let schema = Arc::new(Schema::new(lineage::fields()));
+    ArrowWriter::try_new_with_options(file, schema, options)
+        .and_then(ArrowWriter::close)
+        .map(|_| ())
+        .map_err(|error: ParquetError| unavailable("write", path, error))
+}
+
+fn unavailable(deed: &str, path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fault {
+    Fault::from_error(FaultKind::Unavailable, format!("cannot {deed} {}", path.display()), error)
+}

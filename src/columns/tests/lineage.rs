@@ -1,0 +1,131 @@
+//! DMS's own columns and lineage.
+
+use arrow::array::Array;
+
+use super::super::lineage;
+use super::{CLAIMED_AT, Cells, PLAIN, batch_of, built, file, footer, inputs, some, texts, times, try_build};
+use crate::domain::fault::FaultKind;
+
+fn ids(count: i64) -> Cells {
+    Cells::Int64((0..count).map(Some).collect())
+}
+
+#[test]
+fn op_may_be_required_optional_first_last_or_absent() {
+    let op = || texts(&[Some("I"), Some("U"), Some("D")]);
+    let files = [
+        file("required binary Op (UTF8); optional int64 id;", &[vec![op(), ids(3)]], PLAIN),
+        file("optional int64 id; optional binary Op (UTF8);", &[vec![ids(3), op()]], PLAIN),
+        file("optional int64 id;", &[vec![ids(3)]], PLAIN),
+        file(
+            "optional binary Op (UTF8); optional int64 id;",
+            &[vec![texts(&[Some("D"), None, Some("")]), ids(3)]],
+            PLAIN,
+        ),
+    ];
+    let built = built(&files);
+    assert_eq!(built.names()[0], "id");
+    assert_eq!(built.names()[1..], lineage::NAMES);
+    assert_eq!(built.column("id"), times(some(&["0", "1", "2"]), 4));
+    let mut expected = times(some(&["I", "U", "D"]), 2);
+    expected.extend(vec![None; 3]);
+    expected.extend([Some("D".to_owned()), None, None]);
+    assert_eq!(built.column("_op"), expected);
+}
+
+#[test]
+fn an_operation_that_dms_does_not_know_is_a_conflict() {
+    let bytes = file("optional binary Op (UTF8);", &[vec![texts(&[Some("I"), Some("shipped")])]], PLAIN);
+    let inputs = inputs(&[bytes]).unwrap();
+    let failure = try_build(&inputs, &|| true).err().unwrap();
+    assert_eq!(failure.fault.kind, FaultKind::SchemaConflict);
+    assert_eq!(failure.file.as_ref(), Some(&inputs[0].file));
+    assert!(failure.fault.context.contains("shipped"), "{}", failure.fault.context);
+}
+
+#[test]
+fn commit_times_come_as_text_or_as_moments() {
+    let stamps = texts(&[Some("2025-11-23 00:00:00.123456"), Some("0000-00-00 00:00:00"), None]);
+    let files = [
+        file("optional binary ts (UTF8);", &[vec![stamps]], PLAIN),
+        file("required int64 ts (TIMESTAMP_MILLIS);", &[vec![Cells::Int64(vec![Some(-1)])]], PLAIN),
+        file("optional int64 ts (TIMESTAMP_MICROS);", &[vec![Cells::Int64(vec![Some(7), None])]], PLAIN),
+    ];
+    let built = built(&files);
+    let mut expected = some(&["1763856000123456Z"]);
+    expected.extend([None, None, Some("-1000Z".to_owned()), Some("7Z".to_owned()), None]);
+    assert_eq!(built.column("_committed_at"), expected);
+    assert_eq!(built.names(), lineage::NAMES);
+}
+
+#[test]
+fn an_empty_sequence_is_none() {
+    let sequence = "20240528202148290000000000000000133";
+    let cells = texts(&[Some(sequence), Some(""), None]);
+    let built = built(&[file("optional binary seq (UTF8);", &[vec![cells]], PLAIN)]);
+    assert_eq!(built.column("_change_seq"), [Some(sequence.to_owned()), None, None]);
+}
+
+#[test]
+fn every_row_says_which_row_of_which_file_it_is() {
+    // 12,000 rows in the second row group: more than are in hand at one time.
+    let groups = [vec![ids(3)], vec![ids(12_000)], vec![ids(0)], vec![ids(2)]];
+    let files =
+        [file("optional int64 id;", &groups, PLAIN), file("optional int64 id;", &[vec![ids(2)]], PLAIN)];
+    let inputs = inputs(&files).unwrap();
+    let batch = batch_of(&inputs);
+    let built = try_build(&inputs, &|| true).unwrap();
+    let rows: Vec<_> = (0..12_005).chain(0..2).map(|row| Some(row.to_string())).collect();
+    assert_eq!(built.column("_source_row"), rows);
+    let mut sources = times(some(&["cdc/dms/casino/bets/0.parquet@etag0"]), 12_005);
+    sources.extend(times(some(&["cdc/dms/casino/bets/1.parquet@etag1"]), 2));
+    assert_eq!(built.column("_source_file"), sources);
+    assert_eq!(built.column("_batch_id"), times(some(&[batch.id.as_str()]), 12_007));
+    let claimed = format!("{CLAIMED_AT}Z");
+    assert_eq!(built.column("_claimed_at"), times(some(&[&claimed]), 12_007));
+    assert_eq!(built.body.rows(), 12_007);
+}
+
+#[test]
+fn only_what_landbridge_itself_knows_is_required() {
+    let built = built(&[file("required int64 id;", &[vec![ids(1)]], PLAIN)]);
+    for field in built.rows.schema().fields() {
+        let required = ["_source_file", "_source_row", "_batch_id", "_claimed_at"];
+        assert_eq!(field.is_nullable(), !required.contains(&field.name().as_str()), "{field}");
+    }
+    assert_eq!(built.rows.column_by_name("_op").unwrap().null_count(), 1);
+}
+
+#[test]
+fn dms_columns_of_a_strange_type_are_a_conflict() {
+    for column in [
+        "optional int32 Op;",
+        "optional binary Op;",
+        "optional int64 seq;",
+        "optional double ts;",
+        "optional int32 ts (DATE);",
+    ] {
+        let fault = footer(&file(column, &[], PLAIN)).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::SchemaConflict, "{column}");
+        assert!(fault.context.contains("DMS itself"), "{}", fault.context);
+    }
+}
+
+#[test]
+fn names_that_a_warehouse_cannot_tell_apart_are_a_conflict() {
+    for columns in [
+        "optional int64 id; optional int64 ID;",
+        "optional int64 ä; optional int64 Ä;",
+        "optional int64 id; optional int64 id;",
+        "optional binary Op (UTF8); optional binary Op (UTF8);",
+        "optional int64 _source_row;",
+        "optional int64 _Batch_ID;",
+    ] {
+        let fault = footer(&file(columns, &[], PLAIN)).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::SchemaConflict, "{columns}");
+        assert!(fault.context.contains("rename"), "{}", fault.context);
+    }
+    // Upper and lower case tell DMS's column from the table's.
+    let footer = footer(&file("optional binary Op (UTF8); optional int64 op;", &[], PLAIN)).unwrap();
+    assert_eq!(&*footer.plan().columns()[0].0, "op");
+}

@@ -1,0 +1,288 @@
+//! Files written value by value, built into a body, and read back by an independent reader.
+
+mod arbitrary;
+mod faults;
+mod genuine;
+mod lineage;
+mod shapes;
+mod types;
+
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, Time64MicrosecondType,
+    TimestampMicrosecondType,
+};
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, GzipLevel};
+use parquet::data_type::{
+    BoolType, ByteArray, ByteArrayType, DoubleType, FixedLenByteArrayType, FloatType, Int32Type as Int32,
+    Int64Type as Int64, Int96, Int96Type,
+};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
+use tempfile::TempDir;
+
+use super::body::Body;
+use super::footer::{Footer, read_footer};
+use super::plan::ColumnPlan;
+use super::rules::ColumnRules;
+use super::transcode::{BuildFailure, Input, build};
+use crate::domain::batch::{Batch, Destination, Manifest, ManifestEntry};
+use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::file::FileId;
+use crate::domain::ids::TableId;
+use crate::domain::instant::Instant;
+use crate::domain::object::Object;
+
+pub(super) const CLAIMED_AT: i64 = 1_763_856_000_123_456;
+
+/// An object in memory.
+#[derive(Debug)]
+pub(super) struct Memory(pub(super) Bytes);
+
+impl Object for Memory {
+    fn size_bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read(&self, offset: u64, length: usize) -> Result<Bytes, Fault> {
+        let start = usize::try_from(offset).unwrap();
+        let end = start + length;
+        if end > self.0.len() {
+            return Err(Fault::new(FaultKind::Unreadable, "beyond the end"));
+        }
+        Ok(self.0.slice(start..end))
+    }
+}
+
+/// The stored values of one column in one row group.
+#[derive(Clone, Debug)]
+pub(super) enum Cells {
+    Int32(Vec<Option<i32>>),
+    Int64(Vec<Option<i64>>),
+    Bool(Vec<Option<bool>>),
+    Float(Vec<Option<f32>>),
+    Double(Vec<Option<f64>>),
+    Bytes(Vec<Option<Vec<u8>>>),
+    Fixed(Vec<Option<Vec<u8>>>),
+    Int96(Vec<Option<u32>>),
+}
+
+pub(super) fn texts(values: &[Option<&str>]) -> Cells {
+    Cells::Bytes(values.iter().map(|value| value.map(|text| text.as_bytes().to_vec())).collect())
+}
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    pub(super) codec: Compression,
+    pub(super) version: WriterVersion,
+    pub(super) dictionary: bool,
+}
+
+pub(super) const PLAIN: Style =
+    Style { codec: Compression::UNCOMPRESSED, version: WriterVersion::PARQUET_1_0, dictionary: false };
+
+pub(super) fn styles() -> Vec<Style> {
+    let codecs = [Compression::UNCOMPRESSED, Compression::GZIP(GzipLevel::default()), Compression::SNAPPY];
+    let versions = [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0];
+    let mut styles = Vec::new();
+    for codec in codecs {
+        for version in versions {
+            for dictionary in [false, true] {
+                styles.push(Style { codec, version, dictionary });
+            }
+        }
+    }
+    styles
+}
+
+/// A Parquet file of these row groups; `columns` are the lines of its message type.
+pub(super) fn file(columns: &str, groups: &[Vec<Cells>], style: Style) -> Bytes {
+    let schema = Arc::new(parse_message_type(&format!("message schema {{ {columns} }}")).unwrap());
+    let properties = WriterProperties::builder()
+        .set_compression(style.codec)
+        .set_writer_version(style.version)
+        .set_dictionary_enabled(style.dictionary)
+        .set_created_by("AWS".to_owned())
+        .build();
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).unwrap();
+    for group in groups {
+        let mut rows = writer.next_row_group().unwrap();
+        group.iter().for_each(|cells| write_cells(&mut rows, cells));
+        rows.close().unwrap();
+    }
+    writer.into_inner().unwrap().into()
+}
+
+fn write_cells(rows: &mut SerializedRowGroupWriter<'_, Vec<u8>>, cells: &Cells) {
+    macro_rules! write {
+        ($kind:ty, $values:expr, $carry:expr) => {{
+            let mut column = rows.next_column().unwrap().unwrap();
+            let levels: Vec<i16> = $values.iter().map(|value| i16::from(value.is_some())).collect();
+            let values: Vec<_> = $values.iter().flatten().map($carry).collect();
+            column.typed::<$kind>().write_batch(&values, Some(&levels), None).unwrap();
+            column.close().unwrap();
+        }};
+    }
+    match cells {
+        Cells::Int32(values) => write!(Int32, values, |value| *value),
+        Cells::Int64(values) => write!(Int64, values, |value| *value),
+        Cells::Bool(values) => write!(BoolType, values, |value| *value),
+        Cells::Float(values) => write!(FloatType, values, |value| *value),
+        Cells::Double(values) => write!(DoubleType, values, |value| *value),
+        Cells::Bytes(values) => write!(ByteArrayType, values, |value| ByteArray::from(value.clone())),
+        Cells::Fixed(values) => {
+            write!(FixedLenByteArrayType, values, |value| ByteArray::from(value.clone()).into())
+        }
+        Cells::Int96(values) => write!(Int96Type, values, |value| {
+            let mut stored = Int96::new();
+            stored.set_data(*value, 0, 0);
+            stored
+        }),
+    }
+}
+
+pub(super) fn rules() -> ColumnRules {
+    ColumnRules {
+        op: "Op".into(),
+        timestamp: Some("ts".into()),
+        sequence: Some("seq".into()),
+        instants: ["moment".to_owned()].into(),
+    }
+}
+
+pub(super) fn file_id(number: usize) -> FileId {
+    FileId {
+        table: TableId::new("game-a", "casino", "bets"),
+        bucket: "cdc".into(),
+        key: format!("dms/casino/bets/{number}.parquet").into(),
+        etag: format!("etag{number}").into(),
+        size_bytes: 1,
+    }
+}
+
+pub(super) fn footer(bytes: &Bytes) -> Result<Footer, Fault> {
+    read_footer(&file_id(0), Arc::new(Memory(bytes.clone())), &rules())
+}
+
+pub(super) fn inputs(files: &[Bytes]) -> Result<Vec<Input>, Fault> {
+    let input = |(number, bytes): (usize, &Bytes)| {
+        let object: Arc<dyn Object> = Arc::new(Memory(bytes.clone()));
+        Ok(Input {
+            file: file_id(number),
+            footer: read_footer(&file_id(number), Arc::clone(&object), &rules())?,
+            object,
+        })
+    };
+    files.iter().enumerate().map(input).collect()
+}
+
+pub(super) fn batch_of(inputs: &[Input]) -> Batch {
+    let entries =
+        inputs.iter().map(|input| ManifestEntry { file: input.file.clone(), rows: input.footer.rows() });
+    let manifest = Manifest { entries: entries.collect() };
+    let destination = Destination {
+        project: "".into(),
+        location: "".into(),
+        dataset: "game_a".into(),
+        table: "bets".into(),
+    };
+    let table = TableId::new("game-a", "casino", "bets");
+    Batch::plan(table, destination, Instant::from_micros(CLAIMED_AT), None, manifest)
+}
+
+pub(super) fn plan_of(inputs: &[Input]) -> ColumnPlan {
+    inputs.iter().fold(ColumnPlan::empty(), |plan, input| plan.unify(input.footer.plan()).unwrap())
+}
+
+/// A body that was built, and what another reader finds in it.
+pub(super) struct Built {
+    pub(super) body: Body,
+    pub(super) rows: RecordBatch,
+    pub(super) metadata: Arc<ParquetMetaData>,
+    folder: TempDir,
+}
+
+pub(super) fn try_build(inputs: &[Input], wanted: &dyn Fn() -> bool) -> Result<Built, Box<BuildFailure>> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("body.parquet");
+    let built = build(&batch_of(inputs), &plan_of(inputs), &rules(), inputs, path.clone(), wanted);
+    let body = built.map_err(|failure| {
+        assert!(!path.exists(), "a failed build leaves its file");
+        Box::new(failure)
+    })?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+    let (schema, metadata) = (Arc::clone(reader.schema()), Arc::clone(reader.metadata()));
+    let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+    Ok(Built { body, rows: concat_batches(&schema, &batches).unwrap(), metadata, folder })
+}
+
+pub(super) fn built(files: &[Bytes]) -> Built {
+    let inputs = inputs(files).unwrap_or_else(|fault| panic!("{}", fault.chain()));
+    try_build(&inputs, &|| true).unwrap_or_else(|failure| panic!("{}", failure.fault.chain()))
+}
+
+impl Built {
+    /// The values of a column as exact texts.
+    pub(super) fn column(&self, name: &str) -> Vec<Option<String>> {
+        let array = self.rows.column_by_name(name).unwrap_or_else(|| panic!("no {name}"));
+        exact_texts(array)
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        let schema = self.rows.schema();
+        schema.fields().iter().map(|field| field.name().clone()).collect()
+    }
+
+    pub(super) fn kind(&self, name: &str) -> DataType {
+        self.rows.schema().field_with_name(name).unwrap().data_type().clone()
+    }
+}
+
+/// Each value as a text that no other value has.
+// DataType is Arrow's and grows; what is not named below is never written.
+#[allow(clippy::wildcard_enum_match_arm)]
+pub(super) fn exact_texts(array: &ArrayRef) -> Vec<Option<String>> {
+    let one = |row: usize| {
+        if array.is_null(row) {
+            return None;
+        }
+        Some(match array.data_type() {
+            DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
+            DataType::Decimal128(_, scale) => {
+                format!("{}e-{scale}", array.as_primitive::<Decimal128Type>().value(row))
+            }
+            DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
+            DataType::Binary => format!("{:?}", array.as_binary::<i32>().value(row)),
+            DataType::Boolean => array.as_boolean().value(row).to_string(),
+            DataType::Float64 => format!("{:x}", array.as_primitive::<Float64Type>().value(row).to_bits()),
+            DataType::Date32 => array.as_primitive::<Date32Type>().value(row).to_string(),
+            DataType::Timestamp(_, zone) => {
+                let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
+                format!("{micros}{}", if zone.is_some() { "Z" } else { "" })
+            }
+            DataType::Time64(_) => array.as_primitive::<Time64MicrosecondType>().value(row).to_string(),
+            other => panic!("{other} is not written"),
+        })
+    };
+    (0..array.len()).map(one).collect()
+}
+
+/// Texts, as `Built::column` gives them.
+pub(super) fn some(values: &[&str]) -> Vec<Option<String>> {
+    values.iter().map(|value| Some((*value).to_owned())).collect()
+}
+
+/// `values`, over and over.
+pub(super) fn times(values: Vec<Option<String>>, count: usize) -> Vec<Option<String>> {
+    let length = values.len() * count;
+    values.into_iter().cycle().take(length).collect()
+}

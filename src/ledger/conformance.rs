@@ -1,0 +1,281 @@
+//! What every ledger must do: one suite for all adapters. Each check gets an empty ledger.
+
+use std::sync::Arc;
+
+use super::{AttemptOutcome, BatchState, Claim, Home, Ledger, SharedLedger, Step, TableMode, Verdict};
+use crate::domain::batch::{Attempt, Batch, Destination, Manifest, ManifestEntry};
+use crate::domain::file::{FileId, FileState};
+use crate::domain::ids::{AttemptNumber, TableId};
+use crate::domain::instant::Instant;
+
+fn at(micros: i64) -> Instant {
+    Instant::from_micros(micros)
+}
+
+fn table(name: &str) -> TableId {
+    TableId::new("a", "s.x", name)
+}
+
+fn file(name: &str) -> FileId {
+    FileId { table: table("t"), bucket: "b".into(), key: name.into(), etag: "e".into(), size_bytes: 7 }
+}
+
+fn batch(names: &[&str], rows: u64, claimed: i64) -> Batch {
+    let entries = names.iter().map(|name| ManifestEntry { file: file(name), rows }).collect();
+    let destination =
+        Destination { project: "p".into(), location: "l".into(), dataset: "d".into(), table: "t".into() };
+    Batch::plan(table("t"), destination, at(claimed), None, Manifest { entries })
+}
+
+fn child(parent: &Batch, names: &[&str]) -> (Batch, Attempt) {
+    let mut child = batch(names, 3, parent.claimed_at.micros());
+    child = Batch::plan(
+        child.table,
+        child.destination,
+        child.claimed_at,
+        Some(parent.id.clone()),
+        child.manifest,
+    );
+    let attempt = first(&child);
+    (child, attempt)
+}
+
+fn first(batch: &Batch) -> Attempt {
+    batch.attempt(AttemptNumber::FIRST, "plan")
+}
+
+async fn claim(ledger: &SharedLedger, batch: &Batch) -> Claim {
+    ledger.claim(batch, Some(&first(batch)), at(1)).await.unwrap()
+}
+
+async fn states(ledger: &SharedLedger, names: &[&str]) -> Vec<Option<FileState>> {
+    let files: Vec<_> = names.iter().map(|name| file(name)).collect();
+    ledger.lookup(&files).await.unwrap()
+}
+
+fn claimed(batch: &Batch, held: bool) -> Option<FileState> {
+    Some(FileState::Claimed { batch: batch.id.clone(), held })
+}
+
+fn loaded(batch: &Batch) -> Option<FileState> {
+    Some(FileState::Loaded { batch: batch.id.clone() })
+}
+
+/// A claim takes all files or none, may be repeated, and names what it lost to.
+pub(crate) async fn claims_are_all_or_nothing(ledger: SharedLedger) {
+    let one = batch(&["x", "y"], 3, 1);
+    assert_eq!(claim(&ledger, &one).await, Claim::Won);
+    assert_eq!(claim(&ledger, &one).await, Claim::Won);
+    let two = batch(&["y", "z"], 3, 2);
+    assert_eq!(claim(&ledger, &two).await, Claim::Lost(vec![(file("y"), claimed(&one, false).unwrap())]));
+    assert_eq!(states(&ledger, &["x", "y", "z"]).await, [claimed(&one, false), claimed(&one, false), None]);
+    assert_eq!(ledger.commit(&one.id, at(3)).await.unwrap(), Step::Done);
+    assert_eq!(claim(&ledger, &two).await, Claim::Lost(vec![(file("y"), loaded(&one).unwrap())]));
+    assert_eq!(ledger.batch(&two.id).await.unwrap(), None);
+}
+
+/// A batch that is read back is the batch that was claimed.
+pub(crate) async fn batches_are_read_back_whole(ledger: SharedLedger) {
+    let one = batch(&["x é%+", "y"], 3, 1);
+    claim(&ledger, &one).await;
+    let record = ledger.batch(&one.id).await.unwrap().unwrap();
+    assert_eq!((&record.batch, record.state), (&one, BatchState::Open));
+    assert_eq!(record.last_attempt, Some((first(&one), AttemptOutcome::Open)));
+    assert_eq!(ledger.open_batches(None, 10).await.unwrap(), [record.clone()]);
+    assert_eq!(ledger.open_batches(Some(&table("t")), 10).await.unwrap(), [record]);
+    assert_eq!(ledger.open_batches(Some(&table("u")), 10).await.unwrap(), []);
+}
+
+/// Deferred and vanished files are free, poison is not.
+pub(crate) async fn deferred_and_vanished_files_can_be_claimed(ledger: SharedLedger) {
+    let verdicts = [
+        (file("x"), Verdict::Defer),
+        (file("y"), Verdict::Vanish),
+        (file("z"), Verdict::Poison("bad".into())),
+    ];
+    ledger.settle(&verdicts, at(1)).await.unwrap();
+    let all = batch(&["x", "y", "z"], 3, 1);
+    assert_eq!(
+        claim(&ledger, &all).await,
+        Claim::Lost(vec![(file("z"), FileState::Poison { reason: "bad".into() })])
+    );
+    let free = batch(&["x", "y"], 3, 1);
+    assert_eq!(claim(&ledger, &free).await, Claim::Won);
+    assert_eq!(ledger.deferred(&table("t"), 10).await.unwrap(), []);
+    assert_eq!(ledger.deferred_count(&table("t")).await.unwrap(), 0);
+}
+
+/// Attempt n+1 follows only the known failure of n (Invariant I-3), and each step may be repeated.
+pub(crate) async fn attempts_follow_one_another(ledger: SharedLedger) {
+    let one = batch(&["x"], 3, 1);
+    claim(&ledger, &one).await;
+    let (second, third) = (one.attempt(AttemptNumber(2), "plan"), one.attempt(AttemptNumber(3), "plan"));
+    let fail = async |number, next: Option<&Attempt>| {
+        ledger.fail_attempt(&one.id, AttemptNumber(number), "no", next, at(2)).await.unwrap()
+    };
+    assert_eq!(fail(2, Some(&third)).await, Step::Refused);
+    assert_eq!(fail(1, Some(&third)).await, Step::Refused);
+    assert_eq!(fail(1, None).await, Step::Done);
+    assert_eq!(ledger.commit(&one.id, at(2)).await.unwrap(), Step::Refused);
+    assert_eq!(fail(1, Some(&second)).await, Step::Done);
+    assert_eq!(fail(1, Some(&second)).await, Step::Done);
+    assert_eq!(fail(1, None).await, Step::Refused);
+    let record = ledger.batch(&one.id).await.unwrap().unwrap();
+    assert_eq!(record.last_attempt, Some((second, AttemptOutcome::Open)));
+    assert_eq!(ledger.commit(&one.id, at(3)).await.unwrap(), Step::Done);
+    assert_eq!(ledger.commit(&one.id, at(3)).await.unwrap(), Step::Done);
+    assert_eq!(fail(2, Some(&third)).await, Step::Refused);
+    let record = ledger.batch(&one.id).await.unwrap().unwrap();
+    assert!(matches!(record.last_attempt, Some((_, AttemptOutcome::Succeeded))));
+}
+
+/// A batch of zero rows has no attempt.
+pub(crate) async fn a_batch_of_zero_rows_commits_without_an_attempt(ledger: SharedLedger) {
+    let empty = batch(&["x"], 0, 1);
+    assert_eq!(ledger.claim(&empty, None, at(1)).await.unwrap(), Claim::Won);
+    assert_eq!(ledger.commit(&empty.id, at(2)).await.unwrap(), Step::Done);
+    assert_eq!(states(&ledger, &["x"]).await, [loaded(&empty)]);
+}
+
+/// Re-homing takes every file of a failed batch somewhere else, each once, in one step.
+pub(crate) async fn rehoming_is_one_step_over_all_files(ledger: SharedLedger) {
+    let one = batch(&["u", "v", "w", "x", "y"], 3, 1);
+    claim(&ledger, &one).await;
+    let (half, attempt) = child(&one, &["u", "v"]);
+    let batch_home = Home::Batch { batch: half.clone(), attempt: Some(attempt) };
+    let singles =
+        [Home::Poison(file("w"), "bad".into()), Home::Vanished(file("x")), Home::Deferred(file("y"))];
+    let homes: Vec<_> = [batch_home.clone()].into_iter().chain(singles.clone()).collect();
+    let rehome = async |homes: &[Home]| ledger.rehome(&one.id, homes, at(9)).await.unwrap();
+    // The last attempt is not known to have failed.
+    assert_eq!(rehome(&homes).await, Step::Refused);
+    ledger.fail_attempt(&one.id, AttemptNumber(1), "no", None, at(2)).await.unwrap();
+    // Not all files, one twice, one too many.
+    assert_eq!(rehome(&singles).await, Step::Refused);
+    let twice: Vec<_> = homes.iter().cloned().chain([Home::Deferred(file("y"))]).collect();
+    assert_eq!(rehome(&twice).await, Step::Refused);
+    let more: Vec<_> = homes.iter().cloned().chain([Home::Deferred(file("z"))]).collect();
+    assert_eq!(rehome(&more).await, Step::Refused);
+    assert_eq!(states(&ledger, &["u", "z"]).await, [claimed(&one, false), None]);
+    assert_eq!(rehome(&homes).await, Step::Done);
+    assert_eq!(rehome(&homes).await, Step::Done);
+    let expected = [
+        claimed(&half, false),
+        claimed(&half, false),
+        Some(FileState::Poison { reason: "bad".into() }),
+        Some(FileState::Vanished { at: at(9) }),
+        Some(FileState::Deferred { since: at(9) }),
+    ];
+    assert_eq!(states(&ledger, &["u", "v", "w", "x", "y"]).await, expected);
+    assert_eq!(ledger.commit(&one.id, at(9)).await.unwrap(), Step::Refused);
+    assert_eq!(ledger.hold(&one.id, true, at(9)).await.unwrap(), Step::Refused);
+    let open = ledger.open_batches(None, 10).await.unwrap();
+    assert_eq!(open.iter().map(|record| &record.batch).collect::<Vec<_>>(), [&half]);
+}
+
+/// A held batch is still open, and its files may be settled.
+pub(crate) async fn batches_are_held_and_let_go(ledger: SharedLedger) {
+    let one = batch(&["x"], 3, 1);
+    assert_eq!(ledger.hold(&one.id, true, at(1)).await.unwrap(), Step::Refused);
+    claim(&ledger, &one).await;
+    for held in [true, true, false] {
+        assert_eq!(ledger.hold(&one.id, held, at(1)).await.unwrap(), Step::Done);
+        assert_eq!(states(&ledger, &["x"]).await, [claimed(&one, held)]);
+        assert_eq!(ledger.open_batches(None, 10).await.unwrap().len(), 1);
+    }
+    ledger.commit(&one.id, at(2)).await.unwrap();
+    assert_eq!(ledger.hold(&one.id, true, at(1)).await.unwrap(), Step::Refused);
+    assert_eq!(ledger.open_batches(None, 10).await.unwrap(), []);
+}
+
+/// Every state under every verdict.
+pub(crate) async fn verdicts_apply_only_where_they_may(ledger: SharedLedger) {
+    let in_batch = batch(&["claimed"], 3, 1);
+    claim(&ledger, &in_batch).await;
+    let done = batch(&["loaded"], 3, 1);
+    claim(&ledger, &done).await;
+    ledger.commit(&done.id, at(1)).await.unwrap();
+    let poison = |reason: &str| FileState::Poison { reason: reason.into() };
+    let verdicts = [Verdict::Defer, Verdict::Vanish, Verdict::Poison("new".into())];
+    let fresh = |verdict: &Verdict| match verdict {
+        Verdict::Defer => FileState::Deferred { since: at(5) },
+        Verdict::Vanish => FileState::Vanished { at: at(5) },
+        Verdict::Poison(reason) => poison(reason),
+    };
+    for (index, verdict) in verdicts.iter().enumerate() {
+        let settle = async |name: &str, verdict: &Verdict, now| {
+            ledger.settle(&[(file(name), verdict.clone())], at(now)).await.unwrap().remove(0)
+        };
+        assert_eq!(settle("claimed", verdict, 5).await, claimed(&in_batch, false).unwrap());
+        assert_eq!(settle("loaded", verdict, 5).await, loaded(&done).unwrap());
+        assert_eq!(settle(&format!("unknown{index}"), verdict, 5).await, fresh(verdict));
+        let name = format!("vanished{index}");
+        settle(&name, &Verdict::Vanish, 2).await;
+        assert_eq!(settle(&name, verdict, 5).await, fresh(verdict));
+        let name = format!("poison{index}");
+        settle(&name, &Verdict::Poison("old".into()), 2).await;
+        let stays = if *verdict == verdicts[2] { poison("new") } else { poison("old") };
+        assert_eq!(settle(&name, verdict, 5).await, stays);
+        let name = format!("deferred{index}");
+        settle(&name, &Verdict::Defer, 2).await;
+        let place_kept = FileState::Deferred { since: at(2) };
+        assert_eq!(settle(&name, verdict, 5).await, if index == 0 { place_kept } else { fresh(verdict) });
+    }
+}
+
+/// Deferred files come oldest first.
+pub(crate) async fn deferred_files_come_oldest_first(ledger: SharedLedger) {
+    for (name, time) in [("c", 3), ("a", 1), ("d", 4), ("b", 2)] {
+        ledger.settle(&[(file(name), Verdict::Defer)], at(time)).await.unwrap();
+    }
+    let oldest = ledger.deferred(&table("t"), 3).await.unwrap();
+    assert_eq!(oldest, [(file("a"), at(1)), (file("b"), at(2)), (file("c"), at(3))]);
+    assert_eq!(ledger.deferred_count(&table("t")).await.unwrap(), 4);
+    assert_eq!(ledger.deferred(&table("u"), 3).await.unwrap(), []);
+}
+
+/// Strikes add up; modes stay until they are changed.
+pub(crate) async fn strikes_and_modes_are_kept(ledger: SharedLedger) {
+    assert_eq!(ledger.strike(&file("x"), "one", at(1)).await.unwrap(), 1);
+    assert_eq!(ledger.strike(&file("x"), "two", at(2)).await.unwrap(), 2);
+    assert_eq!(ledger.strike(&file("y"), "one", at(2)).await.unwrap(), 1);
+    for mode in [TableMode::Paused, TableMode::Quarantined("boom".into()), TableMode::Held("why".into())] {
+        ledger.set_mode(&table("t"), &mode, at(1)).await.unwrap();
+        assert_eq!(ledger.modes().await.unwrap(), [(table("t"), mode)]);
+    }
+    ledger.set_mode(&table("t"), &TableMode::Running, at(1)).await.unwrap();
+    assert_eq!(ledger.modes().await.unwrap(), []);
+    ledger.dead_letter("q", "body", "reason", at(1)).await.unwrap();
+}
+
+/// Of many overlapping claims at one time, one wins.
+pub(crate) async fn a_race_has_one_winner(ledger: SharedLedger) {
+    let racers = (0..12).map(|number| {
+        let ledger = Arc::clone(&ledger);
+        tokio::spawn(async move { claim(&ledger, &batch(&["x", "y"], 3, number)).await == Claim::Won })
+    });
+    let mut winners = 0;
+    for racer in racers.collect::<Vec<_>>() {
+        winners += u32::from(racer.await.unwrap());
+    }
+    assert_eq!(winners, 1);
+    assert_eq!(ledger.open_batches(None, 100).await.unwrap().len(), 1);
+}
+
+/// Runs every check on a ledger of its own.
+macro_rules! suite {
+    ($empty:expr) => {
+        $crate::ledger::conformance::suite!($empty; claims_are_all_or_nothing, batches_are_read_back_whole,
+            deferred_and_vanished_files_can_be_claimed, attempts_follow_one_another,
+            a_batch_of_zero_rows_commits_without_an_attempt, rehoming_is_one_step_over_all_files,
+            batches_are_held_and_let_go, verdicts_apply_only_where_they_may, deferred_files_come_oldest_first,
+            strikes_and_modes_are_kept, a_race_has_one_winner);
+    };
+    ($empty:expr; $($check:ident),*) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        async fn $check() {
+            $crate::ledger::conformance::$check($empty).await;
+        })*
+    };
+}
+pub(crate) use suite;

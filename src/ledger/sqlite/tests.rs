@@ -1,0 +1,66 @@
+use std::fs;
+
+use super::super::SharedLedger;
+use super::*;
+
+mod conformance_in_memory {
+    use super::*;
+    crate::ledger::conformance::suite!(Arc::new(SqliteLedger::open_in_memory().unwrap()) as SharedLedger);
+}
+
+mod conformance_behind_the_front {
+    use super::*;
+    use crate::ledger::front::FrontedLedger;
+    crate::ledger::conformance::suite!(FrontedLedger::shared(
+        Arc::new(SqliteLedger::open_in_memory().unwrap()),
+        4
+    ));
+}
+
+fn refused(path: &Path) -> Fault {
+    SqliteLedger::open(path).map(|_| ()).unwrap_err()
+}
+
+#[tokio::test]
+async fn a_ledger_is_found_again_and_is_for_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state/ledger.db");
+    let ledger = SqliteLedger::open(&path).unwrap();
+    let table = TableId::new("a", "s", "t");
+    ledger.set_mode(&table, &TableMode::Paused, Instant::from_micros(1)).await.unwrap();
+    let second = refused(&path);
+    assert!(second.chain().contains("another process has the ledger"), "{}", second.chain());
+    ledger.close().await.unwrap();
+    assert_eq!(ledger.modes().await.unwrap_err().kind, FaultKind::Unavailable);
+    drop(ledger);
+    let again = SqliteLedger::open(&path).unwrap();
+    assert_eq!(again.modes().await.unwrap(), [(table, TableMode::Paused)]);
+}
+
+#[test]
+fn what_is_no_ledger_of_this_version_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let garbage = folder.path().join("garbage");
+    fs::write(&garbage, "this is no database at all, but long enough to be looked at by SQLite".repeat(20))
+        .unwrap();
+    assert_eq!(refused(&garbage).kind, FaultKind::LedgerCorrupt);
+    let foreign = folder.path().join("foreign");
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    assert!(refused(&foreign).chain().contains("no ledger of landbridge"));
+    let newer = folder.path().join("newer");
+    drop(SqliteLedger::open(&newer).unwrap());
+    Connection::open(&newer).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    assert!(refused(&newer).chain().contains("has format 99"), "{}", refused(&newer).chain());
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_back_is_a_clear_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    drop(SqliteLedger::open(&path).unwrap());
+    let insert = "INSERT INTO batches VALUES (1, 'b', 'no json', 0, '{}', 0, NULL, '[]', 0)";
+    Connection::open(&path).unwrap().execute_batch(insert).unwrap();
+    let fault = SqliteLedger::open(&path).unwrap().open_batches(None, 1).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::LedgerCorrupt);
+    assert!(fault.chain().contains("a table's name cannot be read back"), "{}", fault.chain());
+}
