@@ -87,13 +87,11 @@ pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: Arc<Sem
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
-        event = match action {
-            Action::End(end) => {
-                performer.conclude(delivery.batch(), &end);
-                return end;
-            }
-            action => performer.perform(delivery.batch(), action).await,
-        };
+        if let Action::End(end) = action {
+            performer.conclude(delivery.batch(), &end);
+            return end;
+        }
+        event = performer.perform(delivery.batch(), action).await;
     }
 }
 

@@ -188,7 +188,7 @@ impl Traffic {
         let rows = rows(&columns, layout, slice)
             .map_err(|error| Fault::from_error(FaultKind::Internal, "cannot make rows", error))?;
         let temporary = self.record.temporary(cluster, &key);
-        write(&temporary, &rows, if index % 2 == 0 { Codec::Gzip } else { Codec::None })?;
+        write(&temporary, &rows, if index.is_multiple_of(2) { Codec::Gzip } else { Codec::None })?;
         if fate == Fate::Poison {
             cut_in_half(&temporary)?;
         }

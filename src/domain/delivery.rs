@@ -28,6 +28,8 @@ const FENCED: &str = "fenced: no late upload can land any more";
 pub const LONGEST_POLL: Duration = Duration::from_secs(5);
 
 /// The one thing to do next.
+// One lives at a time, on its way from `step` to its performer.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Build the body from the manifest (fetch its files first when they are not at hand).
@@ -141,8 +143,10 @@ enum After {
     NextAttempt,
     /// Split the batch, or poison its only file, with the warehouse's words.
     Bisect(String),
-    /// One file goes, the rest becomes a batch of its own.
-    Expel(Home),
+    /// This file is poison, the rest becomes a batch of its own.
+    Poison(FileId, String),
+    /// This file vanished, the rest becomes a batch of its own.
+    Vanish(FileId),
     /// All files are deferred; the table is held when a reason is given.
     DeferAll(Option<String>),
 }
@@ -328,7 +332,7 @@ impl Delivery {
             return end(End::Unbuilt { file, kind, reason });
         }
         let expelled = match (kind, file) {
-            (FaultKind::Vanished, Some(file)) => Some(Home::Vanished(file)),
+            (FaultKind::Vanished, Some(file)) => Some(After::Vanish(file)),
             (
                 FaultKind::Unreadable
                 | FaultKind::UnsupportedType
@@ -336,7 +340,7 @@ impl Delivery {
                 | FaultKind::ContentRefused
                 | FaultKind::Internal,
                 Some(file),
-            ) => Some(Home::Poison(file, reason.clone())),
+            ) => Some(After::Poison(file, reason.clone())),
             (
                 FaultKind::Unavailable
                 | FaultKind::Throttled
@@ -349,7 +353,7 @@ impl Delivery {
             )
             | (_, None) => None,
         };
-        let Some(home) = expelled else {
+        let Some(after) = expelled else {
             // The body may be built another time: ask again meanwhile, the first upload may have landed late.
             let wait = self.backoff(LONGEST_WAIT);
             if self.phase == Phase::Rebuilding {
@@ -358,10 +362,10 @@ impl Delivery {
             return self.retry(wait);
         };
         if self.phase == Phase::Renewing {
-            return self.fail_attempt(reason, After::Expel(home));
+            return self.fail_attempt(reason, after);
         }
         // Invariant I-3b: the body cannot be built again, so the id is fenced first.
-        self.after_fence = After::Expel(home);
+        self.after_fence = after;
         self.fresh(Phase::Fencing);
         self.retry(Duration::ZERO)
     }
@@ -473,7 +477,7 @@ impl Delivery {
         let after = if spent && after == After::NextAttempt { After::DeferAll(None) } else { after };
         let wait = match &after {
             After::NextAttempt => self.backoff(LONGEST_WAIT),
-            After::Bisect(_) | After::Expel(_) | After::DeferAll(_) => Duration::ZERO,
+            After::Bisect(_) | After::Poison(..) | After::Vanish(_) | After::DeferAll(_) => Duration::ZERO,
         };
         self.ledger_tries = 0;
         self.phase = Phase::Failing(after, reason);
@@ -522,25 +526,22 @@ impl Delivery {
                 let (left, right) = entries.split_at(entries.len() / 2);
                 vec![self.child(left.to_vec()), self.child(right.to_vec())]
             }
-            After::Expel(home) => {
-                let gone = match &home {
-                    Home::Poison(file, _) | Home::Vanished(file) | Home::Deferred(file) => Some(file.clone()),
-                    Home::Batch { .. } => None,
-                };
-                let rest: Vec<_> =
-                    entries.iter().filter(|entry| Some(&entry.file) != gone.as_ref()).cloned().collect();
-                let mut homes = vec![home];
-                if !rest.is_empty() {
-                    homes.push(self.child(rest));
-                }
-                homes
-            }
+            After::Poison(file, reason) => self.expel(&file, Home::Poison(file.clone(), reason)),
+            After::Vanish(file) => self.expel(&file, Home::Vanished(file.clone())),
             After::DeferAll(hold) => {
                 self.hold = hold;
                 entries.iter().map(|entry| Home::Deferred(entry.file.clone())).collect()
             }
             After::NextAttempt => Vec::new(),
         }
+    }
+
+    /// One file goes to `home`, the rest becomes a batch of its own.
+    fn expel(&self, gone: &FileId, home: Home) -> Vec<Home> {
+        let entries = self.batch.manifest.entries.iter();
+        let rest: Vec<_> = entries.filter(|entry| entry.file != *gone).cloned().collect();
+        let child = (!rest.is_empty()).then(|| self.child(rest));
+        [home].into_iter().chain(child).collect()
     }
 
     fn child(&self, entries: Vec<super::batch::ManifestEntry>) -> Home {

@@ -97,7 +97,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_the_jobs_own_fault() {
         let pool = CpuPool::new(1);
-        let fault = pool.run("reading x", || panic!("bad page")).await.map(|()| ()).unwrap_err();
+        let fault = pool.run::<()>("reading x", || panic!("bad page")).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::Internal);
         assert_eq!(fault.chain(), "reading x panicked: bad page");
         assert_eq!(pool.run("reading y", || 7).await.unwrap(), 7);

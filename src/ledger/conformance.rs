@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{AttemptOutcome, BatchState, Claim, Home, Ledger, SharedLedger, Step, TableMode, Verdict};
+use super::{AttemptOutcome, BatchState, Claim, Home, SharedLedger, Step, TableMode, Verdict};
 use crate::domain::batch::{Attempt, Batch, Destination, Manifest, ManifestEntry};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, TableId};
@@ -49,7 +49,7 @@ async fn claim(ledger: &SharedLedger, batch: &Batch) -> Claim {
 }
 
 async fn states(ledger: &SharedLedger, names: &[&str]) -> Vec<Option<FileState>> {
-    let files: Vec<_> = names.iter().map(|name| file(name)).collect();
+    let files: Vec<_> = names.iter().copied().map(file).collect();
     ledger.lookup(&files).await.unwrap()
 }
 

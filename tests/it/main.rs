@@ -1,5 +1,15 @@
 //! The one integration binary: it is linked once.
 
+#![allow(missing_docs, unreachable_pub)]
+// Clippy's leniency in tests knows `#[test]` functions, not what they call.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
 mod architecture;
 mod cli;
 mod demo;

@@ -103,7 +103,7 @@ pub(super) fn prepare(connection: Connection, path: &Path) -> Result<Connection,
                 "BEGIN IMMEDIATE; {migration} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {next}; COMMIT;"
             ))?;
         }
-        Ok(check(&connection, path)?)
+        check(&connection, path)
     };
     prepared().map_err(|error| fault_of(&context, error))??;
     connection.set_prepared_statement_cache_capacity(64);
