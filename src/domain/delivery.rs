@@ -6,13 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Attempt, Batch, Manifest};
+use super::batch::{Attempt, Batch};
 use super::fault::FaultKind;
-use super::file::{FileId, FileState};
 use super::ids::AttemptNumber;
 use super::instant::Instant;
 use super::job::{FenceAnswer, JobStatus, Submission};
-use super::transition::{AttemptOutcome, BatchRecord, Claim, Home, Step};
+use super::transition::{AttemptOutcome, BatchRecord, Claim, Step};
 
 /// The most attempts of one batch; after that its files are deferred.
 pub const ATTEMPTS_MAX: u32 = 6;
@@ -27,148 +26,12 @@ const FENCED: &str = "fenced: no late upload can land any more";
 /// The longest wait between two questions about a running job.
 pub const LONGEST_POLL: Duration = Duration::from_secs(5);
 
-/// The one thing to do next.
-// One lives at a time, on its way from `step` to its performer.
-#[allow(clippy::large_enum_variant)]
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Build the body from the manifest (fetch its files first when they are not at hand).
-    Build,
-    /// Claim the batch in the ledger, with this first attempt.
-    Claim(Option<Attempt>),
-    /// Submit the body under the attempt's job id.
-    Submit(Attempt),
-    /// Ask about the attempt's job id.
-    Ask(Attempt),
-    /// Fence the attempt's job id.
-    Fence(Attempt),
-    /// Write that the attempt failed and, with `next`, the next one.
-    FailAttempt {
-        /// The failed attempt.
-        failed: AttemptNumber,
-        /// Why.
-        reason: String,
-        /// The next attempt.
-        next: Option<Attempt>,
-    },
-    /// Give the files new homes.
-    Rehome(Vec<Home>),
-    /// Mark the batch loaded.
-    Commit,
-    /// Hold the batch for a person.
-    Hold,
-    /// It is over.
-    End(End),
-}
+mod homes;
+mod protocol;
+mod unbuilt;
 
-/// How a delivery ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum End {
-    /// The rows are in the warehouse and the ledger says so.
-    Loaded,
-    /// The files have new homes; batches among them are to be delivered. `hold` names why the table must be held.
-    Rehomed {
-        /// The homes.
-        homes: Vec<Home>,
-        /// Why the table is to be held, if it is.
-        hold: Option<String>,
-    },
-    /// Nothing was claimed: these files belong to others, or are final already.
-    ClaimLost(Vec<(FileId, FileState)>),
-    /// Nothing was claimed: the body could not be built.
-    Unbuilt {
-        /// The culprit, when one file is to blame.
-        file: Option<FileId>,
-        /// The kind, for the policy.
-        kind: FaultKind,
-        /// Why.
-        reason: String,
-    },
-    /// The batch is held, with the reason; so is the table.
-    Held(String),
-    /// Another process moved the batch on: the ledger knows better.
-    Superseded,
-    /// The ledger does not answer: the process must end.
-    LedgerLost(String),
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// It begins.
-    Begun,
-    /// The body is built by the rules with this hash.
-    Built {
-        /// Hash of the column rules in force.
-        plan_hash: Arc<str>,
-    },
-    /// The body could not be built.
-    Unbuilt {
-        /// The culprit, when one file is to blame.
-        file: Option<FileId>,
-        /// The kind.
-        kind: FaultKind,
-        /// Why.
-        reason: String,
-    },
-    /// The ledger answered the claim.
-    Claim(Claim),
-    /// The warehouse answered the submission.
-    Submitted(Submission),
-    /// The submission failed: unknown, unless its kind says refused.
-    SubmitFailed {
-        /// The kind.
-        kind: FaultKind,
-        /// Why.
-        reason: String,
-    },
-    /// The warehouse answered the question.
-    Status(JobStatus),
-    /// The question failed.
-    AskFailed,
-    /// The warehouse answered the fence.
-    Fence(FenceAnswer),
-    /// The fence failed: unknown.
-    FenceFailed,
-    /// The ledger answered a step on the batch.
-    Step(Step),
-    /// The ledger did not answer: unknown.
-    LedgerFailed(String),
-}
-
-/// What is to follow once the attempt is known to have failed.
-#[derive(Clone, Debug, PartialEq)]
-enum After {
-    /// Build if need be and try again under attempt n+1.
-    NextAttempt,
-    /// Split the batch, or poison its only file, with the warehouse's words.
-    Bisect(String),
-    /// This file is poison, the rest becomes a batch of its own.
-    Poison(FileId, String),
-    /// This file vanished, the rest becomes a batch of its own.
-    Vanish(FileId),
-    /// All files are deferred; the table is held when a reason is given.
-    DeferAll(Option<String>),
-}
-
-/// Where the delivery stands.
-#[derive(Clone, Debug, PartialEq)]
-enum Phase {
-    /// Building the first body; nothing is claimed.
-    Planning,
-    Claiming,
-    Submitting,
-    Asking,
-    /// Building again for a claimed batch whose attempt is not known to have failed.
-    Rebuilding,
-    /// Building for attempt n+1: attempt n is known to have failed.
-    Renewing,
-    Fencing,
-    Failing(After, String),
-    Rehoming(Vec<Home>),
-    Committing,
-    Holding(String),
-}
+pub use protocol::{Action, End, Event};
+use protocol::{After, Phase};
 
 /// The machine.
 #[derive(Clone, Debug)]
@@ -327,49 +190,6 @@ impl Delivery {
         }
     }
 
-    fn on_unbuilt(&mut self, file: Option<FileId>, kind: FaultKind, reason: String) -> Next {
-        if self.phase == Phase::Planning {
-            return end(End::Unbuilt { file, kind, reason });
-        }
-        let expelled = match (kind, file) {
-            (FaultKind::Vanished, Some(file)) => Some(After::Vanish(file)),
-            (
-                FaultKind::Unreadable
-                | FaultKind::UnsupportedType
-                | FaultKind::SchemaConflict
-                | FaultKind::ContentRefused
-                | FaultKind::Internal,
-                Some(file),
-            ) => Some(After::Poison(file, reason.clone())),
-            (
-                FaultKind::Unavailable
-                | FaultKind::Throttled
-                | FaultKind::QuotaExceeded
-                | FaultKind::AccessDenied
-                | FaultKind::DestinationRefused
-                | FaultKind::DiskFull
-                | FaultKind::LedgerCorrupt,
-                Some(_),
-            )
-            | (_, None) => None,
-        };
-        let Some(after) = expelled else {
-            // The body may be built another time: ask again meanwhile, the first upload may have landed late.
-            let wait = self.backoff(LONGEST_WAIT);
-            if self.phase == Phase::Rebuilding {
-                self.phase = Phase::Asking;
-            }
-            return self.retry(wait);
-        };
-        if self.phase == Phase::Renewing {
-            return self.fail_attempt(reason, after);
-        }
-        // Invariant I-3b: the body cannot be built again, so the id is fenced first.
-        self.after_fence = after;
-        self.fresh(Phase::Fencing);
-        self.retry(Duration::ZERO)
-    }
-
     fn on_claimed(&mut self) -> Next {
         self.fresh(if self.attempt.is_none() { Phase::Committing } else { Phase::Submitting });
         self.retry(Duration::ZERO)
@@ -513,48 +333,6 @@ impl Delivery {
             | Phase::Renewing
             | Phase::Fencing => end(End::Superseded),
         }
-    }
-
-    /// The new homes of all files.
-    fn homes(&mut self, after: After) -> Vec<Home> {
-        let entries = &self.batch.manifest.entries;
-        match after {
-            After::Bisect(reason) if entries.len() <= 1 => {
-                entries.iter().map(|entry| Home::Poison(entry.file.clone(), reason.clone())).collect()
-            }
-            After::Bisect(_) => {
-                let (left, right) = entries.split_at(entries.len() / 2);
-                vec![self.child(left.to_vec()), self.child(right.to_vec())]
-            }
-            After::Poison(file, reason) => self.expel(&file, Home::Poison(file.clone(), reason)),
-            After::Vanish(file) => self.expel(&file, Home::Vanished(file.clone())),
-            After::DeferAll(hold) => {
-                self.hold = hold;
-                entries.iter().map(|entry| Home::Deferred(entry.file.clone())).collect()
-            }
-            After::NextAttempt => Vec::new(),
-        }
-    }
-
-    /// One file goes to `home`, the rest becomes a batch of its own.
-    fn expel(&self, gone: &FileId, home: Home) -> Vec<Home> {
-        let entries = self.batch.manifest.entries.iter();
-        let rest: Vec<_> = entries.filter(|entry| entry.file != *gone).cloned().collect();
-        let child = (!rest.is_empty()).then(|| self.child(rest));
-        [home].into_iter().chain(child).collect()
-    }
-
-    fn child(&self, entries: Vec<super::batch::ManifestEntry>) -> Home {
-        let batch = Batch::plan(
-            self.batch.table.clone(),
-            self.batch.destination.clone(),
-            self.batch.claimed_at,
-            Some(self.batch.id.clone()),
-            Manifest { entries },
-        );
-        let attempt = (batch.manifest.rows() > 0)
-            .then(|| batch.attempt(AttemptNumber::FIRST, Arc::clone(&self.plan_hash)));
-        Home::Batch { batch, attempt }
     }
 
     fn on_ledger_failed(&mut self, reason: String) -> Next {

@@ -28,6 +28,7 @@ fn a_demo_that_is_killed_again_and_again_loses_and_doubles_nothing() {
     for _ in 0..KILLS {
         let mut child = demo(folder.path(), 60).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // The moment of the kill is what is tried here; nothing waits for it.
+        #[allow(clippy::disallowed_methods)]
         std::thread::sleep(Duration::from_millis(random.random_range(50..1_500)));
         child.kill().unwrap();
         child.wait().unwrap();

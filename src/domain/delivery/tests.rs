@@ -1,5 +1,7 @@
-use super::super::batch::{Destination, ManifestEntry};
+use super::super::batch::{Destination, Manifest, ManifestEntry};
+use super::super::file::FileId;
 use super::super::ids::{BatchId, TableId};
+use super::super::transition::Home;
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(900);

@@ -1,3 +1,4 @@
+use super::super::file::{FileId, FileState};
 use super::super::ids::BatchId;
 use super::*;
 use proptest::prelude::*;

@@ -1,0 +1,178 @@
+//! What the root hears: its children's ends, the loader's reports, and admin messages.
+
+use super::*;
+
+impl Handler<ChildExited> for Root {
+    type Result = ();
+
+    fn handle(&mut self, message: ChildExited, context: &mut Self::Context) {
+        let ChildExited { child, generation, exit } = message;
+        let current = match &child {
+            ChildId::Batcher(table) => self
+                .tables
+                .get(table)
+                .is_some_and(|seat| seat.generation == generation && seat.batcher.is_some()),
+            ChildId::Poller(_) | ChildId::Fetcher(_) | ChildId::Loader => {
+                self.seats.get(&child).is_some_and(|seat| seat.generation == generation)
+            }
+        };
+        if self.draining || !current {
+            return;
+        }
+        let panicked = matches!(exit, ChildExit::Panicked(_));
+        events::ChildExited { child: child.label(), name: child.to_string(), exit: &exit, panicked }.emit();
+        let text = match &exit {
+            ChildExit::Stopped => "it stopped by itself".to_owned(),
+            ChildExit::InitFailed(text) | ChildExit::Panicked(text) => text.clone(),
+            ChildExit::Aborted => "it was aborted".to_owned(),
+        };
+        match child {
+            ChildId::Batcher(table) => self.table_crashed(&table, &text, context),
+            child @ (ChildId::Poller(_) | ChildId::Fetcher(_) | ChildId::Loader) => {
+                self.service_exited(child, exit, context);
+            }
+        }
+    }
+}
+
+impl Handler<TableCrashed> for Root {
+    type Result = ();
+
+    fn handle(&mut self, message: TableCrashed, context: &mut Self::Context) {
+        if !self.draining {
+            self.table_crashed(&message.table, &message.panic, context);
+        }
+    }
+}
+
+impl Handler<HoldTable> for Root {
+    type Result = ();
+
+    fn handle(&mut self, message: HoldTable, context: &mut Self::Context) {
+        events::TableHeld { table: &message.table, reason: &message.reason }.emit();
+        self.close_table(&message.table);
+        self.set_mode(&message.table, TableMode::Held(message.reason), context);
+        self.hold_batches(&message.table);
+    }
+}
+
+impl Handler<LedgerLost> for Root {
+    type Result = ();
+
+    fn handle(&mut self, message: LedgerLost, _: &mut Self::Context) {
+        self.world.fail(format!("the ledger does not answer: {}", message.0));
+    }
+}
+
+impl Handler<ModeWritten> for Root {
+    type Result = ();
+
+    fn handle(&mut self, message: ModeWritten, context: &mut Self::Context) {
+        if message.fault.is_none() {
+            return;
+        }
+        context.run_later(WRITE_AGAIN, move |root, context| {
+            // Only if nobody changed it meanwhile.
+            if root.tables.get(&message.table).is_some_and(|seat| seat.mode == message.mode) {
+                root.set_mode(&message.table, message.mode, context);
+            }
+        });
+    }
+}
+
+impl Handler<CreditShort> for Root {
+    type Result = ();
+
+    fn handle(&mut self, _: CreditShort, _: &mut Self::Context) {
+        let recent = self.pressed_at.is_some_and(|at| at.elapsed() < PRESSURE_INTERVAL);
+        if !recent {
+            self.pressed_at = Some(tokio::time::Instant::now());
+            flush(&self.world, CloseReason::Pressure);
+        }
+    }
+}
+
+fn flush(world: &World, reason: CloseReason) {
+    for (_, batcher) in world.directory.batchers() {
+        tell(&batcher, FlushWindow(reason));
+    }
+}
+
+impl Handler<FlushAll> for Root {
+    type Result = ();
+
+    fn handle(&mut self, message: FlushAll, _: &mut Self::Context) {
+        flush(&self.world, message.0);
+    }
+}
+
+impl Handler<PauseTable> for Root {
+    type Result = Result<(), NoSuchTable>;
+
+    fn handle(&mut self, message: PauseTable, context: &mut Self::Context) -> Self::Result {
+        let table = message.0;
+        let seat = self.tables.get(&table).ok_or_else(|| NoSuchTable(table.clone()))?;
+        if seat.mode == TableMode::Running {
+            self.close_table(&table);
+            self.set_mode(&table, TableMode::Paused, context);
+        }
+        Ok(())
+    }
+}
+
+impl Handler<ResumeTable> for Root {
+    type Result = Result<(), NoSuchTable>;
+
+    fn handle(&mut self, message: ResumeTable, context: &mut Self::Context) -> Self::Result {
+        let table = message.0;
+        let seat = self.tables.get_mut(&table).ok_or_else(|| NoSuchTable(table.clone()))?;
+        seat.budget.reset();
+        if seat.mode != TableMode::Running {
+            self.set_mode(&table, TableMode::Running, context);
+            self.open_table(&table, context);
+        }
+        Ok(())
+    }
+}
+
+impl Handler<FlushTable> for Root {
+    type Result = Result<(), NoSuchTable>;
+
+    fn handle(&mut self, message: FlushTable, _: &mut Self::Context) -> Self::Result {
+        let table = message.0;
+        if !self.tables.contains_key(&table) {
+            return Err(NoSuchTable(table));
+        }
+        if let Some((batcher, _)) = self.world.directory.batcher(&table) {
+            tell(&batcher, FlushWindow(CloseReason::Flush));
+        }
+        Ok(())
+    }
+}
+
+impl Handler<BeginDrain> for Root {
+    type Result = ();
+
+    fn handle(&mut self, _: BeginDrain, _: &mut Self::Context) {
+        self.draining = true;
+    }
+}
+
+impl Handler<Snapshot> for Root {
+    type Result = RootSnapshot;
+
+    fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> RootSnapshot {
+        let tables = self.tables.iter();
+        let tables =
+            tables.map(|(table, seat)| (table.clone(), seat.mode.clone(), seat.generation.0)).collect();
+        RootSnapshot { tables, crashes: self.crashes }
+    }
+}
+
+impl Handler<Stop> for Root {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        actix::ActorContext::stop(context);
+    }
+}

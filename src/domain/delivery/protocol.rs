@@ -1,0 +1,153 @@
+//! What a delivery does, hears and comes to.
+
+use std::sync::Arc;
+
+use crate::domain::batch::Attempt;
+use crate::domain::fault::FaultKind;
+use crate::domain::file::{FileId, FileState};
+use crate::domain::ids::AttemptNumber;
+use crate::domain::job::{FenceAnswer, JobStatus, Submission};
+use crate::domain::transition::{Claim, Home, Step};
+
+/// The one thing to do next.
+// One lives at a time, on its way from `step` to its performer.
+#[allow(clippy::large_enum_variant)]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Build the body from the manifest (fetch its files first when they are not at hand).
+    Build,
+    /// Claim the batch in the ledger, with this first attempt.
+    Claim(Option<Attempt>),
+    /// Submit the body under the attempt's job id.
+    Submit(Attempt),
+    /// Ask about the attempt's job id.
+    Ask(Attempt),
+    /// Fence the attempt's job id.
+    Fence(Attempt),
+    /// Write that the attempt failed and, with `next`, the next one.
+    FailAttempt {
+        /// The failed attempt.
+        failed: AttemptNumber,
+        /// Why.
+        reason: String,
+        /// The next attempt.
+        next: Option<Attempt>,
+    },
+    /// Give the files new homes.
+    Rehome(Vec<Home>),
+    /// Mark the batch loaded.
+    Commit,
+    /// Hold the batch for a person.
+    Hold,
+    /// It is over.
+    End(End),
+}
+
+/// How a delivery ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// The rows are in the warehouse and the ledger says so.
+    Loaded,
+    /// The files have new homes; batches among them are to be delivered. `hold` names why the table must be held.
+    Rehomed {
+        /// The homes.
+        homes: Vec<Home>,
+        /// Why the table is to be held, if it is.
+        hold: Option<String>,
+    },
+    /// Nothing was claimed: these files belong to others, or are final already.
+    ClaimLost(Vec<(FileId, FileState)>),
+    /// Nothing was claimed: the body could not be built.
+    Unbuilt {
+        /// The culprit, when one file is to blame.
+        file: Option<FileId>,
+        /// The kind, for the policy.
+        kind: FaultKind,
+        /// Why.
+        reason: String,
+    },
+    /// The batch is held, with the reason; so is the table.
+    Held(String),
+    /// Another process moved the batch on: the ledger knows better.
+    Superseded,
+    /// The ledger does not answer: the process must end.
+    LedgerLost(String),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// It begins.
+    Begun,
+    /// The body is built by the rules with this hash.
+    Built {
+        /// Hash of the column rules in force.
+        plan_hash: Arc<str>,
+    },
+    /// The body could not be built.
+    Unbuilt {
+        /// The culprit, when one file is to blame.
+        file: Option<FileId>,
+        /// The kind.
+        kind: FaultKind,
+        /// Why.
+        reason: String,
+    },
+    /// The ledger answered the claim.
+    Claim(Claim),
+    /// The warehouse answered the submission.
+    Submitted(Submission),
+    /// The submission failed: unknown, unless its kind says refused.
+    SubmitFailed {
+        /// The kind.
+        kind: FaultKind,
+        /// Why.
+        reason: String,
+    },
+    /// The warehouse answered the question.
+    Status(JobStatus),
+    /// The question failed.
+    AskFailed,
+    /// The warehouse answered the fence.
+    Fence(FenceAnswer),
+    /// The fence failed: unknown.
+    FenceFailed,
+    /// The ledger answered a step on the batch.
+    Step(Step),
+    /// The ledger did not answer: unknown.
+    LedgerFailed(String),
+}
+
+/// What is to follow once the attempt is known to have failed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum After {
+    /// Build if need be and try again under attempt n+1.
+    NextAttempt,
+    /// Split the batch, or poison its only file, with the warehouse's words.
+    Bisect(String),
+    /// This file is poison, the rest becomes a batch of its own.
+    Poison(FileId, String),
+    /// This file vanished, the rest becomes a batch of its own.
+    Vanish(FileId),
+    /// All files are deferred; the table is held when a reason is given.
+    DeferAll(Option<String>),
+}
+
+/// Where the delivery stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Phase {
+    /// Building the first body; nothing is claimed.
+    Planning,
+    Claiming,
+    Submitting,
+    Asking,
+    /// Building again for a claimed batch whose attempt is not known to have failed.
+    Rebuilding,
+    /// Building for attempt n+1: attempt n is known to have failed.
+    Renewing,
+    Fencing,
+    Failing(After, String),
+    Rehoming(Vec<Home>),
+    Committing,
+    Holding(String),
+}
