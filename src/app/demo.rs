@@ -21,6 +21,7 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::ids::QueueId;
 use crate::domain::notification::event_body;
 use crate::flow::cpu::{CpuPool, blocking};
+use crate::telemetry::logging::Target;
 
 /// How often the generator writes what is due.
 const STEP: Duration = Duration::from_millis(100);
@@ -46,7 +47,7 @@ pub struct Options {
 /// Runs the demo. Exit code 1 when a row is missing or doubled.
 pub async fn run(options: Options) -> Result<ExitCode, Fault> {
     let config = prepare(&options.dir, options.window_seconds)?;
-    let prometheus = set_up_telemetry(false, &config.log.filter)?;
+    let prometheus = set_up_telemetry(Target::File(&options.dir.join("landbridge.log")), &config.log.filter)?;
     let (mut terminate, mut interrupt) = signals()?;
     let embedded = Embedded::open(&config)?;
     let bucket = options.dir.join("bucket");
@@ -56,7 +57,8 @@ pub async fn run(options: Options) -> Result<ExitCode, Fault> {
     let traffic = Traffic::new(record, &bucket, options.rows_per_second as f64, now, length)?;
     let tree = Tree::start(&config, embedded.ports.clone(), CpuPool::for_this_machine()).await?;
     let announcers = embedded.announce(&config);
-    eprintln!("landbridge demo: 6 clusters, 70 tables, into {}", options.dir.display());
+    let dir = options.dir.display();
+    eprintln!("landbridge demo: 6 clusters, 70 tables, into {dir}; the log is {dir}/landbridge.log");
     let traffic = Arc::new(Mutex::new(Some(traffic)));
     let mut screen = Screen::new(length, prometheus, options.json);
     let ended = tokio::select! {

@@ -12,6 +12,7 @@ use crate::bucket::local::announcer::Announcer;
 use crate::config::types::{Config, LogFormat};
 use crate::domain::fault::Fault;
 use crate::flow::cpu::CpuPool;
+use crate::telemetry::logging::Target;
 use crate::telemetry::{events, install_recorder, logging};
 use crate::web::health::{HealthState, serve};
 
@@ -33,10 +34,10 @@ pub fn system<T>(main: impl Future<Output = T>) -> std::io::Result<T> {
 
 /// Sets up log, metrics and panic hook.
 pub fn set_up_telemetry(
-    json: bool,
+    target: Target<'_>,
     filter: &str,
 ) -> Result<metrics_exporter_prometheus::PrometheusHandle, Fault> {
-    logging::init(json, filter);
+    logging::init(target, filter).map_err(|error| Fault::from_io("cannot open the log", error))?;
     logging::install_panic_hook();
     install_recorder().map_err(|error| {
         Fault::from_error(
@@ -64,7 +65,8 @@ pub fn signals() -> Result<(Signal, Signal), Fault> {
 /// Runs until SIGTERM, or until all announced files are final. Exit code 0 after a drain that left nothing behind it
 /// could have finished; 1 when the process could not go on.
 pub async fn run(config: Config, until_idle: bool) -> Result<ExitCode, Fault> {
-    let prometheus = set_up_telemetry(config.log.format == LogFormat::Json, &config.log.filter)?;
+    let target = if config.log.format == LogFormat::Json { Target::Json } else { Target::Text };
+    let prometheus = set_up_telemetry(target, &config.log.filter)?;
     let (mut terminate, mut interrupt) = signals()?;
     let health = HealthState::new();
     let server = match config.http.listen {

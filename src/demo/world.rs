@@ -101,7 +101,7 @@ pub const ADDED_COLUMN: Column =
 /// The demo's configuration, for `landbridge.toml` in its working directory.
 pub fn config(window_seconds: u64) -> String {
     let mut text = format!(
-        "# Written by `landbridge demo`.\n\n[http]\nlisten = \"off\"\n\n[log]\nfilter = \"warn\"\n\n[batching]\nwindow = \"{window_seconds}s\"\n\n[timing]\nrescan_interval = \"5s\"\n"
+        "# Written by `landbridge demo`.\n\n[http]\nlisten = \"off\"\n\n[log]\nfilter = \"info\"\n\n[batching]\nwindow = \"{window_seconds}s\"\n\n[timing]\nrescan_interval = \"5s\"\n"
     );
     let tables = tables();
     for cluster in CLUSTERS {

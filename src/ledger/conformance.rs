@@ -81,7 +81,7 @@ pub(crate) async fn batches_are_read_back_whole(ledger: SharedLedger) {
     let record = ledger.batch(&one.id).await.unwrap().unwrap();
     assert_eq!((&record.batch, record.state), (&one, BatchState::Open));
     assert_eq!(record.last_attempt, Some((first(&one), AttemptOutcome::Open)));
-    assert_eq!(ledger.open_batches(None, 10).await.unwrap(), [record.clone()]);
+    assert_eq!(ledger.open_batches(None, 10).await.unwrap(), std::slice::from_ref(&record));
     assert_eq!(ledger.open_batches(Some(&table("t")), 10).await.unwrap(), [record]);
     assert_eq!(ledger.open_batches(Some(&table("u")), 10).await.unwrap(), []);
 }

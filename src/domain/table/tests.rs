@@ -230,11 +230,10 @@ proptest! {
             };
             if matches!(event, Event::LookedUp { .. } | Event::Settled { .. }) {
                 let (Event::LookedUp { file, .. } | Event::Settled { file, .. }) = &event else { unreachable!() };
-                let awaited = match (&event, table.files.get(file).map(|held| held.phase)) {
-                    (Event::LookedUp { .. }, Some(Phase::LookingUp)) => true,
-                    (Event::Settled { .. }, Some(Phase::Settling)) => true,
-                    _ => false,
-                };
+                let awaited = matches!(
+                    (&event, table.files.get(file).map(|held| held.phase)),
+                    (Event::LookedUp { .. }, Some(Phase::LookingUp)) | (Event::Settled { .. }, Some(Phase::Settling))
+                );
                 if !awaited { continue; }
             }
             if let Event::Failed { file, .. } = &event
