@@ -1,0 +1,39 @@
+# What CI runs is `make check`.
+
+CARGO ?= cargo
+
+.PHONY: demo test check lint fmt docs bench sim clean
+
+# DMS-shaped traffic of 70 tables into a lake for a minute, then a reconciliation of every row.
+demo:
+	$(CARGO) run --release --quiet -- demo
+
+test:
+	$(CARGO) test
+
+lint:
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet
+
+check: lint test
+
+fmt:
+	$(CARGO) fmt --all
+
+# Writes the pages that are made from code.
+docs:
+	UPDATE_DOCS=1 $(CARGO) test --lib the_page_is_not_stale
+
+# More seeds for the simulation: make sim SEEDS=2000
+SEEDS ?= 500
+sim:
+	SIMULATION_SEEDS=$(SEEDS) $(CARGO) test --release --test it seeded -- --nocapture
+
+# Rows per CPU-second and peak memory, large files and small (needs /usr/bin/time).
+bench:
+	benches/rows_per_cpu_second.sh
+
+clean:
+	$(CARGO) clean
+	rm -rf demo-data data
