@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use landbridge::actors::world::Ports;
 use landbridge::app::Tree;
@@ -29,6 +29,9 @@ use landbridge::warehouse::Warehouse;
 use landbridge::warehouse::lake::Lake;
 
 pub mod faults;
+mod watched;
+
+use watched::Watched;
 
 /// The one cluster of these worlds.
 pub const CLUSTER: &str = "game-a";
@@ -54,6 +57,7 @@ pub struct Disk {
     next_row: BTreeMap<String, u64>,
     /// Moves on with each session, so that a restart is later than what it follows.
     sessions: u64,
+    breaches: Arc<Mutex<Vec<String>>>,
 }
 
 fn fast_folder() -> tempfile::TempDir {
@@ -72,7 +76,15 @@ impl Disk {
         let record = Record::open(&folder.path().join("record.jsonl"), &bucket).unwrap();
         let ledger = SqliteLedger::open_in_memory().unwrap();
         let tables = tables.iter().map(|&table| table.to_owned()).collect();
-        Self { folder, record, ledger, tables, next_row: BTreeMap::new(), sessions: 0 }
+        Self {
+            folder,
+            record,
+            ledger,
+            tables,
+            next_row: BTreeMap::new(),
+            sessions: 0,
+            breaches: Arc::default(),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -129,7 +141,9 @@ impl Disk {
         self.record.put(CLUSTER, &key, count, fate, Instant::from_micros(0)).unwrap()
     }
 
+    /// The lake against the record. Fails when a message was deleted before its files were final.
     pub fn reconcile(&self) -> Reconciliation {
+        assert_eq!(*self.breaches.lock().unwrap(), [""; 0]);
         reconcile(&self.record, &self.lake()).unwrap()
     }
 }
@@ -160,6 +174,9 @@ impl Running {
         });
         std::fs::create_dir_all(&config.spool.path).unwrap();
         let queue = LocalQueue::new(CLUSTER, 10_000);
+        let true_ledger: Arc<dyn Ledger> = Arc::new(disk.ledger.clone());
+        let watched =
+            Watched::new(Arc::clone(&queue) as Arc<dyn Queue>, true_ledger, Arc::clone(&disk.breaches));
         let base = Instant::from_micros(
             1_763_856_000_000_000 + i64::try_from(disk.sessions).unwrap() * 3_600_000_000,
         );
@@ -168,7 +185,7 @@ impl Running {
             ledger: edges.ledger,
             bucket: edges.bucket,
             warehouse: edges.warehouse,
-            queues: BTreeMap::from([(QueueId(CLUSTER.into()), Arc::clone(&queue) as Arc<dyn Queue>)]),
+            queues: BTreeMap::from([(QueueId(CLUSTER.into()), watched as Arc<dyn Queue>)]),
             clock: Arc::clone(&clock),
         };
         let tree = Tree::start(config, ports, CpuPool::new(1)).await.unwrap();
