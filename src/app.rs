@@ -152,6 +152,8 @@ pub struct Holding {
     pub in_hand: usize,
     /// Files on their way into windows.
     pub arriving: usize,
+    /// Files that wait to be tried again.
+    pub waiting_files: usize,
     /// Files in open windows.
     pub in_windows: usize,
     /// Tables that have not seen that no file is deferred.
@@ -168,6 +170,12 @@ impl Holding {
         self.recovered
             && self.waiting_messages == 0
             && self.held_messages + self.in_hand + self.in_flight + self.tables_with_deferred == 0
+    }
+
+    /// Something is on its way that a drain can still finish. Files that wait for another try, or for a table that does
+    /// not run, are not: their messages become visible again.
+    pub fn can_finish(&self) -> bool {
+        self.in_hand > self.waiting_files || self.in_flight > 0
     }
 
     /// All that is left to arrive has arrived in windows.
@@ -221,6 +229,7 @@ impl Tree {
             };
             holding.in_hand += snapshot.in_hand;
             holding.arriving += snapshot.arriving;
+            holding.waiting_files += snapshot.waiting;
             holding.in_windows += snapshot.in_window;
             holding.tables_with_deferred += usize::from(!snapshot.none_deferred);
         }
@@ -243,7 +252,7 @@ impl Tree {
         // Windows are flushed and loads awaited for most of the time; what then remains is released.
         let patience = deadline.mul_f64(0.9);
         let mut left = self.holding().await;
-        while left.in_hand + left.in_flight + left.held_messages > 0 && started.elapsed() < patience {
+        while left.can_finish() && started.elapsed() < patience {
             let _ = self.root.send(FlushAll(CloseReason::Shutdown)).timeout(SNAPSHOT_TIMEOUT).await;
             tokio::time::sleep(LOOK).await;
             left = self.holding().await;

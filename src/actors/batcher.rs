@@ -118,7 +118,7 @@ impl Batcher {
                         .map(|(file, state)| Event::LookedUp { file, state })
                         .collect(),
                     Err(fault) => {
-                        events::LedgerFailed { step: "lookup", fault: &fault }.emit();
+                        world.ledger_failed("lookup", &fault);
                         files.into_iter().map(|file| Event::LedgerFailed { file }).collect()
                     }
                 };
@@ -141,7 +141,7 @@ impl Batcher {
                         settled.collect()
                     }
                     Err(fault) => {
-                        events::LedgerFailed { step: "settle", fault: &fault }.emit();
+                        world.ledger_failed("settle", &fault);
                         files.into_iter().map(|(file, _)| Event::LedgerFailed { file }).collect()
                     }
                 };
@@ -159,7 +159,7 @@ impl Batcher {
                     Event::Struck { file, strikes, reason }
                 }
                 Err(fault) => {
-                    events::LedgerFailed { step: "strike", fault: &fault }.emit();
+                    world.ledger_failed("strike", &fault);
                     Event::LedgerFailed { file }
                 }
             };
@@ -215,7 +215,7 @@ impl Batcher {
             let files = match world.ports.ledger.deferred(&table, limit).await {
                 Ok(files) => Some(files.into_iter().map(|(file, _)| file).collect()),
                 Err(fault) => {
-                    events::LedgerFailed { step: "deferred", fault: &fault }.emit();
+                    world.ledger_failed("deferred", &fault);
                     None
                 }
             };
@@ -343,6 +343,7 @@ impl Handler<Snapshot> for Batcher {
         Some(BatcherSnapshot {
             in_hand: self.table.in_hand(),
             arriving: self.table.arriving(),
+            waiting: self.table.waiting(),
             in_window: self.table.window_files(),
             none_deferred: self.none_deferred,
         })

@@ -114,21 +114,22 @@ impl Performer {
                 let now = self.world.ports.clock.now();
                 let ledger = &self.world.ports.ledger;
                 answer(
+                    &self.world,
                     "fail_attempt",
                     ledger.fail_attempt(&batch.id, failed, &reason, next.as_ref(), now).await,
                 )
             }
             Action::Rehome(homes) => {
                 let now = self.world.ports.clock.now();
-                answer("rehome", self.world.ports.ledger.rehome(&batch.id, &homes, now).await)
+                answer(&self.world, "rehome", self.world.ports.ledger.rehome(&batch.id, &homes, now).await)
             }
             Action::Commit => {
                 let now = self.world.ports.clock.now();
-                answer("commit", self.world.ports.ledger.commit(&batch.id, now).await)
+                answer(&self.world, "commit", self.world.ports.ledger.commit(&batch.id, now).await)
             }
             Action::Hold => {
                 let now = self.world.ports.clock.now();
-                answer("hold", self.world.ports.ledger.hold(&batch.id, true, now).await)
+                answer(&self.world, "hold", self.world.ports.ledger.hold(&batch.id, true, now).await)
             }
             // `run` ends there.
             Action::End(_) => Event::Begun,
@@ -150,7 +151,7 @@ impl Performer {
                 Event::Claim(claim)
             }
             Err(fault) => {
-                events::LedgerFailed { step: "claim", fault: &fault }.emit();
+                self.world.ledger_failed("claim", &fault);
                 Event::LedgerFailed(fault.chain())
             }
         }
@@ -338,11 +339,15 @@ impl Performer {
     }
 }
 
-fn answer(step: &'static str, result: Result<crate::domain::transition::Step, Fault>) -> Event {
+fn answer(
+    world: &World,
+    step: &'static str,
+    result: Result<crate::domain::transition::Step, Fault>,
+) -> Event {
     match result {
         Ok(step) => Event::Step(step),
         Err(fault) => {
-            events::LedgerFailed { step, fault: &fault }.emit();
+            world.ledger_failed(step, &fault);
             Event::LedgerFailed(fault.chain())
         }
     }

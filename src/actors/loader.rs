@@ -19,7 +19,7 @@ use crate::domain::fault::FaultKind;
 use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, Generation, TableId};
 use crate::domain::table::Outcome;
-use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Home, TableMode};
+use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Home};
 use crate::flow::cpu::panic_text;
 use crate::flow::lease::Lease;
 use crate::messages::batcher::{DeliveryEnded, FileEnd};
@@ -94,7 +94,7 @@ impl Loader {
             let batches = match world.ports.ledger.open_batches(table.as_ref(), OPEN_BATCHES_PAGE).await {
                 Ok(batches) => Some(batches),
                 Err(fault) => {
-                    events::LedgerFailed { step: "open_batches", fault: &fault }.emit();
+                    world.ledger_failed("open_batches", &fault);
                     None
                 }
             };
@@ -286,8 +286,9 @@ impl Handler<OpenBatchesListed> for Loader {
         let wanted = message.table.is_some();
         for record in batches {
             let known = self.world.tables.contains_key(&record.batch.table);
-            let stopped = !wanted && self.is_stopped(&record.batch.table);
-            if !known || stopped || running.contains(&record.batch.id) {
+            // Held batches wait for their table's resumption.
+            let held = !wanted && record.state == BatchState::Held;
+            if !known || held || running.contains(&record.batch.id) {
                 continue;
             }
             events::BatchResumed { table: &record.batch.table, batch: &record.batch.id }.emit();
@@ -303,16 +304,6 @@ impl Handler<OpenBatchesListed> for Loader {
     }
 }
 
-impl Loader {
-    /// Batches of quarantined and held tables wait for their table's resumption.
-    fn is_stopped(&self, table: &TableId) -> bool {
-        match self.world.modes.get(table) {
-            Some(TableMode::Quarantined(_) | TableMode::Held(_)) => true,
-            Some(TableMode::Running | TableMode::Paused) | None => false,
-        }
-    }
-}
-
 impl Handler<ResumeBatches> for Loader {
     type Result = ();
 
@@ -323,7 +314,7 @@ impl Handler<ResumeBatches> for Loader {
             let batches = match release_held(&world, &table).await {
                 Ok(batches) => Some(batches),
                 Err(fault) => {
-                    events::LedgerFailed { step: "hold", fault: &fault }.emit();
+                    world.ledger_failed("hold", &fault);
                     None
                 }
             };
@@ -360,7 +351,7 @@ impl Handler<HoldBatches> for Loader {
                 Ok::<_, crate::domain::fault::Fault>(())
             };
             if let Err(fault) = held.await {
-                events::LedgerFailed { step: "hold", fault: &fault }.emit();
+                world.ledger_failed("hold", &fault);
             }
         });
     }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::supervision::{AbortOnDrop, report};
 use super::world::World;
+use crate::domain::batch::FILES_PER_BATCH_MAX;
 use crate::domain::file::FileId;
 use crate::domain::ids::{QueueId, TableId};
 use crate::domain::intake::{Abandoned, Effect, Event, Intake, ItemId, Offer};
@@ -67,25 +68,27 @@ impl Poller {
 
     fn step(&mut self, event: Event, context: &mut Context<Self>) {
         let effects = self.intake.step(self.world.ports.clock.now(), event);
+        let mut verdicts = Vec::new();
         for effect in effects {
-            self.perform(effect, context);
+            match effect {
+                Effect::Settle(item, file, verdict) => verdicts.push((item, file, verdict)),
+                Effect::Offer { table, files } => self.offer(&table, files, context),
+                Effect::Strike(item, file) => self.strike(item, file, context),
+                Effect::DeadLetter { message, body, reason } => {
+                    self.dead_letter(message, body, reason, context)
+                }
+                Effect::Delete(messages) => self.delete(messages, context),
+                Effect::Extend(messages) => self.extend(messages),
+            }
+        }
+        for chunk in verdicts.chunks(FILES_PER_BATCH_MAX) {
+            self.settle(chunk, context);
         }
         self.room.send_if_modified(|room| {
             let changed = *room != self.intake.room();
             *room = self.intake.room();
             changed
         });
-    }
-
-    fn perform(&mut self, effect: Effect, context: &mut Context<Self>) {
-        match effect {
-            Effect::Offer { table, files } => self.offer(&table, files, context),
-            Effect::Settle(item, file, verdict) => self.settle(item, file, verdict, context),
-            Effect::Strike(item, file) => self.strike(item, file, context),
-            Effect::DeadLetter { message, body, reason } => self.dead_letter(message, body, reason, context),
-            Effect::Delete(messages) => self.delete(messages, context),
-            Effect::Extend(messages) => self.extend(messages),
-        }
     }
 
     /// Offers files to their table's batcher; what it does not take is parked.
@@ -109,26 +112,28 @@ impl Poller {
         }
     }
 
-    fn settle(&mut self, item: ItemId, file: FileId, verdict: Verdict, context: &mut Context<Self>) {
+    /// Writes verdicts down, many in one step.
+    fn settle(&mut self, verdicts: &[(ItemId, FileId, Verdict)], context: &mut Context<Self>) {
         let (world, address) = (Arc::clone(&self.world), context.address());
+        let items: Vec<_> = verdicts.iter().map(|(item, _, _)| *item).collect();
+        let files: Vec<_> =
+            verdicts.iter().map(|(_, file, verdict)| (file.clone(), verdict.clone())).collect();
         tokio::spawn(async move {
-            let now = world.ports.clock.now();
-            let files = [(file, verdict)];
-            let event = match world.ports.ledger.settle(&files, now).await {
-                Ok(states) => match states.into_iter().next() {
-                    Some(state) => {
-                        let [(file, verdict)] = &files;
-                        events::FileSettled { file, verdict, state: &state }.emit();
-                        Event::VerdictWritten(item, state)
-                    }
-                    None => Event::LedgerFailed(item),
-                },
+            let events = match world.ports.ledger.settle(&files, world.ports.clock.now()).await {
+                Ok(states) => {
+                    let settled =
+                        items.into_iter().zip(files).zip(states).map(|((item, (file, verdict)), state)| {
+                            events::FileSettled { file: &file, verdict: &verdict, state: &state }.emit();
+                            Event::VerdictWritten(item, state)
+                        });
+                    settled.collect()
+                }
                 Err(fault) => {
-                    events::LedgerFailed { step: "settle", fault: &fault }.emit();
-                    Event::LedgerFailed(item)
+                    world.ledger_failed("settle", &fault);
+                    items.into_iter().map(Event::LedgerFailed).collect()
                 }
             };
-            report(&address, Happened(vec![event]));
+            report(&address, Happened(events));
         });
     }
 
@@ -142,7 +147,7 @@ impl Poller {
                     Event::Struck(item, strikes)
                 }
                 Err(fault) => {
-                    events::LedgerFailed { step: "strike", fault: &fault }.emit();
+                    world.ledger_failed("strike", &fault);
                     Event::LedgerFailed(item)
                 }
             };
@@ -158,7 +163,7 @@ impl Poller {
             let event = match world.ports.ledger.dead_letter(&queue.0, &body, &reason, now).await {
                 Ok(()) => Event::DeadLettered(message),
                 Err(fault) => {
-                    events::LedgerFailed { step: "dead_letter", fault: &fault }.emit();
+                    world.ledger_failed("dead_letter", &fault);
                     Event::DeadLetterFailed(message)
                 }
             };

@@ -174,7 +174,7 @@ impl Root {
         tokio::spawn(async move {
             let written = world.ports.ledger.set_mode(&table, &mode, world.ports.clock.now()).await;
             let fault = written.err().map(|fault| {
-                events::LedgerFailed { step: "set_mode", fault: &fault }.emit();
+                world.ledger_failed("set_mode", &fault);
                 fault.chain()
             });
             super::supervision::report(&address, ModeWritten { table, mode, fault });

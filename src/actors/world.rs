@@ -12,6 +12,7 @@ use crate::bucket::Bucket;
 use crate::columns::rules::ColumnRules;
 use crate::domain::batch::Destination;
 use crate::domain::clock::Clock;
+use crate::domain::fault::{Fault, Policy};
 use crate::domain::ids::{QueueId, TableId};
 use crate::domain::intake::IntakeBounds;
 use crate::domain::route::Router;
@@ -21,6 +22,7 @@ use crate::flow::cpu::CpuPool;
 use crate::flow::credit::CreditPool;
 use crate::ledger::Ledger;
 use crate::queue::Queue;
+use crate::telemetry::events;
 use crate::warehouse::Warehouse;
 
 /// What one table needs.
@@ -101,6 +103,15 @@ impl World {
     pub fn next_body_path(&self) -> PathBuf {
         let number = self.bodies.fetch_add(1, Ordering::Relaxed);
         self.spool.join(format!("body-{}-{number}.parquet", std::process::id()))
+    }
+
+    /// A ledger step has failed: it is told, and repeated by whoever took it; where the ledger itself is damaged, the
+    /// process ends.
+    pub fn ledger_failed(&self, step: &'static str, fault: &Fault) {
+        events::LedgerFailed { step, fault }.emit();
+        if fault.kind.policy() == Policy::StopProcess {
+            self.fail(fault.chain());
+        }
     }
 
     /// Ends the process with this reason, by way of the shutdown script. The first reason stays.

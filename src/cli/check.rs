@@ -25,8 +25,9 @@ fn summary(config: &Config) -> String {
     let Warehouse::Lake { path } = &config.warehouse;
     let tables: usize = config.mappings.iter().map(|mapping| mapping.route.tables.len()).sum();
     let mut text = format!(
-        "The configuration is good: {} clusters, {tables} tables, a window of {}.\n  ledger  {}\n  lake    {}\n",
-        config.mappings.len(),
+        "The configuration is good: {}, {}, a window of {}.\n  ledger  {}\n  lake    {}\n",
+        counted(config.mappings.len(), "cluster"),
+        counted(tables, "table"),
         humantime::format_duration(config.batching.window),
         config.ledger.path.display(),
         path.display(),
@@ -34,12 +35,21 @@ fn summary(config: &Config) -> String {
     for mapping in &config.mappings {
         let Source::Directory(source) = &mapping.source;
         let count = mapping.route.tables.len();
-        text.push_str(&format!("  {:<7} {count} tables from {}\n", mapping.route.cluster, source.display()));
+        text.push_str(&format!(
+            "  {:<7} {} from {}\n",
+            mapping.route.cluster,
+            counted(count, "table"),
+            source.display()
+        ));
     }
     for warning in warnings(config) {
         text.push_str(&format!("note: {warning}\n"));
     }
     text
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn warnings(config: &Config) -> Vec<String> {

@@ -102,6 +102,12 @@ impl Table {
         self.files.values().filter(arriving).count()
     }
 
+    /// Files that wait to be tried or asked about again.
+    pub fn waiting(&self) -> usize {
+        let is_waiting = |held: &&Held| matches!(held.phase, Phase::Waiting { .. });
+        self.files.values().filter(is_waiting).count()
+    }
+
     /// When `Tick` is next due.
     pub fn next_wake(&self) -> Option<Instant> {
         let waits = self.files.values().filter_map(|held| match held.phase {

@@ -98,6 +98,8 @@ pub struct BatcherSnapshot {
     pub in_hand: usize,
     /// Files on their way into the window.
     pub arriving: usize,
+    /// Files that wait to be tried or asked about again.
+    pub waiting: usize,
     /// Files in the open window.
     pub in_window: usize,
     /// True when the ledger has been asked for deferred files since the last one was taken up, and had none.

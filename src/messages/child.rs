@@ -67,12 +67,6 @@ pub struct ChildExited {
     pub exit: ChildExit,
 }
 
-/// Finish or release what is in hand, take nothing new. Sent by the shutdown script. Comes back when nothing is left
-/// or, if it is lost, never: the script has a deadline.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub struct Drain;
-
 /// Are you there? Sent by whoever wants to know; a lost one is a timeout.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

@@ -40,7 +40,7 @@ pub fn init(target: Target<'_>, filter: &str) -> std::io::Result<bool> {
 pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
-        metrics::counter!(PANICS.name, "child" => "any").increment(1);
+        metrics::counter!(PANICS.name, "child" => "all").increment(1);
         tracing::error!(place, "panic: a bug of landbridge; report it with the log around it");
     }));
 }

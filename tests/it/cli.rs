@@ -92,7 +92,7 @@ fn check_tells_what_is_wrong_and_creates_nothing() {
     generate(folder.path(), 10, 10);
     let path = folder.path().join("landbridge.toml");
     let (good, text) = output(landbridge().args(["check", "--config"]).arg(&path));
-    assert!(good.status.success() && text.contains("1 clusters, 1 tables"), "{text}");
+    assert!(good.status.success() && text.contains("1 cluster, 1 table,"), "{text}");
     assert!(!folder.path().join("lake").exists());
     fs::write(&path, fs::read_to_string(&path).unwrap().replace("dataset", "datset")).unwrap();
     let (bad, text) = output(landbridge().args(["check", "--config"]).arg(&path));
