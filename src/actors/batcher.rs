@@ -135,7 +135,13 @@ impl Batcher {
                 let events = match world.ports.ledger.settle(&files, world.ports.clock.now()).await {
                     Ok(states) => {
                         let settled = files.into_iter().zip(states).map(|((file, verdict), state)| {
-                            events::FileSettled { file: &file, verdict: &verdict, state: &state }.emit();
+                            events::FileSettled {
+                                table: &file.table,
+                                file: &file,
+                                verdict: &verdict,
+                                state: &state,
+                            }
+                            .emit();
                             Event::Settled { file, state }
                         });
                         settled.collect()

@@ -123,7 +123,14 @@ impl Poller {
                 Ok(states) => {
                     let settled =
                         items.into_iter().zip(files).zip(states).map(|((item, (file, verdict)), state)| {
-                            events::FileSettled { file: &file, verdict: &verdict, state: &state }.emit();
+                            let table = world.shown_table(&file.table);
+                            events::FileSettled {
+                                table: &table,
+                                file: &file,
+                                verdict: &verdict,
+                                state: &state,
+                            }
+                            .emit();
                             Event::VerdictWritten(item, state)
                         });
                     settled.collect()

@@ -114,6 +114,14 @@ impl World {
         }
     }
 
+    /// The table as metrics show it: their labels are a closed set, the folders of a bucket are not.
+    pub fn shown_table(&self, table: &TableId) -> TableId {
+        if self.tables.contains_key(table) {
+            return table.clone();
+        }
+        TableId::new(Arc::clone(&table.cluster), "unmapped", "unmapped")
+    }
+
     /// Ends the process with this reason, by way of the shutdown script. The first reason stays.
     pub fn fail(&self, reason: String) {
         self.fatal.send_if_modified(|fatal| {

@@ -9,12 +9,11 @@ use landbridge::columns::body::Body;
 use landbridge::demo::reconcile::Files;
 use landbridge::demo::record::{Entry, Fate};
 use landbridge::demo::rows::{Column, Values};
-use landbridge::domain::batch::{Attempt, Batch};
+use landbridge::domain::batch::Attempt;
 use landbridge::domain::fault::{Fault, FaultKind};
 use landbridge::domain::file::{FileId, FileState};
-use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
-use landbridge::domain::instant::Instant;
-use landbridge::ledger::{BatchRecord, Claim, Home, Ledger, Step, TableMode, Verdict};
+use landbridge::domain::ids::TableId;
+use landbridge::ledger::Ledger;
 use landbridge::queue::Queue;
 use landbridge::warehouse::lake::data_files;
 use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
@@ -51,76 +50,14 @@ fn column_names(path: &std::path::Path) -> Vec<String> {
     schema.columns().iter().map(|column| column.name().to_owned()).collect()
 }
 
-/// What the ledger itself would be without its conditions.
-struct NoClaims(Arc<dyn Ledger>);
-
-#[async_trait]
-impl Ledger for NoClaims {
-    async fn claim(&self, _: &Batch, _: Option<&Attempt>, _: Instant) -> Result<Claim, Fault> {
-        Ok(Claim::Won)
-    }
-    async fn lookup(&self, files: &[FileId]) -> Result<Vec<Option<FileState>>, Fault> {
-        self.0.lookup(files).await
-    }
-    async fn fail_attempt(
-        &self,
-        batch: &BatchId,
-        failed: AttemptNumber,
-        reason: &str,
-        next: Option<&Attempt>,
-        now: Instant,
-    ) -> Result<Step, Fault> {
-        self.0.fail_attempt(batch, failed, reason, next, now).await
-    }
-    async fn commit(&self, batch: &BatchId, now: Instant) -> Result<Step, Fault> {
-        self.0.commit(batch, now).await
-    }
-    async fn rehome(&self, batch: &BatchId, homes: &[Home], now: Instant) -> Result<Step, Fault> {
-        self.0.rehome(batch, homes, now).await
-    }
-    async fn hold(&self, batch: &BatchId, held: bool, now: Instant) -> Result<Step, Fault> {
-        self.0.hold(batch, held, now).await
-    }
-    async fn open_batches(&self, table: Option<&TableId>, limit: usize) -> Result<Vec<BatchRecord>, Fault> {
-        self.0.open_batches(table, limit).await
-    }
-    async fn batch(&self, batch: &BatchId) -> Result<Option<BatchRecord>, Fault> {
-        self.0.batch(batch).await
-    }
-    async fn settle(&self, files: &[(FileId, Verdict)], now: Instant) -> Result<Vec<FileState>, Fault> {
-        self.0.settle(files, now).await
-    }
-    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<(FileId, Instant)>, Fault> {
-        self.0.deferred(table, limit).await
-    }
-    async fn deferred_count(&self, table: &TableId) -> Result<u64, Fault> {
-        self.0.deferred_count(table).await
-    }
-    async fn strike(&self, file: &FileId, reason: &str, now: Instant) -> Result<u32, Fault> {
-        self.0.strike(file, reason, now).await
-    }
-    async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {
-        self.0.dead_letter(queue, body, reason, now).await
-    }
-    async fn modes(&self) -> Result<Vec<(TableId, TableMode)>, Fault> {
-        self.0.modes().await
-    }
-    async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
-        self.0.set_mode(table, mode, now).await
-    }
-    async fn close(&self) -> Result<(), Fault> {
-        self.0.close().await
-    }
-}
-
 #[test]
 fn a_ledger_whose_claim_does_nothing_fails_the_reconciliation() {
     let mut disk = Disk::new(&["x"]);
     let entry = disk.put("x", 5);
     let config = disk.config(CONFIG);
     paused(async {
-        let wrap = |edges: Edges| Edges { ledger: Arc::new(NoClaims(edges.ledger)), ..edges };
-        let running = Running::start(&mut disk, &config, wrap).await;
+        let faults = Faults::without_claims();
+        let running = Running::start(&mut disk, &config, |edges| faults.wrap(edges)).await;
         running.announce(&entry).await;
         tokio::time::sleep(Duration::from_secs(120)).await;
     });

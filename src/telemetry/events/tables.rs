@@ -15,8 +15,8 @@ use crate::domain::transition::{TableMode, Verdict};
 
 event! {
     /// The ledger wrote a verdict on a file down, or knew better.
-    FileSettled<'a> { file: &'a FileId, verdict: &'a Verdict, state: &'a FileState } |e| {
-        let table = &e.file.table;
+    FileSettled<'a> { table: &'a TableId, file: &'a FileId, verdict: &'a Verdict, state: &'a FileState } |e| {
+        let table = e.table;
         match (e.verdict, e.state) {
             (Verdict::Poison(reason), FileState::Poison { .. }) => FilePoisoned { table, file: e.file, reason }.emit(),
             (Verdict::Vanish, FileState::Vanished { .. }) => FileVanished { table, file: e.file }.emit(),

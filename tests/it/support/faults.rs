@@ -36,6 +36,8 @@ pub enum Trouble {
 pub struct Faults {
     calls: AtomicUsize,
     script: BTreeMap<usize, Trouble>,
+    /// Answers every claim with "won" and does nothing.
+    no_claims: bool,
     pub crashed: Notify,
     /// The names of the calls, in order.
     pub log: Mutex<Vec<&'static str>>,
@@ -44,6 +46,11 @@ pub struct Faults {
 impl Faults {
     pub fn new(script: impl IntoIterator<Item = (usize, Trouble)>) -> Arc<Self> {
         Arc::new(Self { script: script.into_iter().collect(), ..Self::default() })
+    }
+
+    /// A ledger whose claim does nothing.
+    pub fn without_claims() -> Arc<Self> {
+        Arc::new(Self { no_claims: true, ..Self::default() })
     }
 
     pub fn calls(&self) -> usize {
@@ -126,6 +133,9 @@ impl Ledger for Faulty<dyn Ledger> {
     }
 
     async fn claim(&self, batch: &Batch, attempt: Option<&Attempt>, now: Instant) -> Result<Claim, Fault> {
+        if self.faults.no_claims {
+            return Ok(Claim::Won);
+        }
         self.faults.act("claim", self.inner.claim(batch, attempt, now)).await
     }
 
