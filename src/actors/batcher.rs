@@ -13,14 +13,14 @@ use super::supervision::{report, tell};
 use super::world::World;
 use crate::columns::plan::ColumnPlan;
 use crate::domain::batch::FILES_PER_BATCH_MAX;
-use crate::domain::file::FileId;
+use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{Generation, TableId};
 use crate::domain::table::{CloseReason, Effect, Event, Table, TableBounds};
 use crate::domain::transition::Verdict;
 use crate::flow::lease::Lease;
 use crate::messages::batcher::{
-    BatcherSnapshot, DeferredListed, DeliveryEnded, FileEnd, FileFetched, FlushWindow, LedgerAnswered,
-    OfferFiles, Snapshot,
+    BatcherSnapshot, DeferredListed, DeliveryEnded, FileEnd, FileFetched, FilesDeferred, FlushWindow,
+    LedgerAnswered, OfferFiles, Snapshot,
 };
 use crate::messages::child::{Ping, Stop};
 use crate::messages::fetcher::{FetchFile, Fetched};
@@ -44,6 +44,10 @@ pub struct Batcher {
     fetched: HashMap<FileId, Fetched>,
     window_plan: ColumnPlan,
     wake: Option<SpawnHandle>,
+    /// The next take-up of deferred files.
+    take_up: Option<SpawnHandle>,
+    /// How often files were deferred, as far as this batcher heard.
+    deferrals: u64,
     none_deferred: bool,
 }
 
@@ -60,6 +64,8 @@ impl Batcher {
             fetched: HashMap::new(),
             window_plan: ColumnPlan::empty(),
             wake: None,
+            take_up: None,
+            deferrals: 0,
             none_deferred: false,
         }
     }
@@ -213,7 +219,19 @@ impl Batcher {
         }
     }
 
+    /// Asks for deferred files after `wait`; one question at a time.
+    fn take_up_after(&mut self, wait: Duration, context: &mut Context<Self>) {
+        if let Some(handle) = self.take_up.take() {
+            context.cancel_future(handle);
+        }
+        self.take_up = Some(context.run_later(wait, |batcher, context| {
+            batcher.take_up = None;
+            batcher.take_up_deferred(context);
+        }));
+    }
+
     fn take_up_deferred(&self, context: &mut Context<Self>) {
+        let deferrals = self.deferrals;
         let (world, address) = (Arc::clone(&self.world), context.address());
         let (table, generation) = (self.id.clone(), self.generation);
         let limit = self.table.in_hand() + TAKE_UP_FILES;
@@ -225,7 +243,7 @@ impl Batcher {
                     None
                 }
             };
-            report(&address, DeferredListed { generation, files });
+            report(&address, DeferredListed { generation, deferrals, files });
         });
     }
 }
@@ -291,6 +309,12 @@ impl Handler<LedgerAnswered> for Batcher {
 
     fn handle(&mut self, message: LedgerAnswered, context: &mut Self::Context) {
         if message.generation == self.generation {
+            let deferred =
+                |event: &Event| matches!(event, Event::Settled { state: FileState::Deferred { .. }, .. });
+            if message.events.iter().any(deferred) {
+                self.deferrals = self.deferrals.saturating_add(1);
+                self.none_deferred = false;
+            }
             self.step(message.events, context);
         }
     }
@@ -305,11 +329,25 @@ impl Handler<DeferredListed> for Batcher {
         }
         let fresh: Vec<_> =
             message.files.iter().flatten().filter(|file| !self.table.holds(file)).cloned().collect();
-        self.none_deferred = message.files.as_ref().is_some_and(Vec::is_empty);
+        let current = message.deferrals == self.deferrals;
+        self.none_deferred = current && message.files.as_ref().is_some_and(Vec::is_empty);
         events::DeferredTakenUp { table: &self.id, count: fresh.len() }.emit();
         let again = if self.none_deferred { TAKE_UP_INTERVAL } else { TAKE_UP_AGAIN };
         self.step(fresh.into_iter().map(|file| Event::Announced { file, suspect: false }), context);
-        context.run_later(again, |batcher, context| batcher.take_up_deferred(context));
+        self.take_up_after(again, context);
+    }
+}
+
+impl Handler<FilesDeferred> for Batcher {
+    type Result = ();
+
+    fn handle(&mut self, _: FilesDeferred, context: &mut Self::Context) {
+        self.deferrals = self.deferrals.saturating_add(1);
+        self.none_deferred = false;
+        // While a question is out, its answer brings the next one.
+        if self.take_up.is_some() {
+            self.take_up_after(TAKE_UP_AGAIN, context);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! delete or extend, the ledger what to defer. It dies with its queue's messages still hidden: they come back by
 //! themselves.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +15,12 @@ use tokio::sync::watch;
 use super::supervision::{AbortOnDrop, report};
 use super::world::World;
 use crate::domain::batch::FILES_PER_BATCH_MAX;
-use crate::domain::file::FileId;
+use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{QueueId, TableId};
 use crate::domain::intake::{Abandoned, Effect, Event, Intake, ItemId, Offer};
 use crate::domain::transition::Verdict;
 use crate::flow::lease::{Lease, LeaseEnd};
-use crate::messages::batcher::{OfferFiles, Offered};
+use crate::messages::batcher::{FilesDeferred, OfferFiles, Offered};
 use crate::messages::child::{Ping, Stop};
 use crate::messages::poller::{
     Happened, OfferParked, PollerSnapshot, Received, ReleaseHeld, Snapshot, StopReceiving,
@@ -121,6 +122,8 @@ impl Poller {
         tokio::spawn(async move {
             let events = match world.ports.ledger.settle(&files, world.ports.clock.now()).await {
                 Ok(states) => {
+                    // Before their messages are settled, so that nobody takes the table for idle.
+                    tell_deferred(&world, &files, &states);
                     let settled =
                         items.into_iter().zip(files).zip(states).map(|((item, (file, verdict)), state)| {
                             let table = world.shown_table(&file.table);
@@ -268,6 +271,15 @@ impl Actor for Poller {
         let receive = receive::spawn(self, context.address().downgrade());
         self.receiving = Some(AbortOnDrop(receive));
         Self::schedule_tick(context);
+    }
+}
+
+/// Tells running tables that files of theirs were deferred for want of room.
+fn tell_deferred(world: &World, files: &[(FileId, Verdict)], states: &[FileState]) {
+    let deferred = files.iter().zip(states).filter(|(_, state)| matches!(state, FileState::Deferred { .. }));
+    let tables: BTreeSet<_> = deferred.map(|((file, _), _)| &file.table).collect();
+    for (batcher, _) in tables.into_iter().filter_map(|table| world.directory.batcher(table)) {
+        report(&batcher, FilesDeferred);
     }
 }
 

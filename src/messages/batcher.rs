@@ -53,9 +53,17 @@ pub struct LedgerAnswered {
 pub struct DeferredListed {
     /// The batcher that asked.
     pub generation: Generation,
+    /// How often files were deferred before it was asked.
+    pub deferrals: u64,
     /// The files; `None` when the ledger did not answer.
     pub files: Option<Vec<FileId>>,
 }
+
+/// Files of this table were written down as deferred. Sent by a poller that had no room for them; if it is lost, the
+/// interval finds them.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct FilesDeferred;
 
 /// What a delivery made of one file.
 #[derive(Debug)]

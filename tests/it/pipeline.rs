@@ -285,3 +285,49 @@ fn a_drain_finishes_what_is_in_hand_and_a_new_start_finds_nothing_to_do() {
     assert!(result.is_good(), "{:?}", result.culprits);
     assert_eq!(result.total.files, Files { announced: 20, loaded: 20, poisoned: 0, vanished: 0 });
 }
+
+#[test]
+fn windows_close_early_when_memory_credit_runs_short() {
+    let mut disk = Disk::new(&["x", "y"]);
+    // 16 MiB are credit for 64 open files.
+    (0..150).for_each(|n| drop(disk.put(if n % 3 == 0 { "x" } else { "y" }, 2)));
+    let config = disk.config("[batching]\nwindow = \"5m\"\n[limits]\nmemory_credit = \"16MiB\"\n");
+    paused(async {
+        let running = Running::start(&mut disk, &config, |edges| edges).await;
+        running.announce_all(&disk).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let free = running.tree.world.memory_credit.available_bytes();
+        assert!(
+            disk.reconcile().total.files.loaded >= 86,
+            "{free} bytes free: {:?}",
+            disk.reconcile().total.files
+        );
+        running.idle().await;
+    });
+    assert!(disk.reconcile().is_good());
+}
+
+#[test]
+fn a_flood_for_one_table_is_deferred_beyond_its_share_and_then_taken_up() {
+    let mut disk = Disk::new(&["x", "y"]);
+    let flood: Vec<_> = (0..400).map(|_| disk.put("x", 1)).collect();
+    let other = disk.put("y", 1);
+    let config = disk.config(
+        "[batching]\nwindow = \"10s\"\n[limits]\nfiles_per_table = 20\nparked_files_per_queue = 30\nheld_messages_per_queue = 100\n",
+    );
+    paused(async {
+        let running = Running::start(&mut disk, &config, |edges| edges).await;
+        for entry in &flood {
+            running.announce(entry).await;
+        }
+        running.announce(&other).await;
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        // The other table did not wait for the flood.
+        let loaded = disk.ledger.lookup(&[file_id(&other, "y")]).await.unwrap();
+        assert!(matches!(&loaded[0], Some(FileState::Loaded { .. })), "{loaded:?}");
+        running.idle().await;
+    });
+    let result = disk.reconcile();
+    assert!(result.is_good(), "{:?}", result.culprits);
+    assert_eq!(result.total.files.loaded, 401);
+}
