@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 
@@ -19,20 +18,14 @@ use crate::domain::table::{CloseReason, Effect, Event, Table, TableBounds};
 use crate::domain::transition::Verdict;
 use crate::flow::lease::Lease;
 use crate::messages::batcher::{
-    BatcherSnapshot, DeferredListed, DeliveryEnded, FileEnd, FileFetched, FilesDeferred, FlushWindow,
-    LedgerAnswered, OfferFiles, Snapshot,
+    BatcherSnapshot, DeliveryEnded, FileEnd, FileFetched, FlushWindow, LedgerAnswered, OfferFiles, Snapshot,
 };
 use crate::messages::child::{Ping, Stop};
 use crate::messages::fetcher::{FetchFile, Fetched};
 use crate::messages::loader::{LoadBatch, LoadFile};
 use crate::telemetry::events;
 
-/// How often the ledger is asked for deferred files when there were none.
-const TAKE_UP_INTERVAL: Duration = Duration::from_secs(60);
-/// How soon it is asked again when there were some.
-const TAKE_UP_AGAIN: Duration = Duration::from_secs(2);
-/// Deferred files taken up at one time.
-const TAKE_UP_FILES: usize = FILES_PER_BATCH_MAX * 2;
+mod deferred;
 
 /// The actor.
 pub struct Batcher {
@@ -218,34 +211,6 @@ impl Batcher {
             report(&context.address(), DeliveryEnded { generation: Some(self.generation), files });
         }
     }
-
-    /// Asks for deferred files after `wait`; one question at a time.
-    fn take_up_after(&mut self, wait: Duration, context: &mut Context<Self>) {
-        if let Some(handle) = self.take_up.take() {
-            context.cancel_future(handle);
-        }
-        self.take_up = Some(context.run_later(wait, |batcher, context| {
-            batcher.take_up = None;
-            batcher.take_up_deferred(context);
-        }));
-    }
-
-    fn take_up_deferred(&self, context: &mut Context<Self>) {
-        let deferrals = self.deferrals;
-        let (world, address) = (Arc::clone(&self.world), context.address());
-        let (table, generation) = (self.id.clone(), self.generation);
-        let limit = self.table.in_hand() + TAKE_UP_FILES;
-        tokio::spawn(async move {
-            let files = match world.ports.ledger.deferred(&table, limit).await {
-                Ok(files) => Some(files.into_iter().map(|(file, _)| file).collect()),
-                Err(fault) => {
-                    world.ledger_failed("deferred", &fault);
-                    None
-                }
-            };
-            report(&address, DeferredListed { generation, deferrals, files });
-        });
-    }
 }
 
 impl Actor for Batcher {
@@ -316,37 +281,6 @@ impl Handler<LedgerAnswered> for Batcher {
                 self.none_deferred = false;
             }
             self.step(message.events, context);
-        }
-    }
-}
-
-impl Handler<DeferredListed> for Batcher {
-    type Result = ();
-
-    fn handle(&mut self, message: DeferredListed, context: &mut Self::Context) {
-        if message.generation != self.generation {
-            return;
-        }
-        let fresh: Vec<_> =
-            message.files.iter().flatten().filter(|file| !self.table.holds(file)).cloned().collect();
-        let current = message.deferrals == self.deferrals;
-        self.none_deferred = current && message.files.as_ref().is_some_and(Vec::is_empty);
-        events::DeferredTakenUp { table: &self.id, count: fresh.len() }.emit();
-        let again = if self.none_deferred { TAKE_UP_INTERVAL } else { TAKE_UP_AGAIN };
-        self.step(fresh.into_iter().map(|file| Event::Announced { file, suspect: false }), context);
-        self.take_up_after(again, context);
-    }
-}
-
-impl Handler<FilesDeferred> for Batcher {
-    type Result = ();
-
-    fn handle(&mut self, _: FilesDeferred, context: &mut Self::Context) {
-        self.deferrals = self.deferrals.saturating_add(1);
-        self.none_deferred = false;
-        // While a question is out, its answer brings the next one.
-        if self.take_up.is_some() {
-            self.take_up_after(TAKE_UP_AGAIN, context);
         }
     }
 }
