@@ -30,6 +30,8 @@ enum Where {
     Nowhere,
     Batcher,
     Delivery,
+    /// In the decoder, at the pages of one file.
+    Page,
 }
 
 /// Panics for files of table `x`, this often.
@@ -66,6 +68,7 @@ struct PanickingBucket {
 struct PanickingObject {
     inner: Arc<dyn Object>,
     table: String,
+    bad_page: bool,
     panics: Arc<Panics>,
 }
 
@@ -85,6 +88,10 @@ impl Object for PanickingObject {
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Bytes, Fault> {
+        // The magic is at 0, the first page right behind it; the footer is far away.
+        if (1..100).contains(&offset) && self.bad_page && self.panics.due(&self.table, Where::Page) {
+            panic!("on purpose, in the decoder");
+        }
         self.inner.read(offset, length)
     }
 }
@@ -98,7 +105,8 @@ impl Bucket for PanickingBucket {
     async fn open(&self, file: &FileId) -> Result<Arc<dyn Object>, Fault> {
         let inner = self.inner.open(file).await?;
         let (table, panics) = (file.table.table.to_string(), Arc::clone(&self.panics));
-        Ok(Arc::new(PanickingObject { inner, table, panics }))
+        let bad_page = file.key.contains("-000000003");
+        Ok(Arc::new(PanickingObject { inner, table, bad_page, panics }))
     }
 }
 
@@ -249,6 +257,17 @@ fn a_quarantined_table_that_is_resumed_takes_up_everything() {
             result.culprits
         );
     }
+}
+
+#[test]
+fn a_file_whose_pages_make_the_decoder_panic_is_found_and_is_poison_alone() {
+    let quiet = run(Where::Nowhere, 0, false);
+    let seen = run(Where::Page, usize::MAX, false);
+    others_keep_their_pace(&quiet, &seen);
+    assert_eq!((&seen.modes["x"], seen.generations["x"]), (&TableMode::Running, 1));
+    let result = seen.disk.reconcile();
+    assert_eq!((result.total.rows.missing, result.total.rows.duplicated), (3, 0), "{:?}", result.culprits);
+    assert!(result.culprits[0].contains("s/x/20251123-000000003"), "{:?}", result.culprits);
 }
 
 #[test]
