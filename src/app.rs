@@ -241,7 +241,7 @@ impl Tree {
         holding
     }
 
-    /// The shutdown script (`actors.md`, section 5), within `deadline`. Answers what was left.
+    /// The shutdown script, within `deadline`. Answers what was left.
     pub async fn drain(&self, cause: &str, deadline: Duration) -> Holding {
         let started = tokio::time::Instant::now();
         events::DrainStarted { cause, deadline }.emit();

@@ -168,7 +168,7 @@ pub struct TableSettings {
     /// The key's columns.
     pub key: Vec<String>,
     /// Columns whose values are instants (MySQL TIMESTAMP): TIMESTAMP instead of DATETIME. The file cannot tell them
-    /// apart (`dms.md`, section 0, fact 2).
+    /// apart.
     pub instants: Vec<String>,
     /// The table's own window.
     pub window: Option<Duration>,

@@ -1,4 +1,4 @@
-//! Parquet as DMS writes it: PLAIN, 10,000 rows a row group, pages of 1 MiB (`dms.md`, sections 1.1 and 4.3).
+//! Parquet as DMS writes it: PLAIN, 10,000 rows a row group, pages of 1 MiB (AWS DMS user guide, S3 target settings).
 
 use std::fs::File;
 use std::path::Path;

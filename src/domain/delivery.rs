@@ -1,4 +1,4 @@
-//! One batch on its way into the warehouse: the exactly-once protocol (architecture, section 3), as a pure machine.
+//! One batch on its way into the warehouse: the exactly-once protocol (ARCHITECTURE.md), as a pure machine.
 //!
 //! `step` takes what happened and says the one thing to do next; the loader's task does it and comes back with what
 //! happened. A crash may fall between any two steps: `Delivery::resume` starts from what the ledger holds.

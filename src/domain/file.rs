@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{BatchId, TableId};
 use super::instant::Instant;
 
-/// The identity of a file (architecture, section 3): not the key alone, since DMS writes `LOAD00000001` again with
+/// The identity of a file (ARCHITECTURE.md): not the key alone, since DMS writes `LOAD00000001` again with
 /// other content, and not the version id, since a listing does not show it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FileId {

@@ -13,7 +13,7 @@ use super::instant::Instant;
 use super::table::STRIKES_MAX;
 use super::transition::Verdict;
 
-/// A message is not extended beyond this age: SQS ends a receipt after 12 hours (`aws.md`, section 4).
+/// A message is not extended beyond this age: SQS ends a receipt after 12 hours.
 pub const RECEIPT_AGE_MAX: Duration = Duration::from_secs(11 * 3600);
 /// The wait before a failed ledger call about an item is repeated.
 pub const LEDGER_WAIT: Duration = Duration::from_secs(5);

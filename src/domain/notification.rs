@@ -1,4 +1,4 @@
-//! What a message on the queue says: S3 notifications in all their wrappings (`aws.md`, section 4).
+//! What a message on the queue says: S3 notifications in all their wrappings.
 
 use std::sync::Arc;
 

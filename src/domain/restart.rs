@@ -1,4 +1,4 @@
-//! When a child that ended starts again, and when it does not (`actors.md`, section 3).
+//! When a child that ended starts again, and when it does not.
 
 use std::collections::VecDeque;
 use std::time::Duration;

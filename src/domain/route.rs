@@ -43,7 +43,7 @@ pub struct SourceRoute {
     pub tables: Vec<TableRoute>,
 }
 
-/// Full load or changes, from the file's name (`dms.md`, section 1.2).
+/// Full load or changes, from the file's name (AWS DMS user guide, S3 target).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// `LOAD00000001.parquet`, `SEGMENT1_LOAD00000001.parquet`, …
@@ -146,7 +146,7 @@ fn by_folder(source: &SourceRoute, rest: &str) -> Route {
     }
 }
 
-/// Recognises the names that DMS gives (`dms.md`, section 1.2); `None` for any other.
+/// Recognises the names that DMS gives (AWS DMS user guide, S3 target); `None` for any other.
 pub fn file_kind(name: &str) -> Option<FileKind> {
     let stem = name.strip_suffix(".parquet")?;
     let load = match stem.split_once("_LOAD") {

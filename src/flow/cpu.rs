@@ -1,7 +1,7 @@
 //! Work that may not run on the actor thread: CPU-bound jobs, and file system calls that block.
 //!
 //! Both go to tokio's blocking threads behind a semaphore each: `spawn_blocking` alone is unbounded, and keeps a
-//! paused clock still in tests, which a pool of our own would not (`actors.md`, sections 6 and 7).
+//! paused clock still in tests, which a pool of our own would not.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How children start, and how their end is told (`actors.md`, section 3): actix's own supervisor does not restart
+//! How children start, and how their end is told: actix's own supervisor does not restart
 //! after a panic, so a child's whole life is a task that we spawn, and its result is the death notice.
 
 use std::fmt::Display;
