@@ -1,7 +1,6 @@
 //! The composition root: the only place where actors meet adapters. Start, wait, drain.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -12,34 +11,25 @@ use tokio::sync::watch;
 use crate::actors::directory::Directory;
 use crate::actors::root::{Root, start_tree};
 use crate::actors::world::{Bounds, Ports, TableSetup, World};
-use crate::bucket::local::LocalBucket;
-use crate::bucket::local::announcer::Announcer;
 use crate::columns::rules::ColumnRules;
-use crate::config::types::{Config, Source, Warehouse as WarehouseConfig};
+use crate::config::types::Config;
 use crate::domain::clock::Clock;
 use crate::domain::fault::Fault;
-use crate::domain::ids::{QueueId, TableId};
+use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
 use crate::domain::route::Router;
 use crate::domain::table::{CloseReason, TableBounds};
 use crate::flow::cpu::CpuPool;
 use crate::flow::credit::CreditPool;
-use crate::ledger::SharedLedger;
-use crate::ledger::front::FrontedLedger;
-use crate::ledger::sqlite::SqliteLedger;
 use crate::messages::root::{BeginDrain, FlushAll};
 use crate::messages::{batcher, loader, poller};
-use crate::queue::Queue;
-use crate::queue::local::LocalQueue;
 use crate::telemetry::events;
-use crate::warehouse::lake::Lake;
 
 pub mod demo;
+pub mod edges;
 pub mod run;
 
-/// Messages that a directory's queue holds before its announcer waits.
-const LOCAL_QUEUE_MESSAGES: usize = 10_000;
 /// How long one long poll waits.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 /// How long an actor may take to answer what it holds.
@@ -57,78 +47,6 @@ impl Clock for SystemClock {
         #[allow(clippy::disallowed_methods)]
         Instant::from_micros(chrono::Utc::now().timestamp_micros())
     }
-}
-
-/// The embedded adapters of a configuration: directories, queues in process, lake, SQLite.
-pub struct Embedded {
-    /// The ports.
-    pub ports: Ports,
-    /// The queues by cluster, for those who announce.
-    pub queues: BTreeMap<QueueId, Arc<LocalQueue>>,
-}
-
-impl Embedded {
-    /// Opens lake and ledger, empties the spool.
-    pub fn open(config: &Config) -> Result<Self, Fault> {
-        let WarehouseConfig::Lake { path } = &config.warehouse;
-        let lake = Lake::open(path.clone())?;
-        let ledger: SharedLedger = Arc::new(SqliteLedger::open(&config.ledger.path)?);
-        // Only the ledger's lock makes the spool ours.
-        empty(&config.spool.path)?;
-        let queues: BTreeMap<_, _> = config
-            .mappings
-            .iter()
-            .map(|mapping| {
-                let name = &mapping.route.cluster;
-                (QueueId(Arc::clone(name)), LocalQueue::new(Arc::clone(name), LOCAL_QUEUE_MESSAGES))
-            })
-            .collect();
-        let roots = config.mappings.iter().map(|mapping| {
-            let Source::Directory(root) = &mapping.source;
-            (Arc::clone(&mapping.route.bucket), root.clone())
-        });
-        let ports = Ports {
-            ledger: FrontedLedger::shared(ledger, config.limits.loaded_front_files),
-            bucket: Arc::new(LocalBucket::new(roots)),
-            warehouse: Arc::new(lake),
-            queues: queues
-                .iter()
-                .map(|(id, queue)| (id.clone(), Arc::clone(queue) as Arc<dyn Queue>))
-                .collect(),
-            clock: Arc::new(SystemClock),
-        };
-        Ok(Self { ports, queues })
-    }
-
-    /// Starts an announcer for each directory.
-    pub fn announce(&self, config: &Config) -> Vec<Announcer> {
-        let announcers = config.mappings.iter().filter_map(|mapping| {
-            let Source::Directory(root) = &mapping.source;
-            let queue = self.queues.get(&QueueId(Arc::clone(&mapping.route.cluster)))?;
-            let (bucket, clock) = (Arc::clone(&mapping.route.bucket), Arc::clone(&self.ports.clock));
-            Some(Announcer::start(
-                bucket,
-                root.clone(),
-                Arc::clone(queue),
-                config.timing.rescan_interval,
-                clock,
-            ))
-        });
-        announcers.collect()
-    }
-}
-
-/// Removes what an earlier process left in the spool.
-fn empty(spool: &Path) -> Result<(), Fault> {
-    let cannot = |error| Fault::from_io(format!("cannot prepare the spool {}", spool.display()), error);
-    std::fs::create_dir_all(spool).map_err(cannot)?;
-    for entry in std::fs::read_dir(spool).map_err(cannot)? {
-        let entry = entry.map_err(cannot)?;
-        if entry.file_name().to_string_lossy().starts_with("body-") {
-            std::fs::remove_file(entry.path()).map_err(cannot)?;
-        }
-    }
-    Ok(())
 }
 
 /// A running tree.
@@ -197,6 +115,7 @@ impl Tree {
             modes,
             spool: config.spool.path.clone(),
             memory_credit: CreditPool::new(config.limits.memory_credit_bytes),
+            object_credit: CreditPool::new(config.spool.objects_limit_bytes),
             spool_credit: CreditPool::new(config.spool.limit_bytes),
             cpu,
             directory: Directory::default(),
@@ -214,9 +133,6 @@ impl Tree {
     pub async fn holding(&self) -> Holding {
         let directory = &self.world.directory;
         let mut holding = Holding::default();
-        for queue in self.world.ports.queues.values() {
-            holding.waiting_messages += queue.depth().await.map_or(1, |depth| depth.visible);
-        }
         for poller in directory.pollers() {
             let answer = poller.send(poller::Snapshot).timeout(SNAPSHOT_TIMEOUT).await.ok().flatten();
             holding.held_messages += answer.map_or(1, |snapshot| snapshot.held_messages);
@@ -239,6 +155,15 @@ impl Tree {
             holding.recovered = answer.is_some_and(|snapshot| snapshot.recovered);
         }
         holding
+    }
+
+    /// Messages that wait in the queues. One that does not answer counts as not empty.
+    async fn waiting_messages(&self) -> u64 {
+        let mut waiting = 0;
+        for queue in self.world.ports.queues.values() {
+            waiting += queue.depth().await.map_or(1, |depth| depth.visible);
+        }
+        waiting
     }
 
     /// The shutdown script, within `deadline`. Answers what was left.
@@ -277,7 +202,11 @@ impl Tree {
         while idle_looks < 2 {
             tokio::time::sleep(LOOK).await;
             let ended = input_ended();
-            let holding = self.holding().await;
+            let mut holding = self.holding().await;
+            if holding.is_idle() || holding.only_windows_wait() {
+                // Queues are asked only when their answer decides: a look at SQS is a call that is paid for.
+                holding.waiting_messages = self.waiting_messages().await;
+            }
             if ended && holding.only_windows_wait() {
                 let _ = self.root.send(FlushAll(CloseReason::Flush)).timeout(SNAPSHOT_TIMEOUT).await;
             }
@@ -287,7 +216,13 @@ impl Tree {
 
     /// Tells how much credit is free.
     pub fn observe_credit(&self) {
-        for (kind, pool) in [("memory", &self.world.memory_credit), ("spool", &self.world.spool_credit)] {
+        let world = &self.world;
+        let pools = [
+            ("memory", &world.memory_credit),
+            ("objects", &world.object_credit),
+            ("spool", &world.spool_credit),
+        ];
+        for (kind, pool) in pools {
             events::CreditLevel { kind, available: pool.available_bytes(), limit: pool.limit_bytes() }.emit();
         }
     }

@@ -10,6 +10,7 @@ pub mod actors;
 pub mod app;
 pub mod bucket;
 pub mod cli;
+pub mod cloud;
 pub mod columns;
 pub mod config;
 pub mod demo;

@@ -43,7 +43,8 @@ struct Performer {
     table: TableId,
     setup: TableSetup,
     inputs: Vec<Input>,
-    memory: Vec<Credit>,
+    /// What the inputs occupy.
+    credit: Vec<Credit>,
     body: Option<Built>,
     started: tokio::time::Instant,
 }
@@ -62,7 +63,7 @@ pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: Arc<Sem
         table: table.clone(),
         setup: setup.clone(),
         inputs: Vec::new(),
-        memory: Vec::new(),
+        credit: Vec::new(),
         body: None,
         started: tokio::time::Instant::now(),
     };
@@ -74,7 +75,7 @@ pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: Arc<Sem
             let manifest = Manifest { entries: entries.collect() };
             for (file, fetched) in files {
                 performer.inputs.push(Input { file, object: fetched.object, footer: fetched.footer });
-                performer.memory.push(fetched.credit);
+                performer.credit.extend(fetched.credit);
             }
             let batch = Batch::plan(table, setup.destination.clone(), now, None, manifest);
             Delivery::plan(batch, Arc::clone(&setup.plan_hash), patience)
@@ -146,7 +147,7 @@ impl Performer {
                         .emit();
                     // The body has all rows now: memory goes back before the job runs.
                     self.inputs.clear();
-                    self.memory.clear();
+                    self.credit.clear();
                 }
                 Event::Claim(claim)
             }
@@ -228,7 +229,7 @@ impl Performer {
             && let Err((file, fault)) = self.open_all(batch).await
         {
             self.inputs.clear();
-            self.memory.clear();
+            self.credit.clear();
             return self.unbuilt(Some(file), fault);
         }
         let bytes: u64 = batch.manifest.entries.iter().map(|entry| entry.file.size_bytes).sum();
@@ -281,12 +282,13 @@ impl Performer {
         Event::Unbuilt { file, kind: fault.kind, reason: fault.chain() }
     }
 
-    /// Opens the batch's files again, by identity, with memory credit for all of them at once.
+    /// Opens the batch's files again, by identity, with credit for all of them at once.
     async fn open_all(&mut self, batch: &Batch) -> Result<(), (FileId, Fault)> {
         let bucket = Arc::clone(&self.world.ports.bucket);
-        let files = batch.manifest.entries.iter().map(|entry| &entry.file);
-        let bytes = files.map(|file| bucket.held_bytes(file)).sum();
-        self.memory.push(self.world.memory_credit.take(bytes).await);
+        let held = batch.manifest.entries.iter().map(|entry| bucket.held(&entry.file)).sum();
+        for (_, pool, bytes) in self.world.pools_of(held) {
+            self.credit.push(pool.take(bytes).await);
+        }
         for entry in &batch.manifest.entries {
             let file = entry.file.clone();
             let input = self.open(&file).await.map_err(|fault| (file.clone(), fault))?;

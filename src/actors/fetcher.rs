@@ -14,6 +14,7 @@ use crate::columns::footer::read_footer;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::flow::cpu::panic_text;
+use crate::flow::credit::{Credit, CreditPool};
 use crate::messages::batcher::FileFetched;
 use crate::messages::child::{Ping, Stop};
 use crate::messages::fetcher::{FetchFile, Fetched};
@@ -92,11 +93,13 @@ impl<T> Drop for AbortGuard<T> {
 
 /// Credit first, then the object, then its footer on the CPU pool.
 async fn fetch(world: Arc<World>, file: FileId) -> Result<Fetched, Fault> {
-    let bytes = world.ports.bucket.held_bytes(&file);
-    let credit = match world.memory_credit.try_take(bytes) {
-        Some(credit) => credit,
-        None => wait_for_credit(&world, bytes).await,
-    };
+    let mut credit = Vec::new();
+    for (kind, pool, bytes) in world.pools_of(world.ports.bucket.held(&file)) {
+        credit.push(match pool.try_take(bytes) {
+            Some(credit) => credit,
+            None => wait_for_credit(&world, kind, pool, bytes).await,
+        });
+    }
     let object = world.ports.bucket.open(&file).await?;
     let setup = world.tables.get(&file.table).ok_or_else(|| {
         Fault::new(FaultKind::Internal, format!("{file} belongs to a table that no mapping names"))
@@ -107,9 +110,9 @@ async fn fetch(world: Arc<World>, file: FileId) -> Result<Fetched, Fault> {
 }
 
 /// Windows hold the credit that is short: they are asked to close until some comes back.
-async fn wait_for_credit(world: &World, bytes: u64) -> crate::flow::credit::Credit {
+async fn wait_for_credit(world: &World, kind: &'static str, pool: &CreditPool, bytes: u64) -> Credit {
     let started = tokio::time::Instant::now();
-    let take = world.memory_credit.take(bytes);
+    let take = pool.take(bytes);
     tokio::pin!(take);
     loop {
         if let Some(root) = world.directory.root() {
@@ -117,7 +120,7 @@ async fn wait_for_credit(world: &World, bytes: u64) -> crate::flow::credit::Cred
         }
         tokio::select! {
             credit = &mut take => {
-                events::CreditWaited { kind: "memory", waited: started.elapsed() }.emit();
+                events::CreditWaited { kind, waited: started.elapsed() }.emit();
                 return credit;
             }
             () = tokio::time::sleep(PRESSURE_INTERVAL) => {}

@@ -32,6 +32,8 @@ mod receive;
 
 /// How often held messages are looked over.
 const TICK: Duration = Duration::from_secs(1);
+/// How often the queue is asked how much it holds, in ticks: each question is a call that SQS is paid for.
+const DEPTH_TICKS: u64 = 15;
 /// Mail that may wait: lease ends and answers come in bundles.
 const MAILBOX: usize = 1024;
 
@@ -46,6 +48,7 @@ pub struct Poller {
     room: watch::Sender<usize>,
     tasks: Vec<AbortOnDrop>,
     receiving: Option<AbortOnDrop>,
+    ticks: u64,
 }
 
 impl Poller {
@@ -64,6 +67,7 @@ impl Poller {
             room,
             tasks: Vec::new(),
             receiving: None,
+            ticks: 0,
         }
     }
 
@@ -227,7 +231,10 @@ impl Poller {
                 parked_files: poller.intake.parked_files(),
             };
             level.emit();
-            poller.observe_depth();
+            if poller.ticks.is_multiple_of(DEPTH_TICKS) {
+                poller.observe_depth();
+            }
+            poller.ticks = poller.ticks.wrapping_add(1);
             Self::schedule_tick(context);
         });
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::directory::Directory;
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, Held};
 use crate::columns::rules::ColumnRules;
 use crate::domain::batch::Destination;
 use crate::domain::clock::Clock;
@@ -86,7 +86,9 @@ pub struct World {
     pub spool: PathBuf,
     /// Memory for open objects.
     pub memory_credit: CreditPool,
-    /// Disk for bodies.
+    /// Disk for open objects.
+    pub object_credit: CreditPool,
+    /// Disk for bodies. Apart from the objects', so that a body never waits for what its own objects occupy.
     pub spool_credit: CreditPool,
     /// Decode and encode.
     pub cpu: CpuPool,
@@ -103,6 +105,16 @@ impl World {
     pub fn next_body_path(&self) -> PathBuf {
         let number = self.bodies.fetch_add(1, Ordering::Relaxed);
         self.spool.join(format!("body-{}-{number}.parquet", std::process::id()))
+    }
+
+    /// The pools of what an open object holds, in the order in which everyone takes from them: the kind, the pool, and
+    /// the bytes wanted of it.
+    pub fn pools_of(&self, held: Held) -> impl Iterator<Item = (&'static str, &CreditPool, u64)> {
+        let all = [
+            ("memory", &self.memory_credit, held.memory_bytes),
+            ("objects", &self.object_credit, held.disk_bytes),
+        ];
+        all.into_iter().filter(|(_, _, bytes)| *bytes > 0)
     }
 
     /// A ledger step has failed: it is told, and repeated by whoever took it; where the ledger itself is damaged, the

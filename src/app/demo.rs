@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::run::{first_signal, is_settled, set_up_telemetry, signals};
-use super::{Embedded, Tree};
+use super::Tree;
+use super::edges::Edges;
 use crate::bucket::local::announcer::Announcer;
 use crate::config::load;
 use crate::config::types::{Config, Warehouse};
@@ -49,20 +50,20 @@ pub async fn run(options: Options) -> Result<ExitCode, Fault> {
     let config = prepare(&options.dir, options.window_seconds)?;
     let prometheus = set_up_telemetry(Target::File(&options.dir.join("landbridge.log")), &config.log.filter)?;
     let (mut terminate, mut interrupt) = signals()?;
-    let embedded = Embedded::open(&config)?;
+    let edges = Edges::open(&config).await?;
     let bucket = options.dir.join("bucket");
     let record = Record::open(&options.dir.join("record.jsonl"), &bucket)?;
     let length = Duration::from_secs(options.seconds);
-    let now = embedded.ports.clock.now();
+    let now = edges.ports.clock.now();
     let traffic = Traffic::new(record, &bucket, options.rows_per_second as f64, now, length)?;
-    let tree = Tree::start(&config, embedded.ports.clone(), CpuPool::for_this_machine()).await?;
-    let announcers = embedded.announce(&config);
+    let tree = Tree::start(&config, edges.ports.clone(), CpuPool::for_this_machine()).await?;
+    let announcers = edges.announce(&config);
     let dir = options.dir.display();
     eprintln!("landbridge demo: 6 clusters, 70 tables, into {dir}; the log is {dir}/landbridge.log");
     let traffic = Arc::new(Mutex::new(Some(traffic)));
     let mut screen = Screen::new(length, prometheus, options.json);
     let ended = tokio::select! {
-        result = make_traffic(&embedded, &traffic, length) => result,
+        result = make_traffic(&edges, &traffic, length) => result,
         () = screen.show_forever(&tree, &traffic) => Ok(()),
         _ = first_signal(&mut terminate, &mut interrupt) => Ok(()),
     };
@@ -93,7 +94,12 @@ async fn stop(config: &Config, tree: Tree, announcers: Vec<Announcer>) {
 }
 
 async fn conclude(record: Record, config: &Config, json: bool) -> Result<ExitCode, Fault> {
-    let Warehouse::Lake { path } = config.warehouse.clone();
+    let path = match &config.warehouse {
+        Warehouse::Lake { path } => path.clone(),
+        Warehouse::BigQuery(_) => {
+            return Err(Fault::new(FaultKind::SchemaConflict, "the demo can only reconcile a lake"));
+        }
+    };
     let result = blocking("reconciling", move || reconcile(&record, &path)).await?;
     if json {
         eprint!("{}", report::text(&result));
@@ -122,17 +128,17 @@ fn prepare(dir: &Path, window_seconds: u64) -> Result<Config, Fault> {
 type SharedTraffic = Arc<Mutex<Option<Traffic>>>;
 
 /// Writes what is due until the time is over, and announces by hand what the directory cannot.
-async fn make_traffic(embedded: &Embedded, traffic: &SharedTraffic, length: Duration) -> Result<(), Fault> {
+async fn make_traffic(edges: &Edges, traffic: &SharedTraffic, length: Duration) -> Result<(), Fault> {
     let end = tokio::time::Instant::now() + length;
     while tokio::time::Instant::now() < end {
-        let (now, traffic) = (embedded.ports.clock.now(), Arc::clone(traffic));
+        let (now, traffic) = (edges.ports.clock.now(), Arc::clone(traffic));
         let announce = blocking("making traffic", move || {
             let mut traffic = traffic.lock().unwrap_or_else(PoisonError::into_inner);
             traffic.as_mut().map_or(Ok(Vec::new()), |traffic| traffic.step(now))
         })
         .await?;
         for Announce(entry) in announce {
-            if let Some(queue) = embedded.queues.get(&QueueId(entry.cluster.as_str().into())) {
+            if let Some(queue) = edges.queues.get(&QueueId(entry.cluster.as_str().into())) {
                 let body = event_body(
                     &entry.cluster,
                     &entry.key,

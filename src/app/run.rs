@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Embedded, Tree};
+use super::Tree;
+use super::edges::Edges;
 use crate::bucket::local::announcer::Announcer;
 use crate::config::types::{Config, LogFormat};
 use crate::domain::fault::Fault;
@@ -79,9 +80,10 @@ pub async fn run(config: Config, until_idle: bool) -> Result<ExitCode, Fault> {
         }
         None => None,
     };
-    let embedded = Embedded::open(&config)?;
-    let tree = Tree::start(&config, embedded.ports.clone(), CpuPool::for_this_machine()).await?;
-    let announcers = embedded.announce(&config);
+    let edges = Edges::open(&config).await?;
+    let tree = Tree::start(&config, edges.ports.clone(), CpuPool::for_this_machine()).await?;
+    let announcers = edges.announce(&config);
+    edges.look_at_queues();
     let beats = beat(&tree, &health);
     health.set_ready(None);
     let input_ended = || announcers.iter().all(is_settled);

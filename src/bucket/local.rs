@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Bucket, OPEN_OBJECT_BYTES};
+use super::{Bucket, Held, OPEN_OBJECT_BYTES};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::object::Object;
@@ -56,8 +56,8 @@ impl LocalBucket {
 
 #[async_trait]
 impl Bucket for LocalBucket {
-    fn held_bytes(&self, _: &FileId) -> u64 {
-        OPEN_OBJECT_BYTES
+    fn held(&self, _: &FileId) -> Held {
+        Held { memory_bytes: OPEN_OBJECT_BYTES, disk_bytes: 0 }
     }
 
     async fn open(&self, file: &FileId) -> Result<Arc<dyn Object>, Fault> {

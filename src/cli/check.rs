@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::load;
-use crate::config::types::{Config, Source, Warehouse};
+use crate::config::types::{BigQuery, Config, Source, Warehouse};
 
 /// Prints what is wrong (exit code 1), or what would run.
 pub(super) fn check(path: &Path) -> ExitCode {
@@ -22,24 +22,33 @@ pub(super) fn check(path: &Path) -> ExitCode {
 
 /// What would run, and what is allowed but weaker than it could be.
 fn summary(config: &Config) -> String {
-    let Warehouse::Lake { path } = &config.warehouse;
+    let warehouse = match &config.warehouse {
+        Warehouse::Lake { path } => format!("lake    {}", path.display()),
+        Warehouse::BigQuery(BigQuery { project, location, endpoint, .. }) => {
+            format!("bigquery project {project} in {location}, at {endpoint}")
+        }
+    };
     let tables: usize = config.mappings.iter().map(|mapping| mapping.route.tables.len()).sum();
     let mut text = format!(
-        "The configuration is good: {}, {}, a window of {}.\n  ledger  {}\n  lake    {}\n",
+        "The configuration is good: {}, {}, a window of {}.\n  ledger  {}\n  {warehouse}\n",
         counted(config.mappings.len(), "cluster"),
         counted(tables, "table"),
         humantime::format_duration(config.batching.window),
         config.ledger.path.display(),
-        path.display(),
     );
     for mapping in &config.mappings {
-        let Source::Directory(source) = &mapping.source;
+        let source = match &mapping.source {
+            Source::Directory(source) => source.display().to_string(),
+            Source::S3 { queue } => {
+                format!("s3://{}/{}, announced on {queue}", mapping.route.bucket, mapping.route.prefix)
+            }
+        };
         let count = mapping.route.tables.len();
         text.push_str(&format!(
             "  {:<7} {} from {}\n",
             mapping.route.cluster,
             counted(count, "table"),
-            source.display()
+            source
         ));
     }
     for warning in warnings(config) {

@@ -2,18 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
+use super::plan::ColumnPlan;
+
 /// A finished Parquet file in the spool directory. Dropping it deletes the file.
 #[derive(Debug)]
 pub struct Body {
     path: PathBuf,
     size_bytes: u64,
     rows: u64,
+    plan: ColumnPlan,
 }
 
 impl Body {
-    /// Takes over a finished spool file.
-    pub fn new(path: PathBuf, size_bytes: u64, rows: u64) -> Self {
-        Self { path, size_bytes, rows }
+    /// Takes over a finished spool file with the columns of `plan`, then lineage.
+    pub fn new(path: PathBuf, size_bytes: u64, rows: u64, plan: ColumnPlan) -> Self {
+        Self { path, size_bytes, rows, plan }
     }
 
     /// Where the file is.
@@ -24,6 +27,11 @@ impl Body {
     /// Its size in bytes.
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes
+    }
+
+    /// Its columns, without lineage.
+    pub fn plan(&self) -> &ColumnPlan {
+        &self.plan
     }
 
     /// Its rows.

@@ -18,6 +18,7 @@ use parquet::schema::types::ColumnPath;
 use super::body::Body;
 use super::labels::CREATED_BY;
 use super::lineage;
+use super::plan::ColumnPlan;
 use crate::domain::fault::{Fault, FaultKind};
 
 /// A row group is closed when it holds this many bytes in memory. Together with the pages being filled this bounds a
@@ -78,7 +79,7 @@ impl Spool {
     }
 
     /// Writes the footer and checks that all `rows` rows are in.
-    pub(super) fn finish(mut self, rows: u64) -> Result<Body, Fault> {
+    pub(super) fn finish(mut self, rows: u64, plan: ColumnPlan) -> Result<Body, Fault> {
         let metadata =
             self.writer.finish().map_err(|cause| writer_fault(&self.target.path, &self.error, cause))?;
         let written = metadata.file_metadata().num_rows();
@@ -88,7 +89,7 @@ impl Spool {
         }
         let size_bytes = u64::try_from(self.writer.bytes_written()).unwrap_or(u64::MAX);
         self.target.finished = true;
-        Ok(Body::new(self.target.path.clone(), size_bytes, rows))
+        Ok(Body::new(self.target.path.clone(), size_bytes, rows, plan))
     }
 }
 

@@ -71,7 +71,7 @@ pub fn build(
             row = rows.write_group(group, row, &mut spool)?;
         }
     }
-    Ok(spool.finish(batch.manifest.rows())?)
+    Ok(spool.finish(batch.manifest.rows(), plan.clone())?)
 }
 
 /// The batch's files and their rows must be the inputs' (Invariant I-3b).

@@ -9,10 +9,11 @@ use super::document::{Document, Section, read};
 use super::mapping::{self, Placed};
 use super::settings::{SETTINGS, sections};
 use super::types::{
-    Batching, Config, Http, Ledger, Limits, Log, LogFormat, Source, Spool, Timing, Warehouse,
+    Alerts, Aws, Batching, Config, Http, Ledger, Limits, Log, LogFormat, Source, Spool, Timing, Warehouse,
 };
 use super::values::{Given, Value};
-use super::{ConfigError, ConfigErrors, Place, against, nearest, secret};
+use super::secret::Secret;
+use super::{ConfigError, ConfigErrors, Place, against, nearest, secret, warehouse};
 
 /// The prefix of environment variables that override settings.
 const PREFIX: &str = "LANDBRIDGE__";
@@ -58,16 +59,20 @@ fn assemble(
         ));
     }
     mapping::check_together(&mappings, errors);
-    let config = settings.config(mappings.iter().map(|placed| placed.mapping.clone()).collect())?;
+    let warehouse = warehouse::read(&settings, errors);
+    let mut config = settings.config(warehouse?, mappings.iter().map(|placed| placed.mapping.clone()).collect())?;
+    warehouse::name_destinations(&mut config);
     check_paths(&config, &mappings, errors);
     check_times(&config, path, root, errors);
     Some(config)
 }
 
 /// Values of all settings, by section and key.
-struct Settings<'a> {
-    file: &'a Path,
+pub(super) struct Settings<'a> {
+    pub(super) file: &'a Path,
     values: BTreeMap<(&'static str, &'static str), Value>,
+    /// Where values were given; missing where the default stands.
+    places: BTreeMap<(&'static str, &'static str), Place>,
 }
 
 impl<'a> Settings<'a> {
@@ -77,7 +82,7 @@ impl<'a> Settings<'a> {
         environment: &BTreeMap<String, String>,
         errors: &mut Vec<ConfigError>,
     ) -> Self {
-        let mut values = BTreeMap::new();
+        let (mut values, mut places) = (BTreeMap::new(), BTreeMap::new());
         for name in sections() {
             let section = root.section(name, name, errors);
             let settings: Vec<_> = SETTINGS.iter().filter(|setting| setting.section == name).collect();
@@ -97,8 +102,9 @@ impl<'a> Settings<'a> {
                     None => (Given::Text(setting.default.to_owned()), None),
                 };
                 match (setting.kind.read(&given), place) {
-                    (Ok(value), _) => {
+                    (Ok(value), place) => {
                         values.insert((setting.section, setting.key), value);
+                        places.extend(place.map(|place| ((setting.section, setting.key), place)));
                     }
                     (Err((problem, expected)), Some(place)) => {
                         let key = format!("{name}.{}", setting.key);
@@ -109,17 +115,23 @@ impl<'a> Settings<'a> {
                 }
             }
         }
-        Self { file, values }
+        Self { file, values, places }
     }
 
-    fn text(&self, section: &'static str, key: &'static str) -> Option<&str> {
+    /// Where a value was given; else the file.
+    pub(super) fn place(&self, section: &'static str, key: &'static str) -> Place {
+        let given = self.places.get(&(section, key)).cloned();
+        given.unwrap_or_else(|| Place::File(self.file.to_owned(), 1, 1))
+    }
+
+    pub(super) fn text(&self, section: &'static str, key: &'static str) -> Option<&str> {
         match self.values.get(&(section, key))? {
             Value::Text(text) => Some(text),
             Value::Duration(_) | Value::Number(_) | Value::Listen(_) => None,
         }
     }
 
-    fn path(&self, section: &'static str, key: &'static str) -> Option<PathBuf> {
+    pub(super) fn path(&self, section: &'static str, key: &'static str) -> Option<PathBuf> {
         self.text(section, key).map(|text| against(self.file, text))
     }
 
@@ -149,18 +161,30 @@ impl<'a> Settings<'a> {
     }
 
     /// `None` when a value was wrong; that error is told already.
-    fn config(&self, mappings: Vec<super::types::Mapping>) -> Option<Config> {
-        let lake = self.path("warehouse", "path")?;
+    fn config(&self, warehouse: Warehouse, mappings: Vec<super::types::Mapping>) -> Option<Config> {
+        let ledger = self.path("ledger", "path")?;
+        let spool = match &warehouse {
+            Warehouse::Lake { path } => path.join(".spool"),
+            Warehouse::BigQuery(_) => ledger.with_file_name("spool"),
+        };
         let format = if self.text("log", "format")? == "json" { LogFormat::Json } else { LogFormat::Text };
         Some(Config {
             http: Http { listen: self.listen()? },
             log: Log { format, filter: self.text("log", "filter")?.to_owned() },
-            ledger: Ledger { path: self.path("ledger", "path")? },
+            ledger: Ledger { path: ledger },
             spool: Spool {
-                path: self.path("spool", "path").unwrap_or_else(|| lake.join(".spool")),
+                path: self.path("spool", "path").unwrap_or(spool),
                 limit_bytes: self.number("spool", "limit")?,
+                threshold_bytes: self.number("spool", "threshold")?,
+                objects_limit_bytes: self.number("spool", "objects_limit")?,
             },
-            warehouse: Warehouse::Lake { path: lake },
+            warehouse,
+            aws: Aws {
+                region: self.text("aws", "region").map(str::to_owned),
+                endpoint: self.text("aws", "endpoint").map(str::to_owned),
+                path_style: self.text("aws", "path_style")? == "always",
+            },
+            alerts: Alerts { webhook_url: self.text("alerts", "webhook_url").map(Secret::new) },
             batching: Batching {
                 window: self.duration("batching", "window")?,
                 bytes_max: self.number("batching", "bytes")?,
@@ -195,13 +219,13 @@ fn mappings(
     environment: &BTreeMap<String, String>,
     errors: &mut Vec<ConfigError>,
 ) -> Vec<Placed> {
-    let override_source = |cluster: &str| {
-        let variable = format!("{MAPPING_PREFIX}{}__SOURCE", variable_part(cluster));
+    let overriding = |cluster: &str, key: &str| {
+        let variable = format!("{MAPPING_PREFIX}{}__{}", variable_part(cluster), key.to_uppercase());
         environment.get(&variable).map(|value| (Place::Environment(variable), value.clone()))
     };
     let mut placed: Vec<Placed> = Vec::new();
     for section in root.sections("mapping", "mapping", errors) {
-        placed.extend(mapping::read(path, section, &override_source, errors));
+        placed.extend(mapping::read(path, section, &overriding, errors));
     }
     let Some(pattern) = root.text("tables", errors) else { return placed };
     for file in matching(path, &pattern, &root, errors) {
@@ -213,7 +237,7 @@ fn mappings(
             }
         };
         match Document::parse(&file, &text) {
-            Ok(document) => placed.extend(mapping::read(&file, document.root(), &override_source, errors)),
+            Ok(document) => placed.extend(mapping::read(&file, document.root(), &overriding, errors)),
             Err(error) => errors.push(error),
         }
     }
@@ -257,9 +281,10 @@ fn refuse_unknown_overrides(
     let settings = SETTINGS
         .iter()
         .map(|setting| format!("{PREFIX}{}__{}", setting.section.to_uppercase(), setting.key.to_uppercase()));
-    let sources = mappings
-        .iter()
-        .map(|placed| format!("{MAPPING_PREFIX}{}__SOURCE", variable_part(&placed.mapping.route.cluster)));
+    let sources = mappings.iter().flat_map(|placed| {
+        let cluster = variable_part(&placed.mapping.route.cluster);
+        ["SOURCE", "QUEUE"].map(|key| format!("{MAPPING_PREFIX}{cluster}__{key}"))
+    });
     let known: Vec<String> = settings.chain(sources).collect();
     for name in environment.keys().filter(|name| !known.contains(name)) {
         // A mapping that could not be read is told already, and so is what it would have been overridden with.
@@ -271,7 +296,7 @@ fn refuse_unknown_overrides(
             place: Place::Environment(name.clone()),
             key: name.clone(),
             problem: format!("it overrides {shown} that does not exist"),
-            expected: format!("expected {PREFIX}SECTION__KEY of a setting, or {MAPPING_PREFIX}CLUSTER__SOURCE of a mapped cluster"),
+            expected: format!("expected {PREFIX}SECTION__KEY of a setting, or {MAPPING_PREFIX}CLUSTER__SOURCE or __QUEUE of a mapped cluster"),
             nearest: nearest(name, known.iter().map(String::as_str)),
         });
     }
@@ -279,16 +304,18 @@ fn refuse_unknown_overrides(
 
 /// What landbridge writes must not lie in what it reads.
 fn check_paths(config: &Config, mappings: &[Placed], errors: &mut Vec<ConfigError>) {
-    let Warehouse::Lake { path: lake } = &config.warehouse;
+    let lake = match &config.warehouse {
+        Warehouse::Lake { path } => Some(("warehouse.path", path.as_path())),
+        Warehouse::BigQuery(_) => None,
+    };
     let ledger = config.ledger.path.parent().unwrap_or(&config.ledger.path);
-    let written = [
-        ("warehouse.path", lake.as_path()),
-        ("ledger.path", ledger),
-        ("spool.path", config.spool.path.as_path()),
-    ];
+    let written = [("ledger.path", ledger), ("spool.path", config.spool.path.as_path())];
     for placed in mappings {
-        let Source::Directory(source) = &placed.mapping.source;
-        for (key, path) in written {
+        let source = match &placed.mapping.source {
+            Source::Directory(source) => source,
+            Source::S3 { .. } => continue,
+        };
+        for (key, path) in lake.into_iter().chain(written) {
             if path.starts_with(source) {
                 errors.push(ConfigError {
                     place: placed.source_at.clone(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::document::Section;
 use super::types::{DmsColumns, Mapping, Source, TableSettings};
 use super::values::{Kind, Value};
-use super::{ConfigError, Place, against};
+use super::{ConfigError, Place, against, s3};
 use crate::config::settings::SETTINGS;
 use crate::domain::batch::Destination;
 use crate::domain::ids::TableId;
@@ -25,18 +25,21 @@ pub(super) struct Placed {
     pub(super) tables_at: Vec<Place>,
 }
 
-/// Reads one mapping. `source` overrides the one in the file.
+/// What the environment says of a cluster's key, instead of the file.
+pub(super) type Overriding<'a> = dyn Fn(&str, &str) -> Option<(Place, String)> + 'a;
+
+/// Reads one mapping. `overriding` knows of sources and queues that are not the file's.
 pub(super) fn read(
     file: &Path,
     section: Section<'_>,
-    override_source: &dyn Fn(&str) -> Option<(Place, String)>,
+    overriding: &Overriding<'_>,
     errors: &mut Vec<ConfigError>,
 ) -> Option<Placed> {
     let before = errors.len();
     section.refuse_unknown(&MAPPING_KEYS, errors);
     let cluster = section.needed("cluster", "\"game-a\"", errors);
-    let overridden = cluster.as_deref().and_then(override_source);
-    let (source_at, source) = match overridden {
+    let other = |key| cluster.as_deref().and_then(|cluster| overriding(cluster, key));
+    let (source_at, source) = match other("source") {
         Some((place, text)) => (place, Some(text)),
         None => (section.place("source"), section.needed("source", "\"/data/game-a/\"", errors)),
     };
@@ -44,10 +47,22 @@ pub(super) fn read(
     if let Some(dataset) = &dataset {
         check_name(&section, "dataset", dataset, errors);
     }
-    check_queue(&section, errors);
+    let (queue_at, queue) = match other("queue") {
+        Some((place, text)) => (place, Some(text)),
+        None => (section.place("queue"), section.text("queue", errors)),
+    };
     let unmapped = unmapped(&section, errors);
     let dms = dms(&section, errors);
-    let path = source.and_then(|text| directory(file, &source_at, &text, errors));
+    let origin = source.and_then(|text| {
+        if text.starts_with("s3://") {
+            let (bucket, prefix) = s3::source(&source_at, &text, errors)?;
+            let queue = s3::queue(&queue_at, queue.as_deref(), errors)?;
+            return Some(Origin { bucket: Some(bucket), prefix, source: Source::S3 { queue } });
+        }
+        check_local_queue(&queue_at, queue.as_deref(), errors);
+        let path = directory(file, &source_at, &text, errors)?;
+        Some(Origin { bucket: None, prefix: "".into(), source: Source::Directory(path) })
+    });
     let tables = section.sections("table", "table", errors);
     if tables.is_empty() && errors.len() == before {
         errors.push(section.error(
@@ -65,9 +80,11 @@ pub(super) fn read(
             places.push(table.place("name"));
         }
     }
-    let route =
-        SourceRoute { bucket: Arc::clone(&cluster), cluster, prefix: "".into(), unmapped, tables: routes };
-    let mapping = Mapping { route, source: Source::Directory(path?), dms, tables: settings };
+    let Origin { bucket, prefix, source } = origin?;
+    // A directory has the cluster's name for a bucket.
+    let bucket = bucket.unwrap_or_else(|| Arc::clone(&cluster));
+    let route = SourceRoute { bucket, cluster, prefix, unmapped, tables: routes };
+    let mapping = Mapping { route, source, dms, tables: settings };
     Some(Placed { mapping, cluster_at: section.place("cluster"), source_at, tables_at: places })
 }
 
@@ -138,13 +155,24 @@ fn check_name(section: &Section<'_>, key: &str, name: &str, errors: &mut Vec<Con
     }
 }
 
-fn check_queue(section: &Section<'_>, errors: &mut Vec<ConfigError>) {
-    if let Some(queue) = section.text("queue", errors)
+/// Where a mapping's files come from. A directory has no bucket's name.
+struct Origin {
+    bucket: Option<Arc<str>>,
+    prefix: Arc<str>,
+    source: Source,
+}
+
+fn check_local_queue(place: &Place, queue: Option<&str>, errors: &mut Vec<ConfigError>) {
+    if let Some(queue) = queue
         && queue != "local"
     {
-        let expected =
-            "expected `queue = \"local\"` or no queue: this version announces directories in process";
-        errors.push(section.error("queue", format!("\"{queue}\" is no queue of this version"), expected));
+        errors.push(ConfigError {
+            place: place.clone(),
+            key: "queue".to_owned(),
+            problem: format!("\"{queue}\" cannot announce a directory"),
+            expected: "expected `queue = \"local\"` or no queue: a directory is announced in process".to_owned(),
+            nearest: None,
+        });
     }
 }
 
@@ -188,8 +216,8 @@ fn directory(file: &Path, place: &Place, text: &str, errors: &mut Vec<ConfigErro
     };
     let plain = text.strip_prefix("file://").unwrap_or(text);
     if let Some((scheme, _)) = plain.split_once("://") {
-        let problem = format!("this version does not read {scheme}:// sources");
-        errors.push(error(problem, "expected a directory of this machine, as in `\"/data/game-a/\"`"));
+        let problem = format!("landbridge does not read {scheme}:// sources");
+        errors.push(error(problem, "expected `\"s3://BUCKET/PREFIX/\"`, or a directory of this machine"));
         return None;
     }
     // A path in the environment is one of the shell that set it.
@@ -209,7 +237,7 @@ fn directory(file: &Path, place: &Place, text: &str, errors: &mut Vec<ConfigErro
 pub(super) fn check_together(mappings: &[Placed], errors: &mut Vec<ConfigError>) {
     let mut clusters: BTreeMap<&str, &Place> = BTreeMap::new();
     let mut destinations: BTreeMap<(&str, String), (&TableId, &Place)> = BTreeMap::new();
-    let mut sources: Vec<(&Path, &Place)> = Vec::new();
+    let mut sources: Vec<(String, &Place)> = Vec::new();
     let error = |place: &Place, key: &str, problem: String, expected: String| ConfigError {
         place: place.clone(),
         key: key.to_owned(),
@@ -228,19 +256,18 @@ pub(super) fn check_together(mappings: &[Placed], errors: &mut Vec<ConfigError>)
                 format!("it is mapped at {first} already: put its tables there"),
             ));
         }
-        let Source::Directory(path) = &placed.mapping.source;
-        if let Some((other, first)) =
-            sources.iter().find(|(other, _)| path.starts_with(other) || other.starts_with(path))
-        {
-            let problem = format!("{} and {} lie within each other", path.display(), other.display());
-            errors.push(error(
-                &placed.source_at,
-                "source",
-                problem,
-                format!("every file would be two clusters'; see {first}"),
-            ));
+        // A directory's place is its path; a bucket's its name and prefix.
+        let whole = match &placed.mapping.source {
+            Source::Directory(path) => format!("{}/", path.display()),
+            Source::S3 { .. } => format!("s3://{}/{}", route.bucket, route.prefix),
+        };
+        let within = |other: &&(String, &Place)| whole.starts_with(&other.0) || other.0.starts_with(&whole);
+        if let Some((other, first)) = sources.iter().find(within) {
+            let problem = format!("{whole} and {other} lie within each other");
+            let expected = format!("every file would be two clusters'; see {first}");
+            errors.push(error(&placed.source_at, "source", problem, expected));
         }
-        sources.push((path, &placed.source_at));
+        sources.push((whole, &placed.source_at));
         for (table, place) in route.tables.iter().zip(&placed.tables_at) {
             let name = (&*table.destination.dataset, table.destination.table.to_ascii_lowercase());
             if let Some((other, first)) = destinations.insert(name, (&table.table, place)) {

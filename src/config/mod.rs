@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 mod document;
 mod load;
 mod mapping;
+mod s3;
 pub mod secret;
 pub mod settings;
 pub mod types;
 mod values;
+mod warehouse;
 
 pub use load::load;
 

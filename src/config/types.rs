@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::secret::Secret;
 use crate::domain::route::SourceRoute;
 
 /// Everything that `landbridge run` needs.
@@ -19,6 +20,10 @@ pub struct Config {
     pub ledger: Ledger,
     /// `[warehouse]`
     pub warehouse: Warehouse,
+    /// `[aws]`
+    pub aws: Aws,
+    /// `[alerts]`
+    pub alerts: Alerts,
     /// `[spool]`
     pub spool: Spool,
     /// `[batching]`
@@ -71,6 +76,50 @@ pub enum Warehouse {
         /// The directory.
         path: PathBuf,
     },
+    /// Google BigQuery.
+    BigQuery(BigQuery),
+}
+
+/// How BigQuery is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BigQuery {
+    /// The project whose datasets are loaded and in which the jobs run.
+    pub project: Arc<str>,
+    /// The location of its datasets (`EU`, `asia-northeast3`); sent with every call.
+    pub location: Arc<str>,
+    /// Scheme and host, without a slash at its end.
+    pub endpoint: String,
+    /// Who landbridge is there.
+    pub credentials: GoogleCredentials,
+}
+
+/// Who landbridge is at Google.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GoogleCredentials {
+    /// Application default credentials.
+    Default,
+    /// A service account's key file.
+    File(PathBuf),
+    /// Nobody: for a stand-in on `http://`.
+    Anonymous,
+}
+
+/// How S3 and SQS are reached. Who landbridge is there comes from AWS's default credential chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aws {
+    /// Region; `None` takes the environment's or the profile's.
+    pub region: Option<String>,
+    /// Another endpoint for both services.
+    pub endpoint: Option<String>,
+    /// The bucket's name in the path instead of the host name.
+    pub path_style: bool,
+}
+
+/// Who is told when a person must act.
+#[derive(Clone, Debug, Default)]
+pub struct Alerts {
+    /// A Slack-compatible webhook. Whoever knows the address may write there, so it is a secret.
+    pub webhook_url: Option<Secret>,
 }
 
 /// Where bodies are built before they are loaded.
@@ -80,6 +129,10 @@ pub struct Spool {
     pub path: PathBuf,
     /// The most bytes that bodies may occupy at one time.
     pub limit_bytes: u64,
+    /// Objects larger than this go to disk when they are fetched.
+    pub threshold_bytes: u64,
+    /// The most bytes that such objects may occupy at one time.
+    pub objects_limit_bytes: u64,
 }
 
 /// When a table's window closes.
@@ -149,6 +202,11 @@ pub struct Mapping {
 pub enum Source {
     /// A directory of this machine, watched; announced on a queue in process.
     Directory(PathBuf),
+    /// A bucket (named by the route), announced on an SQS queue.
+    S3 {
+        /// The queue's URL.
+        queue: Arc<str>,
+    },
 }
 
 /// The names that the DMS task was told to use.

@@ -22,6 +22,8 @@ pub enum Kind {
     Count(u64, u64),
     /// `address:port`, or `off`.
     Listen,
+    /// A text that is never shown.
+    Secret,
 }
 
 /// A value of its kind.
@@ -42,6 +44,7 @@ impl Kind {
     pub fn describe(&self) -> String {
         match self {
             Self::Text => "text".to_owned(),
+            Self::Secret => "secret".to_owned(),
             Self::Path => "path".to_owned(),
             Self::Choice(choices) => {
                 choices.iter().map(|choice| format!("`\"{choice}\"`")).collect::<Vec<_>>().join(" or ")
@@ -63,6 +66,7 @@ impl Kind {
     fn example(&self) -> &'static str {
         match self {
             Self::Text => "\"info\"",
+            Self::Secret => "a text in quotes",
             Self::Path => "\"state/ledger.db\"",
             Self::Choice(_) => "one of these in quotes",
             Self::Duration(..) => "\"60s\"",
@@ -84,11 +88,14 @@ impl Kind {
                     .ok_or_else(|| (format!("{} is out of range", given.show()), expected()));
             }
             (_, Given::Text(text)) => text.trim(),
+            (Self::Secret, Given::Number(_) | Given::Other(_)) => {
+                return Err(("the secret is no text".to_owned(), expected()));
+            }
             (_, Given::Number(_) | Given::Other(_)) => return Err(wrong(&given.show())),
         };
         let out_of_range = || (format!("\"{text}\" is out of range"), expected());
         match self {
-            Self::Text | Self::Path if !text.is_empty() => Ok(Value::Text(text.to_owned())),
+            Self::Text | Self::Path | Self::Secret if !text.is_empty() => Ok(Value::Text(text.to_owned())),
             Self::Choice(choices) if choices.contains(&text) => Ok(Value::Text(text.to_owned())),
             Self::Duration(from, to) => match humantime::parse_duration(text) {
                 Ok(duration) if (*from..=*to).contains(&duration) => Ok(Value::Duration(duration)),
@@ -113,7 +120,7 @@ impl Kind {
             Self::Listen => {
                 text.parse().map(|address| Value::Listen(Some(address))).map_err(|_| wrong(&given.show()))
             }
-            Self::Text | Self::Path | Self::Choice(_) => Err(wrong(&given.show())),
+            Self::Text | Self::Path | Self::Secret | Self::Choice(_) => Err(wrong(&given.show())),
         }
     }
 }

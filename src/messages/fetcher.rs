@@ -15,13 +15,13 @@ use crate::flow::credit::Credit;
 #[rtype(result = "()")]
 pub struct FetchFile(pub FileId);
 
-/// An open object whose footer was read, with the memory credit that it occupies.
+/// An open object whose footer was read, with the credit for the memory and disk that it occupies.
 #[derive(Debug)]
 pub struct Fetched {
     /// The object.
     pub object: Arc<dyn Object>,
     /// Its footer.
     pub footer: Footer,
-    /// Its credit.
-    pub credit: Credit,
+    /// Its credit: memory, and disk when it is spooled.
+    pub credit: Vec<Credit>,
 }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::domain::fault::Fault;
 
 pub mod local;
+pub mod sqs;
 
 /// The most messages one call may receive, delete or extend (SQS: 10).
 pub const MESSAGES_PER_CALL_MAX: usize = 10;

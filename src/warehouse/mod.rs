@@ -7,6 +7,7 @@ use crate::domain::batch::Attempt;
 use crate::domain::fault::Fault;
 pub use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 
+pub mod bigquery;
 pub mod lake;
 
 /// Where the rows go. An `Err` of any call leaves open whether it had an effect, unless its kind says that the

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use landbridge::bucket::Bucket;
+use landbridge::bucket::{Bucket, Held};
 use landbridge::columns::body::Body;
 use landbridge::domain::batch::Attempt;
 use landbridge::domain::clock::Clock;
@@ -98,8 +98,8 @@ impl Object for PanickingObject {
 
 #[async_trait]
 impl Bucket for PanickingBucket {
-    fn held_bytes(&self, file: &FileId) -> u64 {
-        self.inner.held_bytes(file)
+    fn held(&self, file: &FileId) -> Held {
+        self.inner.held(file)
     }
 
     async fn open(&self, file: &FileId) -> Result<Arc<dyn Object>, Fault> {

@@ -8,6 +8,9 @@ use super::{c, count, event, label, level};
 use crate::domain::fault::Fault;
 use crate::domain::ids::QueueId;
 
+/// A message may be received this often before SQS moves it to the dead-letter queue (architecture, section 10).
+const RECEIVES_WANTED: u32 = 20;
+
 event! {
     /// Messages were received.
     MessagesReceived<'a> { queue: &'a QueueId, count: usize } |e| {
@@ -75,5 +78,22 @@ event! {
         level(&c::QUEUE_VISIBLE, &[label("queue", e.queue)], e.visible as f64);
         level(&c::QUEUE_IN_FLIGHT, &[label("queue", e.queue)], e.in_flight as f64);
         level(&c::QUEUE_AGE, &[label("queue", e.queue)], e.oldest_age.as_secs_f64());
+    }
+}
+
+event! {
+    /// An SQS queue was looked at.
+    QueueSeen<'a> { queue: &'a QueueId, receives_max: Option<u32> } |e| {
+        match e.receives_max {
+            Some(receives_max) if receives_max >= RECEIVES_WANTED => {
+                debug!(queue = %e.queue, receives_max, "the queue has a dead-letter queue");
+            }
+            Some(receives_max) => warn!(queue = %e.queue, receives_max,
+                remedy = "raise maxReceiveCount to 100: it is the last net, landbridge judges files itself",
+                "the queue gives messages up after few receives"),
+            None => warn!(queue = %e.queue,
+                remedy = "give the queue a dead-letter queue, with maxReceiveCount 100 and a retention of 14 days",
+                "the queue has no dead-letter queue"),
+        }
     }
 }

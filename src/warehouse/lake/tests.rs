@@ -54,7 +54,7 @@ impl Bench {
         ];
         labels::write_empty(&mut file, &path, &values).unwrap();
         let size_bytes = file.metadata().unwrap().len();
-        Body::new(path, size_bytes, 0)
+        Body::new(path, size_bytes, 0, crate::columns::plan::ColumnPlan::empty())
     }
 
     fn path(&self, batch: &Batch) -> PathBuf {

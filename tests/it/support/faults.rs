@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use landbridge::bucket::Bucket;
+use landbridge::bucket::{Bucket, Held};
 use landbridge::columns::body::Body;
 use landbridge::domain::batch::{Attempt, Batch};
 use landbridge::domain::fault::{Fault, FaultKind};
@@ -102,8 +102,8 @@ struct Faulty<T: ?Sized> {
 
 #[async_trait]
 impl Bucket for Faulty<dyn Bucket> {
-    fn held_bytes(&self, file: &FileId) -> u64 {
-        self.inner.held_bytes(file)
+    fn held(&self, file: &FileId) -> Held {
+        self.inner.held(file)
     }
 
     async fn open(&self, file: &FileId) -> Result<Arc<dyn Object>, Fault> {

@@ -1,0 +1,153 @@
+//! The adapters of a configuration.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::SystemClock;
+use crate::actors::world::Ports;
+use crate::bucket::local::LocalBucket;
+use crate::bucket::local::announcer::Announcer;
+use crate::bucket::s3::{S3Bucket, Spooling};
+use crate::bucket::{Bucket, Buckets};
+use crate::cloud;
+use crate::config::types::{Config, Source, Warehouse as WarehouseConfig};
+use crate::domain::clock::Clock;
+use crate::domain::fault::Fault;
+use crate::domain::ids::QueueId;
+use crate::ledger::SharedLedger;
+use crate::ledger::front::FrontedLedger;
+use crate::ledger::sqlite::SqliteLedger;
+use crate::queue::Queue;
+use crate::queue::local::LocalQueue;
+use crate::queue::sqs::SqsQueue;
+use crate::telemetry::events;
+use crate::warehouse::Warehouse;
+use crate::warehouse::bigquery::{BigQuery, Keys};
+use crate::warehouse::lake::Lake;
+
+/// Messages that a directory's queue holds before its announcer waits.
+const LOCAL_QUEUE_MESSAGES: usize = 10_000;
+/// What the names of spool files begin with.
+const SPOOL_FILES: [&str; 2] = ["body-", "object-"];
+
+/// The adapters: directories with queues in process, S3 with SQS; lake or BigQuery; SQLite.
+pub struct Edges {
+    /// The ports.
+    pub ports: Ports,
+    /// The queues in process, by cluster, for those who announce.
+    pub queues: BTreeMap<QueueId, Arc<LocalQueue>>,
+    /// The SQS queues.
+    sqs: BTreeMap<QueueId, Arc<SqsQueue>>,
+}
+
+impl Edges {
+    /// Opens ledger and warehouse, empties the spool. Nothing is asked of a cloud yet.
+    pub async fn open(config: &Config) -> Result<Self, Fault> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let warehouse: Arc<dyn Warehouse> = match &config.warehouse {
+            WarehouseConfig::Lake { path } => Arc::new(Lake::open(path.clone())?),
+            WarehouseConfig::BigQuery(settings) => Arc::new(BigQuery::new(settings, keys(config)).await?),
+        };
+        let ledger: SharedLedger = Arc::new(SqliteLedger::open(&config.ledger.path)?);
+        // Only the ledger's lock makes the spool ours.
+        empty(&config.spool.path)?;
+        let (mut queues, mut sqs) = (BTreeMap::new(), BTreeMap::new());
+        let mut stores: BTreeMap<Arc<str>, Arc<dyn Bucket>> = BTreeMap::new();
+        let aws = match config.mappings.iter().any(|mapping| matches!(mapping.source, Source::S3 { .. })) {
+            true => Some(cloud::aws::connect(&config.aws).await),
+            false => None,
+        };
+        let s3 = aws.as_ref().map(|aws| {
+            let spooling =
+                Spooling { path: config.spool.path.clone(), threshold_bytes: config.spool.threshold_bytes };
+            Arc::new(S3Bucket::new(aws, config.aws.path_style, spooling)) as Arc<dyn Bucket>
+        });
+        let mut urls = Vec::new();
+        for mapping in &config.mappings {
+            let (cluster, bucket) = (&mapping.route.cluster, &mapping.route.bucket);
+            let id = QueueId(Arc::clone(cluster));
+            match (&mapping.source, &aws, &s3) {
+                (Source::Directory(root), _, _) => {
+                    queues.insert(id, LocalQueue::new(Arc::clone(cluster), LOCAL_QUEUE_MESSAGES));
+                    let local = LocalBucket::new([(Arc::clone(bucket), root.clone())]);
+                    stores.insert(Arc::clone(bucket), Arc::new(local));
+                }
+                (Source::S3 { queue }, Some(aws), Some(s3)) => {
+                    // Clusters that share a queue share its poller: whose file it is tells the key.
+                    if !urls.contains(queue) {
+                        let clock = Arc::clone(&clock);
+                        sqs.insert(id, Arc::new(SqsQueue::new(aws, Arc::clone(queue), clock)));
+                        urls.push(Arc::clone(queue));
+                    }
+                    stores.insert(Arc::clone(bucket), Arc::clone(s3));
+                }
+                (Source::S3 { .. }, _, _) => {}
+            }
+        }
+        let local = queues.iter().map(|(id, queue)| (id.clone(), Arc::clone(queue) as Arc<dyn Queue>));
+        let remote = sqs.iter().map(|(id, queue)| (id.clone(), Arc::clone(queue) as Arc<dyn Queue>));
+        let ports = Ports {
+            ledger: FrontedLedger::shared(ledger, config.limits.loaded_front_files),
+            bucket: Arc::new(Buckets::new(stores)),
+            warehouse,
+            queues: local.chain(remote).collect(),
+            clock,
+        };
+        Ok(Self { ports, queues, sqs })
+    }
+
+    /// Starts an announcer for each directory.
+    pub fn announce(&self, config: &Config) -> Vec<Announcer> {
+        let announcers = config.mappings.iter().filter_map(|mapping| {
+            let root = match &mapping.source {
+                Source::Directory(root) => root.clone(),
+                Source::S3 { .. } => return None,
+            };
+            let queue = self.queues.get(&QueueId(Arc::clone(&mapping.route.cluster)))?;
+            let (bucket, clock) = (Arc::clone(&mapping.route.bucket), Arc::clone(&self.ports.clock));
+            Some(Announcer::start(bucket, root, Arc::clone(queue), config.timing.rescan_interval, clock))
+        });
+        announcers.collect()
+    }
+
+    /// Looks whether the SQS queues are there and set up as they should be, and tells what is not. Nothing waits for it:
+    /// a queue that cannot be reached now is tried on by its poller.
+    pub fn look_at_queues(&self) {
+        for (id, queue) in &self.sqs {
+            let (id, queue) = (id.clone(), Arc::clone(queue));
+            tokio::spawn(async move {
+                match queue.setup().await {
+                    Ok(setup) => events::QueueSeen { queue: &id, receives_max: setup.receives_max }.emit(),
+                    Err(fault) => events::QueueCallFailed { queue: &id, call: "setup", fault: &fault }.emit(),
+                }
+            });
+        }
+    }
+}
+
+/// The keys of all tables, by destination.
+fn keys(config: &Config) -> Keys {
+    let tables =
+        config.mappings.iter().flat_map(|mapping| mapping.route.tables.iter().zip(&mapping.tables));
+    tables
+        .map(|(route, settings)| {
+            let destination = &route.destination;
+            ((Arc::clone(&destination.dataset), Arc::clone(&destination.table)), settings.key.clone())
+        })
+        .collect()
+}
+
+/// Removes what an earlier process left in the spool.
+fn empty(spool: &Path) -> Result<(), Fault> {
+    let cannot = |error| Fault::from_io(format!("cannot prepare the spool {}", spool.display()), error);
+    std::fs::create_dir_all(spool).map_err(cannot)?;
+    for entry in std::fs::read_dir(spool).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if SPOOL_FILES.iter().any(|prefix| name.starts_with(prefix)) {
+            std::fs::remove_file(entry.path()).map_err(cannot)?;
+        }
+    }
+    Ok(())
+}

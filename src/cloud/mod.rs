@@ -1,0 +1,11 @@
+//! What the adapters of one cloud share: identity, connection, and the reading of its errors.
+
+pub mod aws;
+pub mod google;
+
+/// Chooses the one cryptography provider of the process, before the first client is made. Calling it again does
+/// nothing.
+pub fn install_crypto() {
+    // An error means that it is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -1,0 +1,148 @@
+//! Google BigQuery: one load job a batch, under the attempt's job id.
+//!
+//! The BigQuery client makes the control calls, `rest` uploads. What the service documents of job ids carries the
+//! protocol: an id is taken once, for six months, by the last byte of an upload or by a query (bigquery.md, section 2.3).
+
+use std::fs::File;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use gcp_bigquery_client::Client;
+use gcp_bigquery_client::client_builder::ClientBuilder;
+use parquet::file::metadata::ParquetMetaDataReader;
+
+use self::answers::Failure;
+use self::rest::Rest;
+use self::schema::SqlType;
+use self::tables::Tables;
+use super::{FenceAnswer, JobStatus, Submission, Warehouse};
+use crate::cloud::google::Identity;
+use crate::columns::body::Body;
+use crate::config::types::BigQuery as Settings;
+use crate::domain::batch::Attempt;
+use crate::domain::fault::{Fault, FaultKind};
+use crate::flow::cpu::blocking;
+
+mod answers;
+mod job;
+pub mod reasons;
+mod rest;
+mod schema;
+mod tables;
+
+pub use tables::Keys;
+
+/// BigQuery, one project of it.
+pub struct BigQuery {
+    client: Arc<Client>,
+    rest: Rest,
+    tables: Tables,
+}
+
+impl BigQuery {
+    /// Connects with `settings`; nothing is asked of the service yet. `keys` tells by which columns tables that are
+    /// created are clustered.
+    pub async fn new(settings: &Settings, keys: Keys) -> Result<Self, Fault> {
+        let identity = Identity::new(&settings.credentials)?;
+        let http = rest::http_client()?;
+        let client = ClientBuilder::new()
+            .with_v2_base_url(format!("{}/bigquery/v2", settings.endpoint))
+            .with_client(http.clone())
+            .build_from_authenticator(Arc::new(identity.clone()))
+            .await;
+        let client = Arc::new(client.map_err(|error| {
+            Failure::of("cannot make a BigQuery client", error).fault("cannot make a BigQuery client")
+        })?);
+        let tables = Tables::new(Arc::clone(&client), keys);
+        Ok(Self { client, rest: Rest::new(http, identity, settings.endpoint.clone()), tables })
+    }
+
+    async fn check(body: &Body, columns: Vec<(String, SqlType)>) -> Result<(), Fault> {
+        let path = body.path().to_owned();
+        blocking("checking a body", move || {
+            let open = File::open(&path);
+            let file = open.map_err(|error| {
+                Fault::from_error(FaultKind::Unavailable, format!("cannot open {}", path.display()), error)
+            })?;
+            let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|error| {
+                Fault::from_error(FaultKind::Internal, format!("cannot read {}", path.display()), error)
+            })?;
+            schema::check_file(&metadata, &columns)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Warehouse for BigQuery {
+    async fn submit(&self, attempt: &Attempt, body: &Body) -> Result<Submission, Fault> {
+        let columns = schema::wanted(body.plan());
+        Self::check(body, columns.clone()).await?;
+        let schema = self.tables.prepare(&attempt.destination, &columns).await?;
+        let job = serde_json::to_value(job::load(attempt, schema))
+            .map_err(|error| Fault::from_error(FaultKind::Internal, "cannot write a job", error))?;
+        let submission = self.rest.upload(attempt, &job, body).await;
+        if submission.as_ref().is_err_and(|fault| fault.kind == FaultKind::DestinationRefused) {
+            // Somebody may have dropped or changed it.
+            self.tables.forget(&attempt.destination);
+        }
+        submission
+    }
+
+    async fn ask(&self, attempt: &Attempt) -> Result<JobStatus, Fault> {
+        let destination = &attempt.destination;
+        let (project, location, id) = (&*destination.project, &*destination.location, attempt.job_id.as_str());
+        let context = format!("cannot ask about {id}");
+        let failure = match self.client.job().get_job(project, id, Some(location)).await {
+            Ok(job) => {
+                let status = job::status(attempt, &job);
+                return Ok(self.settled(attempt, status));
+            }
+            Err(error) => Failure::of(&context, error),
+        };
+        match failure {
+            Failure::Refused(refusal) if refusal.is_not_found() => Ok(JobStatus::NotFound),
+            Failure::Unreadable(text) => {
+                let path = format!("projects/{project}/jobs/{id}?location={location}");
+                Err(self.rest.second_look(&context, &path, &text).await)
+            }
+            failure @ (Failure::Refused(_) | Failure::Fault(_)) => Err(failure.fault(&context)),
+        }
+    }
+
+    async fn fence(&self, attempt: &Attempt) -> Result<FenceAnswer, Fault> {
+        let context = format!("cannot fence {}", attempt.job_id);
+        match self.client.job().insert(&attempt.destination.project, job::fence(attempt)).await {
+            Ok(_) => Ok(FenceAnswer::Accepted),
+            Err(error) => match Failure::of(&context, error) {
+                Failure::Refused(refusal) if refusal.is_duplicate() => Ok(FenceAnswer::Duplicate),
+                failure => Err(failure.fault(&context)),
+            },
+        }
+    }
+}
+
+impl BigQuery {
+    /// A job that does not find a table which was created just now is tried again; one that does not find an older table
+    /// means that somebody dropped it.
+    fn settled(&self, attempt: &Attempt, status: JobStatus) -> JobStatus {
+        match status {
+            JobStatus::Failed { kind: FaultKind::DestinationRefused, reason } => {
+                let settling = self.tables.is_settling(&attempt.destination);
+                if !settling {
+                    self.tables.forget(&attempt.destination);
+                }
+                let kind = if settling { FaultKind::Unavailable } else { FaultKind::DestinationRefused };
+                JobStatus::Failed { kind, reason }
+            }
+            other @ (JobStatus::NotFound
+            | JobStatus::Running
+            | JobStatus::Succeeded { .. }
+            | JobStatus::Failed { .. }
+            | JobStatus::Fenced) => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+//! Our own calls: uploads, which the client does not have, and a second look at answers that it could not read.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::Value;
+
+use super::answers::{ANSWER_BYTES_MAX, Refusal, transport};
+use crate::cloud::google::Identity;
+use crate::columns::body::Body;
+use crate::domain::batch::Attempt;
+use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::job::Submission;
+use crate::flow::cpu::blocking;
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one call may take, an upload's piece of 8 MiB included.
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(120);
+/// Bodies up to this size go in one call; a failure sends all of it again.
+const MULTIPART_BYTES_MAX: u64 = 8 << 20;
+/// A larger body goes in pieces of this size: a multiple of 256 KiB, as BigQuery wants.
+const PIECE_BYTES: u64 = 8 << 20;
+/// Failures of one upload's pieces, one after the other, before it is given up.
+const PIECE_FAILURES_MAX: u32 = 3;
+/// The status that says: go on with the next piece.
+const RESUME_INCOMPLETE: u16 = 308;
+
+/// The calls.
+pub(super) struct Rest {
+    http: Client,
+    identity: Identity,
+    /// Scheme and host.
+    endpoint: String,
+}
+
+/// A client with timeouts, for the calls here and for those of the BigQuery client, which has none of its own.
+pub(super) fn http_client() -> Result<Client, Fault> {
+    crate::cloud::install_crypto();
+    Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(CALL_TIMEOUT)
+        // 308 means something else here, and a token must not follow anyone.
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("landbridge/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| Fault::from_error(FaultKind::Internal, "cannot make an HTTP client", error))
+}
+
+impl Rest {
+    pub(super) fn new(http: Client, identity: Identity, endpoint: String) -> Self {
+        Self { http, identity, endpoint }
+    }
+
+    /// Asks for a resource whose answer the client could not read, to learn the status that it lost. `path` is that
+    /// below `/bigquery/v2/`.
+    pub(super) async fn second_look(&self, context: &str, path: &str, unreadable: &str) -> Fault {
+        let request = self.http.get(format!("{}/bigquery/v2/{path}", self.endpoint));
+        let answer = match self.send(context, request).await {
+            Ok(answer) => answer,
+            Err(fault) => return fault,
+        };
+        let status = answer.status().as_u16();
+        if answer.status().is_success() {
+            // Whether landbridge or the service is to blame: it is no fault of the files.
+            return Fault::from_error(FaultKind::Unavailable, context, unreadable.to_owned());
+        }
+        match read(context, answer).await {
+            Ok(body) => Refusal::read(status, &body).fault(context),
+            Err(fault) => fault,
+        }
+    }
+
+    /// Submits `job` with the body as its data. The id is taken when the last byte has arrived, not before.
+    pub(super) async fn upload(
+        &self,
+        attempt: &Attempt,
+        job: &Value,
+        body: &Body,
+    ) -> Result<Submission, Fault> {
+        let context = format!("cannot submit {}", attempt.job_id);
+        let path = body.path().to_owned();
+        let open = move || {
+            let file = File::open(&path);
+            let file = file.map_err(|error| Fault::from_io(format!("cannot open {}", path.display()), error));
+            Ok(Arc::new(file.map_err(as_retryable)?))
+        };
+        let file = blocking("opening a body", open).await?;
+        if body.size_bytes() <= MULTIPART_BYTES_MAX {
+            self.multipart(&context, attempt, job, file, body.size_bytes()).await
+        } else {
+            self.resumable(&context, attempt, job, file, body.size_bytes()).await
+        }
+    }
+
+    fn upload_url(&self, attempt: &Attempt, kind: &str) -> String {
+        let project = &attempt.destination.project;
+        format!("{}/upload/bigquery/v2/projects/{project}/jobs?uploadType={kind}", self.endpoint)
+    }
+
+    async fn multipart(
+        &self,
+        context: &str,
+        attempt: &Attempt,
+        job: &Value,
+        file: Arc<File>,
+        size: u64,
+    ) -> Result<Submission, Fault> {
+        // A hash that no one outside knows: it does not stand in the data.
+        let boundary = format!("landbridge-{}", attempt.batch);
+        let data = read_piece(file, 0, size).await?;
+        let head = format!(
+            "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{job}\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
+        );
+        let tail = format!("\r\n--{boundary}--\r\n");
+        let mut whole = BytesMut::with_capacity(head.len() + data.len() + tail.len());
+        whole.extend_from_slice(head.as_bytes());
+        whole.extend_from_slice(&data);
+        whole.extend_from_slice(tail.as_bytes());
+        let request = self
+            .http
+            .post(self.upload_url(attempt, "multipart"))
+            .header(CONTENT_TYPE, format!("multipart/related; boundary={boundary}"))
+            .body(whole.freeze());
+        let answer = self.send(context, request).await?;
+        submission(context, answer).await
+    }
+
+    async fn resumable(
+        &self,
+        context: &str,
+        attempt: &Attempt,
+        job: &Value,
+        file: Arc<File>,
+        size: u64,
+    ) -> Result<Submission, Fault> {
+        let request = self
+            .http
+            .post(self.upload_url(attempt, "resumable"))
+            .header("X-Upload-Content-Type", "application/octet-stream")
+            .header("X-Upload-Content-Length", size)
+            .json(job);
+        let answer = self.send(context, request).await?;
+        if !answer.status().is_success() {
+            return submission(context, answer).await;
+        }
+        let session = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        let session = session.filter(|session| self.is_of_endpoint(session)).map(str::to_owned);
+        let session = session.ok_or_else(|| {
+            Fault::new(FaultKind::Unavailable, format!("{context}: the upload session has no address"))
+        })?;
+        let (mut offset, mut failures) = (0, 0);
+        loop {
+            let piece = read_piece(Arc::clone(&file), offset, PIECE_BYTES.min(size - offset)).await?;
+            let last = offset + (piece.len() as u64).saturating_sub(1);
+            let request = self
+                .http
+                .put(&session)
+                .header(CONTENT_RANGE, format!("bytes {offset}-{last}/{size}"))
+                .body(piece);
+            let outcome = match self.send(context, request).await {
+                Ok(answer) if answer.status().is_server_error() => Err(refused(context, answer).await),
+                other => other,
+            };
+            let answer = match outcome {
+                Ok(answer) => answer,
+                // The piece may have arrived, and been the last: only the session knows.
+                Err(fault) => {
+                    failures += 1;
+                    if failures >= PIECE_FAILURES_MAX {
+                        return Err(fault);
+                    }
+                    let ask = self.http.put(&session).header(CONTENT_RANGE, format!("bytes */{size}"));
+                    self.send(context, ask.header(CONTENT_LENGTH, 0)).await?
+                }
+            };
+            if answer.status().as_u16() != RESUME_INCOMPLETE {
+                return submission(context, answer).await;
+            }
+            let arrived = arrived(&answer);
+            if arrived > offset {
+                failures = 0;
+            } else if failures == 0 {
+                failures = 1;
+            }
+            if arrived >= size || arrived % (256 << 10) != 0 {
+                let text = format!("{context}: the upload session says that {arrived} of {size} bytes arrived");
+                return Err(Fault::new(FaultKind::Unavailable, text));
+            }
+            offset = arrived;
+        }
+    }
+
+    /// A session elsewhere would be given the data, and a token.
+    fn is_of_endpoint(&self, session: &str) -> bool {
+        let host = |url: &str| {
+            let url = reqwest::Url::parse(url).ok()?;
+            Some((url.scheme().to_owned(), url.host_str()?.to_owned(), url.port_or_known_default()))
+        };
+        host(session).is_some_and(|session| {
+            Some(&session) == host(&self.endpoint).as_ref()
+                || (session.0 == "https" && session.1.ends_with(".googleapis.com"))
+        })
+    }
+
+    async fn send(&self, context: &str, request: RequestBuilder) -> Result<Response, Fault> {
+        let request = match self.identity.token().await? {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        };
+        request.send().await.map_err(|error| transport(context, error))
+    }
+}
+
+/// How many bytes a session has, from `Range: bytes=0-N`; none without the header.
+fn arrived(answer: &Response) -> u64 {
+    let range = answer.headers().get(RANGE).and_then(|range| range.to_str().ok());
+    let last = range.and_then(|range| range.rsplit('-').next()).and_then(|last| last.parse::<u64>().ok());
+    last.map_or(0, |last| last + 1)
+}
+
+async fn submission(context: &str, answer: Response) -> Result<Submission, Fault> {
+    let status = answer.status().as_u16();
+    if answer.status().is_success() {
+        // What the job says of itself is asked for by its id.
+        return Ok(Submission::Accepted);
+    }
+    let refusal = Refusal::read(status, &read(context, answer).await?);
+    if refusal.is_duplicate() {
+        return Ok(Submission::Duplicate);
+    }
+    Err(refusal.fault(context))
+}
+
+async fn refused(context: &str, answer: Response) -> Fault {
+    let status = answer.status().as_u16();
+    match read(context, answer).await {
+        Ok(body) => Refusal::read(status, &body).fault(context),
+        Err(fault) => fault,
+    }
+}
+
+/// An answer's body, as far as it is of use.
+async fn read(context: &str, mut answer: Response) -> Result<BytesMut, Fault> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = answer.chunk().await.map_err(|error| transport(context, error))? {
+        body.extend_from_slice(&piece);
+        if body.len() >= ANSWER_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(body)
+}
+
+async fn read_piece(file: Arc<File>, offset: u64, length: u64) -> Result<Bytes, Fault> {
+    let read = move || {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let mut bytes = BytesMut::zeroed(length);
+        let result = file.read_exact_at(&mut bytes, offset);
+        result.map_err(|error| as_retryable(Fault::from_io("cannot read the body", error)))?;
+        Ok(bytes.freeze())
+    };
+    blocking("reading a body", read).await
+}
+
+/// What is wrong with the spool says nothing about the job or the files.
+fn as_retryable(mut fault: Fault) -> Fault {
+    if fault.kind != FaultKind::DiskFull {
+        fault.kind = FaultKind::Unavailable;
+    }
+    fault
+}

@@ -1,0 +1,254 @@
+//! Columns as BigQuery has them, and what its load jobs take from Parquet (bigquery.md, section 2.2).
+
+use gcp_bigquery_client::model::field_type::FieldType;
+use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
+use parquet::basic::{Compression, LogicalType, TimeUnit, Type as Physical};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::schema::types::ColumnDescriptor;
+
+use crate::columns::lineage;
+use crate::columns::plan::ColumnPlan;
+use crate::columns::types::ColumnType;
+use crate::domain::fault::{Fault, FaultKind};
+
+/// NUMERIC's digits before and after the point.
+const NUMERIC_DIGITS: (i16, i16) = (29, 9);
+/// The longest name of a column.
+const NAME_LETTERS_MAX: usize = 300;
+/// Prefixes that BigQuery keeps for itself, in capitals.
+const RESERVED: [&str; 9] = [
+    "_TABLE_",
+    "_FILE_",
+    "_PARTITION",
+    "_ROW_TIMESTAMP",
+    "__ROOT__",
+    "_COLIDENTIFIER",
+    "_CHANGE_SEQUENCE_NUMBER",
+    "_CHANGE_TYPE",
+    "_CHANGE_TIMESTAMP",
+];
+/// How many columns a table is clustered by at most.
+const CLUSTERING_MAX: usize = 4;
+
+/// A scalar type of BigQuery, by its one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SqlType {
+    Int64,
+    Numeric,
+    Bignumeric,
+    String,
+    Bytes,
+    Bool,
+    Float64,
+    Date,
+    Datetime,
+    Timestamp,
+    Time,
+}
+
+impl SqlType {
+    /// The type that a column of ours gets.
+    pub(super) fn of(kind: ColumnType) -> Self {
+        match kind {
+            ColumnType::Int64 => Self::Int64,
+            ColumnType::Decimal { precision, scale } => {
+                let whole = i16::from(precision) - i16::from(scale);
+                if whole <= NUMERIC_DIGITS.0 && i16::from(scale) <= NUMERIC_DIGITS.1 {
+                    Self::Numeric
+                } else {
+                    Self::Bignumeric
+                }
+            }
+            ColumnType::String => Self::String,
+            ColumnType::Bytes => Self::Bytes,
+            ColumnType::Bool => Self::Bool,
+            ColumnType::Float64 => Self::Float64,
+            ColumnType::Date => Self::Date,
+            ColumnType::Datetime => Self::Datetime,
+            ColumnType::Timestamp => Self::Timestamp,
+            ColumnType::Time => Self::Time,
+        }
+    }
+
+    /// The type of a table's field; `None` for those that landbridge does not write.
+    pub(super) fn of_field(field: &FieldType) -> Option<Self> {
+        Some(match field {
+            FieldType::Integer | FieldType::Int64 => Self::Int64,
+            FieldType::Float | FieldType::Float64 => Self::Float64,
+            FieldType::Numeric => Self::Numeric,
+            FieldType::Bignumeric => Self::Bignumeric,
+            FieldType::Boolean | FieldType::Bool => Self::Bool,
+            FieldType::String => Self::String,
+            FieldType::Bytes => Self::Bytes,
+            FieldType::Timestamp => Self::Timestamp,
+            FieldType::Date => Self::Date,
+            FieldType::Time => Self::Time,
+            FieldType::Datetime => Self::Datetime,
+            FieldType::Record
+            | FieldType::Struct
+            | FieldType::Geography
+            | FieldType::Json
+            | FieldType::Interval => return None,
+        })
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Int64 => "INT64",
+            Self::Numeric => "NUMERIC",
+            Self::Bignumeric => "BIGNUMERIC",
+            Self::String => "STRING",
+            Self::Bytes => "BYTES",
+            Self::Bool => "BOOL",
+            Self::Float64 => "FLOAT64",
+            Self::Date => "DATE",
+            Self::Datetime => "DATETIME",
+            Self::Timestamp => "TIMESTAMP",
+            Self::Time => "TIME",
+        }
+    }
+
+    pub(super) fn field(self, name: &str) -> TableFieldSchema {
+        match self {
+            Self::Int64 => TableFieldSchema::integer(name),
+            Self::Numeric => TableFieldSchema::numeric(name),
+            Self::Bignumeric => TableFieldSchema::big_numeric(name),
+            Self::String => TableFieldSchema::string(name),
+            Self::Bytes => TableFieldSchema::bytes(name),
+            Self::Bool => TableFieldSchema::bool(name),
+            Self::Float64 => TableFieldSchema::float(name),
+            Self::Date => TableFieldSchema::date(name),
+            Self::Datetime => TableFieldSchema::date_time(name),
+            Self::Timestamp => TableFieldSchema::timestamp(name),
+            Self::Time => TableFieldSchema::time(name),
+        }
+    }
+
+    /// A column of this type takes every value of `written`.
+    pub(super) fn takes(self, written: Self) -> bool {
+        self == written || (self == Self::Bignumeric && written == Self::Numeric)
+    }
+
+    fn clusters(self) -> bool {
+        match self {
+            Self::Int64
+            | Self::Numeric
+            | Self::Bignumeric
+            | Self::String
+            | Self::Bool
+            | Self::Date
+            | Self::Datetime
+            | Self::Timestamp => true,
+            Self::Bytes | Self::Float64 | Self::Time => false,
+        }
+    }
+}
+
+/// The columns of a body, lineage included, in order.
+pub(super) fn wanted(plan: &ColumnPlan) -> Vec<(String, SqlType)> {
+    let own = plan.columns().iter().map(|(name, kind)| (name.to_string(), SqlType::of(*kind)));
+    let lineage = lineage::NAMES.iter().map(|name| {
+        let kind = match *name {
+            lineage::COMMITTED_AT | lineage::CLAIMED_AT => SqlType::Timestamp,
+            lineage::SOURCE_ROW => SqlType::Int64,
+            _ => SqlType::String,
+        };
+        ((*name).to_owned(), kind)
+    });
+    own.chain(lineage).collect()
+}
+
+/// The columns by which a table with `key` is clustered.
+pub(super) fn clustering(key: &[String], columns: &[(String, SqlType)]) -> Vec<String> {
+    let column = |name: &&String| {
+        columns.iter().find(|(own, kind)| own.eq_ignore_ascii_case(name) && kind.clusters())
+    };
+    key.iter().take_while(|name| column(name).is_some()).take(CLUSTERING_MAX).cloned().collect()
+}
+
+/// A name that BigQuery takes for a column; lineage's own are among them.
+pub(super) fn check_name(name: &str) -> Result<(), Fault> {
+    let upper = name.to_ascii_uppercase();
+    let admitted = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.len() <= NAME_LETTERS_MAX
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !RESERVED.iter().any(|prefix| upper.starts_with(prefix) && upper != "_CHANGE_SEQ");
+    if admitted {
+        return Ok(());
+    }
+    let text = format!("BigQuery takes no column named {name:?}: rename it with a DMS transformation");
+    Err(Fault::new(FaultKind::DestinationRefused, text))
+}
+
+/// Checks that a body's file has, for each column, what BigQuery is documented to take for a column of that type. The
+/// service would refuse it, or worse, take it as something else.
+pub(super) fn check_file(metadata: &ParquetMetaData, columns: &[(String, SqlType)]) -> Result<(), Fault> {
+    let schema = metadata.file_metadata().schema_descr();
+    let wrong = |text: String| Fault::new(FaultKind::Internal, format!("the body is not what BigQuery takes: {text}"));
+    if schema.num_columns() != columns.len() {
+        return Err(wrong(format!("{} columns instead of {}", schema.num_columns(), columns.len())));
+    }
+    for (column, (name, kind)) in schema.columns().iter().zip(columns) {
+        if column.name() != name {
+            return Err(wrong(format!("column {} instead of {name}", column.name())));
+        }
+        if !is_taken(column, *kind) {
+            let (physical, logical) = (column.physical_type(), column.logical_type_ref());
+            return Err(wrong(format!("{name} is {physical} {logical:?}, for {}", kind.name())));
+        }
+    }
+    for chunk in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+        if !matches!(
+            chunk.compression(),
+            Compression::UNCOMPRESSED
+                | Compression::SNAPPY
+                | Compression::GZIP(_)
+                | Compression::ZSTD(_)
+                | Compression::LZ4_RAW
+        ) {
+            return Err(wrong(format!("the codec {:?}", chunk.compression())));
+        }
+    }
+    Ok(())
+}
+
+fn is_taken(column: &ColumnDescriptor, kind: SqlType) -> bool {
+    let (physical, logical) = (column.physical_type(), column.logical_type_ref());
+    let decimal = |digits: (i16, i16)| match logical {
+        Some(LogicalType::Decimal(decimal)) => {
+            i32::from(digits.0) >= decimal.precision - decimal.scale && i32::from(digits.1) >= decimal.scale
+        }
+        _ => false,
+    };
+    let timestamp = |utc: bool| {
+        matches!(logical, Some(LogicalType::Timestamp(kind))
+            if kind.unit == TimeUnit::MICROS && kind.is_adjusted_to_u_t_c == utc)
+    };
+    match kind {
+        SqlType::Int64 => {
+            matches!(physical, Physical::INT32 | Physical::INT64)
+                && match logical {
+                    None => true,
+                    Some(LogicalType::Integer(kind)) => kind.is_signed,
+                    Some(_) => false,
+                }
+        }
+        SqlType::Float64 => matches!(physical, Physical::FLOAT | Physical::DOUBLE) && logical.is_none(),
+        SqlType::Bool => physical == Physical::BOOLEAN && logical.is_none(),
+        SqlType::String => {
+            physical == Physical::BYTE_ARRAY && matches!(logical, Some(LogicalType::String))
+        }
+        SqlType::Bytes => {
+            matches!(physical, Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY) && logical.is_none()
+        }
+        SqlType::Date => physical == Physical::INT32 && matches!(logical, Some(LogicalType::Date)),
+        SqlType::Timestamp => physical == Physical::INT64 && timestamp(true),
+        SqlType::Datetime => physical == Physical::INT64 && timestamp(false),
+        SqlType::Time => {
+            physical == Physical::INT64
+                && matches!(logical, Some(LogicalType::Time(kind)) if kind.unit == TimeUnit::MICROS)
+        }
+        SqlType::Numeric => decimal(NUMERIC_DIGITS),
+        SqlType::Bignumeric => decimal((38, 38)),
+    }
+}

@@ -1,0 +1,283 @@
+//! Datasets and tables: created when they are missing, widened by the columns that files bring.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use gcp_bigquery_client::Client;
+use gcp_bigquery_client::model::clustering::Clustering;
+use gcp_bigquery_client::model::dataset::Dataset;
+use gcp_bigquery_client::model::query_request::QueryRequest;
+use gcp_bigquery_client::model::table::Table;
+use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
+use gcp_bigquery_client::model::table_schema::TableSchema;
+use gcp_bigquery_client::model::time_partitioning::TimePartitioning;
+
+use super::answers::Failure;
+use super::schema::{SqlType, check_name, clustering};
+use crate::columns::lineage;
+use crate::domain::batch::Destination;
+use crate::domain::fault::{Fault, FaultKind};
+
+/// Rounds of looking and mending, before it is a fault.
+const ROUNDS_MAX: usize = 4;
+/// How long after its creation a table may still be unknown to a job.
+const SETTLING: Duration = Duration::from_secs(60);
+/// How long a statement that adds columns may take.
+const ALTER_TIMEOUT_MS: i32 = 30_000;
+
+/// The key of each table, by dataset and table, for those that landbridge creates.
+pub type Keys = BTreeMap<(Arc<str>, Arc<str>), Vec<String>>;
+
+/// What is known of a table.
+#[derive(Clone, Debug)]
+struct Known {
+    fields: Vec<TableFieldSchema>,
+    created: Option<tokio::time::Instant>,
+}
+
+/// The tables of one project, as far as they were looked at.
+pub(super) struct Tables {
+    client: Arc<Client>,
+    keys: Keys,
+    known: DashMap<Destination, Arc<Known>>,
+}
+
+impl Tables {
+    pub(super) fn new(client: Arc<Client>, keys: Keys) -> Self {
+        Self { client, keys, known: DashMap::new() }
+    }
+
+    /// Forgets what is known of a table: someone has changed it.
+    pub(super) fn forget(&self, destination: &Destination) {
+        self.known.remove(destination);
+    }
+
+    /// True while a job may not see the table yet.
+    pub(super) fn is_settling(&self, destination: &Destination) -> bool {
+        let created = self.known.get(destination).and_then(|known| known.created);
+        created.is_some_and(|created| created.elapsed() < SETTLING)
+    }
+
+    /// The whole schema of the destination, which takes the columns `wanted` afterwards.
+    pub(super) async fn prepare(
+        &self,
+        destination: &Destination,
+        wanted: &[(String, SqlType)],
+    ) -> Result<TableSchema, Fault> {
+        for (name, _) in wanted {
+            check_name(name)?;
+        }
+        for _ in 0..ROUNDS_MAX {
+            let cached = self.known.get(destination).map(|known| Arc::clone(&known));
+            let known = match cached {
+                Some(known) => known,
+                None => match self.look(destination).await? {
+                    Some(fields) => self.learn(destination, Known { fields, created: None }),
+                    None => self.create(destination, wanted).await?,
+                },
+            };
+            let missing = missing(destination, &known.fields, wanted)?;
+            if missing.is_empty() {
+                return Ok(TableSchema::new(known.fields.clone()));
+            }
+            self.add(destination, &missing).await?;
+            self.forget(destination);
+        }
+        let text = format!("{} does not keep the columns that are added to it", shown(destination));
+        Err(Fault::new(FaultKind::DestinationRefused, text))
+    }
+
+    fn learn(&self, destination: &Destination, known: Known) -> Arc<Known> {
+        let known = Arc::new(known);
+        self.known.insert(destination.clone(), Arc::clone(&known));
+        known
+    }
+
+    /// The table's fields; `None` when there is no such table.
+    async fn look(&self, destination: &Destination) -> Result<Option<Vec<TableFieldSchema>>, Fault> {
+        let Destination { project, dataset, table, location } = destination;
+        let context = format!("cannot read the schema of {}", shown(destination));
+        match self.client.table().get(project, dataset, table, None).await {
+            Ok(found) => {
+                let elsewhere = found.location.as_deref().filter(|at| !at.eq_ignore_ascii_case(location));
+                if let Some(at) = elsewhere {
+                    let text = format!(
+                        "{} is in {at}, and `warehouse.location` is {location}: jobs would not find it",
+                        shown(destination)
+                    );
+                    return Err(Fault::new(FaultKind::DestinationRefused, text));
+                }
+                Ok(Some(found.schema.fields.unwrap_or_default()))
+            }
+            Err(error) => match Failure::of(&context, error) {
+                Failure::Refused(refusal) if refusal.is_not_found() => Ok(None),
+                failure => Err(failure.fault(&context)),
+            },
+        }
+    }
+
+    /// Creates the table, and its dataset first when that is missing.
+    async fn create(
+        &self,
+        destination: &Destination,
+        wanted: &[(String, SqlType)],
+    ) -> Result<Arc<Known>, Fault> {
+        let Destination { project, dataset, table, location } = destination;
+        let context = format!("cannot create {}", shown(destination));
+        let fields: Vec<_> = wanted.iter().map(|(name, kind)| kind.field(name)).collect();
+        let mut new = Table::new(project, dataset, table, TableSchema::new(fields.clone()))
+            .label("managed_by", "landbridge")
+            .time_partitioning(TimePartitioning::per_day().field(lineage::CLAIMED_AT));
+        let key = self.keys.get(&(Arc::clone(dataset), Arc::clone(table)));
+        let by = clustering(key.map_or(&[], Vec::as_slice), wanted);
+        if !by.is_empty() {
+            new = new.clustering(Clustering { fields: Some(by) });
+        }
+        for _ in 0..2 {
+            let Err(error) = self.client.table().create(new.clone()).await else {
+                tracing::info!(table = %shown(destination), columns = wanted.len(), "created the table");
+                let created = Some(tokio::time::Instant::now());
+                return Ok(self.learn(destination, Known { fields, created }));
+            };
+            match Failure::of(&context, error) {
+                Failure::Refused(refusal) if refusal.is_duplicate() => {
+                    // Somebody was faster.
+                    let fields = self.look(destination).await?.unwrap_or_default();
+                    return Ok(self.learn(destination, Known { fields, created: None }));
+                }
+                Failure::Refused(refusal) if refusal.is_not_found() => {
+                    self.create_dataset(project, dataset, location).await?;
+                }
+                failure => return Err(failure.fault(&context)),
+            }
+        }
+        Err(Fault::new(FaultKind::DestinationRefused, format!("{context}: its dataset is not found")))
+    }
+
+    async fn create_dataset(&self, project: &str, dataset: &str, location: &str) -> Result<(), Fault> {
+        let context = format!("cannot create the dataset {project}.{dataset} in {location}");
+        let new = Dataset::new(project, dataset).location(location).label("managed_by", "landbridge");
+        match self.client.dataset().create(new).await {
+            Ok(_) => {
+                tracing::info!(project, dataset, location, "created the dataset");
+                Ok(())
+            }
+            Err(error) => match Failure::of(&context, error) {
+                Failure::Refused(refusal) if refusal.is_duplicate() => Ok(()),
+                failure => Err(failure.fault(&context)),
+            },
+        }
+    }
+
+    /// Adds columns, all in one statement. A statement and not a patch: a patch sends the whole schema, and would lose
+    /// what this version does not know of it.
+    async fn add(&self, destination: &Destination, columns: &[&(String, SqlType)]) -> Result<(), Fault> {
+        let Destination { project, dataset, table, location } = destination;
+        let names: Vec<_> = columns.iter().map(|(name, _)| name.as_str()).collect();
+        let context = format!("cannot add {} to {}", names.join(", "), shown(destination));
+        let clauses: Vec<_> = columns
+            .iter()
+            .map(|(name, kind)| format!("ADD COLUMN IF NOT EXISTS `{name}` {}", kind.name()))
+            .collect();
+        let statement = format!("ALTER TABLE `{project}.{dataset}.{table}` {}", clauses.join(", "));
+        let request = QueryRequest {
+            location: Some(location.to_string()),
+            timeout_ms: Some(ALTER_TIMEOUT_MS),
+            ..QueryRequest::new(statement)
+        };
+        let answer = self.client.job().query(project, request).await;
+        let answer = answer.map_err(|error| Failure::of(&context, error).fault(&context))?;
+        if answer.job_complete == Some(false) {
+            return Err(Fault::new(FaultKind::Unavailable, format!("{context}: it is not done yet")));
+        }
+        tracing::info!(table = %shown(destination), columns = names.join(", "), "added columns to the table");
+        Ok(())
+    }
+}
+
+fn shown(destination: &Destination) -> String {
+    let Destination { project, dataset, table, .. } = destination;
+    format!("{project}.{dataset}.{table}")
+}
+
+/// The columns that the table lacks. A column of another type, and one that must have values and gets none, hold the
+/// table: nothing is wrong with the file.
+fn missing<'a>(
+    destination: &Destination,
+    fields: &[TableFieldSchema],
+    wanted: &'a [(String, SqlType)],
+) -> Result<Vec<&'a (String, SqlType)>, Fault> {
+    let refused = |text: String| {
+        let text = format!("{}: {text}", shown(destination));
+        Fault::new(FaultKind::DestinationRefused, text)
+    };
+    let mut missing = Vec::new();
+    for column in wanted {
+        let (name, kind) = column;
+        let Some(field) = fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)) else {
+            missing.push(column);
+            continue;
+        };
+        let found = SqlType::of_field(&field.r#type);
+        let repeated = field.mode.as_deref() == Some("REPEATED");
+        if repeated || !found.is_some_and(|found| found.takes(*kind)) {
+            let shown = found.map_or_else(|| format!("{:?}", field.r#type), |found| found.name().to_owned());
+            let mode = if repeated { " REPEATED" } else { "" };
+            return Err(refused(format!(
+                "the column {name} is {shown}{mode}, and the files have {}",
+                kind.name()
+            )));
+        }
+    }
+    let unfilled = fields.iter().find(|field| {
+        field.mode.as_deref() == Some("REQUIRED")
+            && !wanted.iter().any(|(name, _)| name.eq_ignore_ascii_case(&field.name))
+    });
+    match unfilled {
+        Some(field) => Err(refused(format!("the column {} is REQUIRED, and the files do not have it", field.name))),
+        None => Ok(missing),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn destination() -> Destination {
+        Destination { project: "p".into(), location: "EU".into(), dataset: "d".into(), table: "t".into() }
+    }
+
+    fn column(name: &str, kind: SqlType) -> (String, SqlType) {
+        (name.to_owned(), kind)
+    }
+
+    #[test]
+    fn only_what_the_table_lacks_is_added() {
+        let fields = [TableFieldSchema::integer("ID"), TableFieldSchema::big_numeric("amount")];
+        let wanted =
+            [column("id", SqlType::Int64), column("amount", SqlType::Numeric), column("new", SqlType::Date)];
+        assert_eq!(missing(&destination(), &fields, &wanted).unwrap(), [&wanted[2]]);
+    }
+
+    #[test]
+    fn another_type_and_a_required_column_hold_the_table() {
+        let told = |fields: &[TableFieldSchema]| {
+            let fault = missing(&destination(), fields, &[column("id", SqlType::Int64)]).unwrap_err();
+            assert_eq!(fault.kind, FaultKind::DestinationRefused);
+            fault.context
+        };
+        assert_eq!(
+            told(&[TableFieldSchema::string("id")]),
+            "p.d.t: the column id is STRING, and the files have INT64"
+        );
+        assert!(told(&[TableFieldSchema::json("id")]).contains("Json"));
+        let mut repeated = TableFieldSchema::integer("id");
+        repeated.mode = Some("REPEATED".to_owned());
+        assert!(told(&[repeated]).contains("INT64 REPEATED"));
+        let mut required = TableFieldSchema::string("name");
+        required.mode = Some("REQUIRED".to_owned());
+        assert!(told(&[TableFieldSchema::integer("id"), required]).contains("name is REQUIRED"));
+    }
+}
