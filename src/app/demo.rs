@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::run::{first_signal, is_settled, set_up_telemetry, signals};
 use super::Tree;
 use super::edges::Edges;
+use super::run::{first_signal, is_settled, set_up_telemetry, signals};
 use crate::bucket::local::announcer::Announcer;
 use crate::config::load;
 use crate::config::types::{Config, Warehouse};

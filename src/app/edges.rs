@@ -128,8 +128,7 @@ impl Edges {
 
 /// The keys of all tables, by destination.
 fn keys(config: &Config) -> Keys {
-    let tables =
-        config.mappings.iter().flat_map(|mapping| mapping.route.tables.iter().zip(&mapping.tables));
+    let tables = config.mappings.iter().flat_map(|mapping| mapping.route.tables.iter().zip(&mapping.tables));
     tables
         .map(|(route, settings)| {
             let destination = &route.destination;

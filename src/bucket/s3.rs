@@ -87,7 +87,11 @@ impl S3Bucket {
         Ok(same.and_then(|version| version.version_id))
     }
 
-    async fn into_memory(&self, file: &FileId, mut answer: GetObjectOutput) -> Result<Arc<dyn Object>, Fault> {
+    async fn into_memory(
+        &self,
+        file: &FileId,
+        mut answer: GetObjectOutput,
+    ) -> Result<Arc<dyn Object>, Fault> {
         let mut proof = Proof::of(file, &answer);
         let size = usize::try_from(file.size_bytes).unwrap_or(usize::MAX);
         let mut bytes = BytesMut::with_capacity(size);

@@ -40,6 +40,7 @@ enum Command {
 
 /// Runs the command and answers the exit code: 0 done, 1 failed, 2 wrong arguments.
 pub fn main(arguments: Arguments) -> ExitCode {
+    crate::cloud::install_crypto();
     match arguments.command {
         Command::Run { config, until_idle } => run::run(&config, until_idle),
         Command::Demo(arguments) => demo::demo(arguments),

@@ -24,10 +24,10 @@ const READ_TIMEOUT: Duration = Duration::from_secs(35);
 /// Credentials by the default chain: environment, profile, web identity, ECS, EC2 instance role.
 pub async fn connect(settings: &Aws) -> SdkConfig {
     super::install_crypto();
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
+    let http =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http)
         .timeout_config(timeouts)
@@ -77,16 +77,39 @@ pub fn classify(status: u16, code: Option<&str>) -> FaultKind {
     let code = code.map_or("", |code| code.rsplit('.').next().unwrap_or(code));
     match code {
         "NoSuchKey" | "NoSuchVersion" | "PreconditionFailed" | "NotFound" => FaultKind::Vanished,
-        "SlowDown" | "Throttling" | "ThrottlingException" | "RequestThrottled" | "RequestLimitExceeded"
-        | "TooManyRequestsException" | "OverLimit" | "RequestThrottledException" => FaultKind::Throttled,
-        "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" | "AccountProblem" | "ExpiredToken"
-        | "ExpiredTokenException" | "InvalidAccessKeyId" | "InvalidClientTokenId" | "InvalidToken"
-        | "SignatureDoesNotMatch" | "RequestTimeTooSkewed" | "UnrecognizedClientException"
-        | "InvalidObjectState" | "NoSuchBucket" | "PermanentRedirect" | "QueueDoesNotExist"
-        | "NonExistentQueue" | "KmsAccessDenied" | "KmsDisabled" | "KmsNotFound" | "KmsInvalidState"
-        | "DisabledException" | "NotFoundException" | "InvalidStateException" | "OptInRequired" => {
-            FaultKind::AccessDenied
-        }
+        "SlowDown"
+        | "Throttling"
+        | "ThrottlingException"
+        | "RequestThrottled"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "OverLimit"
+        | "RequestThrottledException" => FaultKind::Throttled,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "AllAccessDisabled"
+        | "AccountProblem"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidAccessKeyId"
+        | "InvalidClientTokenId"
+        | "InvalidToken"
+        | "SignatureDoesNotMatch"
+        | "RequestTimeTooSkewed"
+        | "UnrecognizedClientException"
+        | "InvalidObjectState"
+        | "NoSuchBucket"
+        | "PermanentRedirect"
+        | "QueueDoesNotExist"
+        | "NonExistentQueue"
+        | "KmsAccessDenied"
+        | "KmsDisabled"
+        | "KmsNotFound"
+        | "KmsInvalidState"
+        | "DisabledException"
+        | "NotFoundException"
+        | "InvalidStateException"
+        | "OptInRequired" => FaultKind::AccessDenied,
         _ if code.is_empty() && status == 412 => FaultKind::Vanished,
         _ if code.is_empty() && status == 404 => FaultKind::Vanished,
         _ if status == 401 || status == 403 => FaultKind::AccessDenied,
@@ -108,7 +131,9 @@ fn hint(code: Option<&str>) -> &'static str {
         "NoSuchBucket" => "; the bucket does not exist",
         "PermanentRedirect" => "; the bucket is in another region: set aws.region",
         "AccessDenied" => "; without s3:ListBucket a missing object looks like this too",
-        _ if code.ends_with("NonExistentQueue") || code == "QueueDoesNotExist" => "; the queue does not exist",
+        _ if code.ends_with("NonExistentQueue") || code == "QueueDoesNotExist" => {
+            "; the queue does not exist"
+        }
         _ => "",
     }
 }

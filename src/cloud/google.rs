@@ -75,7 +75,8 @@ fn from_key_file(path: &Path) -> Result<AccessTokenCredentials, Fault> {
     match key.get("type").and_then(serde_json::Value::as_str) {
         Some("service_account") => {}
         Some(kind) => {
-            let kind: String = kind.chars().filter(|c| c.is_ascii_lowercase() || *c == '_').take(40).collect();
+            let kind: String =
+                kind.chars().filter(|c| c.is_ascii_lowercase() || *c == '_').take(40).collect();
             return Err(not_a_key(&format!(
                 "is of the type {kind}, not service_account; name it in GOOGLE_APPLICATION_CREDENTIALS and use `default`"
             )));

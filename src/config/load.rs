@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::document::{Document, Section, read};
 use super::mapping::{self, Placed};
+use super::secret::Secret;
 use super::settings::{SETTINGS, sections};
 use super::types::{
     Alerts, Aws, Batching, Config, Http, Ledger, Limits, Log, LogFormat, Source, Spool, Timing, Warehouse,
 };
 use super::values::{Given, Value};
-use super::secret::Secret;
 use super::{ConfigError, ConfigErrors, Place, against, nearest, secret, warehouse};
 
 /// The prefix of environment variables that override settings.
@@ -60,7 +60,8 @@ fn assemble(
     }
     mapping::check_together(&mappings, errors);
     let warehouse = warehouse::read(&settings, errors);
-    let mut config = settings.config(warehouse?, mappings.iter().map(|placed| placed.mapping.clone()).collect())?;
+    let mut config =
+        settings.config(warehouse?, mappings.iter().map(|placed| placed.mapping.clone()).collect())?;
     warehouse::name_destinations(&mut config);
     check_paths(&config, &mappings, errors);
     check_times(&config, path, root, errors);

@@ -170,7 +170,8 @@ fn check_local_queue(place: &Place, queue: Option<&str>, errors: &mut Vec<Config
             place: place.clone(),
             key: "queue".to_owned(),
             problem: format!("\"{queue}\" cannot announce a directory"),
-            expected: "expected `queue = \"local\"` or no queue: a directory is announced in process".to_owned(),
+            expected: "expected `queue = \"local\"` or no queue: a directory is announced in process"
+                .to_owned(),
             nearest: None,
         });
     }

@@ -19,7 +19,8 @@ pub(super) fn source(
             place: place.clone(),
             key: "source".to_owned(),
             problem: format!("\"{bucket}\" cannot be the name of a bucket"),
-            expected: "expected `s3://BUCKET/PREFIX/`; the bucket 3 to 63 of a-z, 0-9, `-` and `.`".to_owned(),
+            expected: "expected `s3://BUCKET/PREFIX/`; the bucket 3 to 63 of a-z, 0-9, `-` and `.`"
+                .to_owned(),
             nearest: None,
         });
         return None;
@@ -37,7 +38,8 @@ pub(super) fn queue(place: &Place, text: Option<&str>, errors: &mut Vec<ConfigEr
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         // Host, account, name.
         rest.is_some_and(|rest| {
-            rest.split('/').filter(|part| !part.is_empty()).count() >= 3 && !rest.contains(char::is_whitespace)
+            rest.split('/').filter(|part| !part.is_empty()).count() >= 3
+                && !rest.contains(char::is_whitespace)
         })
     };
     let problem = match text {
@@ -52,7 +54,8 @@ pub(super) fn queue(place: &Place, text: Option<&str>, errors: &mut Vec<ConfigEr
         place: place.clone(),
         key: "queue".to_owned(),
         problem,
-        expected: "expected `queue = \"https://sqs.REGION.amazonaws.com/ACCOUNT/NAME\"`, a standard queue".to_owned(),
+        expected: "expected `queue = \"https://sqs.REGION.amazonaws.com/ACCOUNT/NAME\"`, a standard queue"
+            .to_owned(),
         nearest: None,
     });
     None

@@ -70,7 +70,12 @@ fn check_endpoint(
         errors.push(error(settings, "endpoint", format!("\"{endpoint}\" is no address"), expected));
     } else if plain && !anonymous {
         let problem = "the credentials would travel in clear over http://".to_owned();
-        errors.push(error(settings, "endpoint", problem, "expected https://, or `credentials = \"anonymous\"`"));
+        errors.push(error(
+            settings,
+            "endpoint",
+            problem,
+            "expected https://, or `credentials = \"anonymous\"`",
+        ));
     } else if secure && anonymous {
         let problem = "nobody is let in without credentials".to_owned();
         let expected = "expected `default` or a key file; `anonymous` is for a stand-in on http://";

@@ -54,7 +54,10 @@ impl SqsQueue {
             let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
             // Written as a number by some, as a text by others.
             let count = policy.get("maxReceiveCount")?;
-            count.as_u64().or_else(|| count.as_str()?.parse().ok()).and_then(|count| u32::try_from(count).ok())
+            count
+                .as_u64()
+                .or_else(|| count.as_str()?.parse().ok())
+                .and_then(|count| u32::try_from(count).ok())
         });
         Ok(QueueSetup { receives_max })
     }
@@ -112,10 +115,9 @@ impl Queue for SqsQueue {
             .visibility_timeout(seconds(visibility, VISIBILITY_MAX))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
-        let answer = call
-            .send()
-            .await
-            .map_err(|error| fault(format!("cannot receive from {}", self.url), "sqs:ReceiveMessage", error))?;
+        let answer = call.send().await.map_err(|error| {
+            fault(format!("cannot receive from {}", self.url), "sqs:ReceiveMessage", error)
+        })?;
         let received = answer.messages.unwrap_or_default();
         let mut oldest = None;
         let mut messages = Vec::with_capacity(received.len());

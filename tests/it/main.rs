@@ -13,6 +13,7 @@
 mod architecture;
 mod cli;
 mod demo;
+mod peers;
 mod pipeline;
 mod simulation;
 mod supervision;

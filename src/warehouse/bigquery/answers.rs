@@ -169,7 +169,8 @@ mod tests {
         let refusal = Refusal::read(403, whole);
         assert_eq!(refusal.reason.as_deref(), Some("quotaExceeded"));
         assert_eq!(refusal.fault("cannot load").chain(), "cannot load: 403 quotaExceeded: Quota exceeded");
-        let short = Refusal::read(401, br#"{"error":{"code":401,"message":"no","status":"UNAUTHENTICATED"}}"#);
+        let short =
+            Refusal::read(401, br#"{"error":{"code":401,"message":"no","status":"UNAUTHENTICATED"}}"#);
         assert_eq!(short.clone().fault("x").kind, FaultKind::AccessDenied);
         assert_eq!((short.reason, short.message.as_str()), (None, "no"));
         let page = Refusal::read(502, b"<html>\n<b>Bad Gateway</b></html>");

@@ -91,7 +91,8 @@ impl Warehouse for BigQuery {
 
     async fn ask(&self, attempt: &Attempt) -> Result<JobStatus, Fault> {
         let destination = &attempt.destination;
-        let (project, location, id) = (&*destination.project, &*destination.location, attempt.job_id.as_str());
+        let (project, location, id) =
+            (&*destination.project, &*destination.location, attempt.job_id.as_str());
         let context = format!("cannot ask about {id}");
         let failure = match self.client.job().get_job(project, id, Some(location)).await {
             Ok(job) => {

@@ -106,7 +106,9 @@ pub fn document() -> String {
         let policy = format!("{:?}", kind.policy());
         text.push_str(&format!("| `{}` | {} | {} |\n", kind.label(), spaced(&policy), kind.remedy()));
     }
-    text.push_str("\n## BigQuery: what is done about each kind\n\n| Kind | What landbridge does |\n|---|---|\n");
+    text.push_str(
+        "\n## BigQuery: what is done about each kind\n\n| Kind | What landbridge does |\n|---|---|\n",
+    );
     let mut kinds: Vec<_> = REASONS.iter().map(|reason| reason.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();

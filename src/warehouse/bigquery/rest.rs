@@ -189,7 +189,8 @@ impl Rest {
                 failures = 1;
             }
             if arrived >= size || arrived % (256 << 10) != 0 {
-                let text = format!("{context}: the upload session says that {arrived} of {size} bytes arrived");
+                let text =
+                    format!("{context}: the upload session says that {arrived} of {size} bytes arrived");
                 return Err(Fault::new(FaultKind::Unavailable, text));
             }
             offset = arrived;

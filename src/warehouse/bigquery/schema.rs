@@ -160,9 +160,8 @@ pub(super) fn wanted(plan: &ColumnPlan) -> Vec<(String, SqlType)> {
 
 /// The columns by which a table with `key` is clustered.
 pub(super) fn clustering(key: &[String], columns: &[(String, SqlType)]) -> Vec<String> {
-    let column = |name: &&String| {
-        columns.iter().find(|(own, kind)| own.eq_ignore_ascii_case(name) && kind.clusters())
-    };
+    let column =
+        |name: &&String| columns.iter().find(|(own, kind)| own.eq_ignore_ascii_case(name) && kind.clusters());
     key.iter().take_while(|name| column(name).is_some()).take(CLUSTERING_MAX).cloned().collect()
 }
 
@@ -184,7 +183,9 @@ pub(super) fn check_name(name: &str) -> Result<(), Fault> {
 /// service would refuse it, or worse, take it as something else.
 pub(super) fn check_file(metadata: &ParquetMetaData, columns: &[(String, SqlType)]) -> Result<(), Fault> {
     let schema = metadata.file_metadata().schema_descr();
-    let wrong = |text: String| Fault::new(FaultKind::Internal, format!("the body is not what BigQuery takes: {text}"));
+    let wrong = |text: String| {
+        Fault::new(FaultKind::Internal, format!("the body is not what BigQuery takes: {text}"))
+    };
     if schema.num_columns() != columns.len() {
         return Err(wrong(format!("{} columns instead of {}", schema.num_columns(), columns.len())));
     }
@@ -235,9 +236,7 @@ fn is_taken(column: &ColumnDescriptor, kind: SqlType) -> bool {
         }
         SqlType::Float64 => matches!(physical, Physical::FLOAT | Physical::DOUBLE) && logical.is_none(),
         SqlType::Bool => physical == Physical::BOOLEAN && logical.is_none(),
-        SqlType::String => {
-            physical == Physical::BYTE_ARRAY && matches!(logical, Some(LogicalType::String))
-        }
+        SqlType::String => physical == Physical::BYTE_ARRAY && matches!(logical, Some(LogicalType::String)),
         SqlType::Bytes => {
             matches!(physical, Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY) && logical.is_none()
         }

@@ -236,7 +236,9 @@ fn missing<'a>(
             && !wanted.iter().any(|(name, _)| name.eq_ignore_ascii_case(&field.name))
     });
     match unfilled {
-        Some(field) => Err(refused(format!("the column {} is REQUIRED, and the files do not have it", field.name))),
+        Some(field) => {
+            Err(refused(format!("the column {} is REQUIRED, and the files do not have it", field.name)))
+        }
         None => Ok(missing),
     }
 }

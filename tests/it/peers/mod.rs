@@ -1,0 +1,9 @@
+//! The real binary against stand-ins of the clouds, through real HTTP. What is in BigQuery afterwards is compared with what is in
+//! S3 by a script that shares no code with landbridge.
+
+mod cloud;
+mod faults;
+mod journeys;
+mod notifications;
+mod process;
+mod proxy;
