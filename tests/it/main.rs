@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod bigquery;
 mod cli;
 mod demo;
 mod peers;

@@ -5,5 +5,5 @@ mod cloud;
 mod faults;
 mod journeys;
 mod notifications;
-mod process;
+pub mod process;
 mod proxy;

@@ -29,6 +29,7 @@ use landbridge::warehouse::Warehouse;
 use landbridge::warehouse::lake::Lake;
 
 pub mod faults;
+pub mod http;
 mod watched;
 
 use watched::Watched;

@@ -1,0 +1,139 @@
+//! Datasets and tables: made, looked at once, widened, and never guessed at.
+
+use std::sync::Mutex;
+
+use landbridge::domain::fault::FaultKind;
+use landbridge::warehouse::Warehouse;
+use serde_json::{Value, json};
+
+use super::{connect, loaded, table};
+use crate::support::http::{Answer, Request, Server};
+
+fn is(request: &Request, method: &str, end: &str) -> bool {
+    request.method == method && request.target.split('?').next().unwrap().ends_with(end)
+}
+
+#[tokio::test]
+async fn a_missing_table_and_its_dataset_are_made() {
+    let made = Mutex::new(Vec::<&str>::new());
+    let server = Server::start(move |request| {
+        let mut made = made.lock().unwrap();
+        if is(request, "GET", "/tables/t") {
+            return Answer::error(404, "notFound");
+        }
+        if is(request, "POST", "/tables") {
+            if !made.contains(&"dataset") {
+                return Answer::error(404, "notFound");
+            }
+            made.push("table");
+            return Answer::json(200, &request.json());
+        }
+        if is(request, "POST", "/datasets") {
+            made.push("dataset");
+            return Answer::json(200, &request.json());
+        }
+        assert!(made.contains(&"table"), "{request:?}");
+        Answer::json(200, &json!({}))
+    })
+    .await;
+    let (warehouse, loaded) = (connect(&server.url).await, loaded(3).await);
+    warehouse.submit(&loaded.attempt, &loaded.body).await.unwrap();
+    warehouse.submit(&loaded.attempt, &loaded.body).await.unwrap();
+    let requests = server.requests();
+    let body =
+        |end: &str| -> Value { requests.iter().rfind(|request| is(request, "POST", end)).unwrap().json() };
+    let dataset = body("/datasets");
+    assert_eq!(
+        (&dataset["location"], &dataset["datasetReference"]["datasetId"]),
+        (&json!("EU"), &json!("d"))
+    );
+    let table = body("/tables");
+    assert_eq!(table["timePartitioning"], json!({"type": "DAY", "field": "_claimed_at"}));
+    // By the key, as far as BigQuery clusters by its types: not by a FLOAT64.
+    assert_eq!(table["clustering"]["fields"], json!(["id"]));
+    let names: Vec<_> =
+        table["schema"]["fields"].as_array().unwrap().iter().map(|f| f["type"].clone()).collect();
+    let expected = [
+        "INTEGER",
+        "STRING",
+        "NUMERIC",
+        "BYTES",
+        "DATE",
+        "DATETIME",
+        "BOOLEAN",
+        "FLOAT",
+        "STRING",
+        "TIMESTAMP",
+        "STRING",
+        "STRING",
+        "INTEGER",
+        "STRING",
+        "TIMESTAMP",
+    ];
+    let same = |name: &Value| {
+        name.as_str()
+            .unwrap()
+            .replace("BOOLEAN", "BOOL")
+            .replace("INTEGER", "INT64")
+            .replace("FLOAT64", "FLOAT")
+    };
+    assert_eq!(names.iter().map(same).collect::<Vec<_>>(), expected.map(|name| same(&json!(name))));
+    let looks = requests.iter().filter(|request| is(request, "GET", "/tables/t")).count();
+    assert_eq!(looks, 1, "what is known is not asked again");
+}
+
+#[tokio::test]
+async fn a_missing_column_is_added_by_a_statement_and_the_load_names_all_columns() {
+    let added = Mutex::new(false);
+    let server = Server::start(move |request| {
+        let mut added = added.lock().unwrap();
+        if is(request, "POST", "/queries") {
+            *added = true;
+            return Answer::json(
+                200,
+                &json!({"jobComplete": true, "jobReference": {"projectId": "p", "jobId": "q"}}),
+            );
+        }
+        if is(request, "GET", "/tables/t") {
+            let mut shown = table(&[("other", "STRING")]);
+            if !*added {
+                shown["schema"]["fields"].as_array_mut().unwrap().retain(|field| field["name"] != "rate");
+            }
+            return Answer::json(200, &shown);
+        }
+        Answer::json(200, &json!({}))
+    })
+    .await;
+    let (warehouse, loaded) = (connect(&server.url).await, loaded(3).await);
+    warehouse.submit(&loaded.attempt, &loaded.body).await.unwrap();
+    let requests = server.requests();
+    let statement = requests.iter().find(|request| is(request, "POST", "/queries")).unwrap().json();
+    assert_eq!(statement["query"], "ALTER TABLE `p.d.t` ADD COLUMN IF NOT EXISTS `rate` FLOAT64");
+    assert_eq!(statement["location"], "EU");
+    let upload = requests.last().unwrap();
+    let text = String::from_utf8_lossy(&upload.body).into_owned();
+    assert!(text.contains(r#""name":"other""#) && text.contains(r#""name":"rate""#));
+}
+
+#[tokio::test]
+async fn a_column_of_another_type_holds_the_table_before_anything_is_sent() {
+    for (more, told) in
+        [(("id", "STRING"), "the column id is STRING"), (("at", "TIMESTAMP"), "the files have DATETIME")]
+    {
+        let server = Server::start(move |_| Answer::json(200, &table(&[more]))).await;
+        let loaded = loaded(3).await;
+        let fault = connect(&server.url).await.submit(&loaded.attempt, &loaded.body).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::DestinationRefused);
+        assert!(fault.chain().contains(told), "{}", fault.chain());
+        assert!(server.requests().iter().all(|request| request.method == "GET"));
+    }
+    let server = Server::start(|_| {
+        let mut elsewhere = table(&[]);
+        elsewhere["location"] = json!("US");
+        Answer::json(200, &elsewhere)
+    })
+    .await;
+    let loaded = loaded(3).await;
+    let fault = connect(&server.url).await.submit(&loaded.attempt, &loaded.body).await.unwrap_err();
+    assert!(fault.chain().contains("p.d.t is in US, and `warehouse.location` is EU"), "{}", fault.chain());
+}
