@@ -87,7 +87,7 @@ impl S3Bucket {
         Ok(same.and_then(|version| version.version_id))
     }
 
-    async fn into_memory(
+    async fn hold_in_memory(
         &self,
         file: &FileId,
         mut answer: GetObjectOutput,
@@ -107,7 +107,11 @@ impl S3Bucket {
         Ok(Arc::new(object))
     }
 
-    async fn onto_disk(&self, file: &FileId, mut answer: GetObjectOutput) -> Result<Arc<dyn Object>, Fault> {
+    async fn hold_on_disk(
+        &self,
+        file: &FileId,
+        mut answer: GetObjectOutput,
+    ) -> Result<Arc<dyn Object>, Fault> {
         let number = self.spooled.fetch_add(1, Ordering::Relaxed);
         let path = self.spooling.path.join(format!("object-{}-{number}", std::process::id()));
         let mut spool = blocking("creating a spool file", move || Spooled::create(&path)).await?;
@@ -169,9 +173,9 @@ impl Bucket for S3Bucket {
             return Err(Fault::new(FaultKind::Unreadable, text));
         }
         if self.held(file).disk_bytes == 0 {
-            self.into_memory(file, answer).await
+            self.hold_in_memory(file, answer).await
         } else {
-            self.onto_disk(file, answer).await
+            self.hold_on_disk(file, answer).await
         }
     }
 }

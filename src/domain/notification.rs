@@ -30,6 +30,18 @@ pub enum Action {
     Other,
 }
 
+impl Action {
+    /// The action as a metric label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Copied => "copied",
+            Self::Removed => "removed",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// One record of a notification.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Announcement {

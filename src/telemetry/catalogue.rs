@@ -69,6 +69,7 @@ catalogue! {
     LAG_SECONDS = "landbridge_lag_seconds", Histogram, ["table"], LAG, "From a file's event to its rows in the warehouse.";
     LAST_SUCCESS = "landbridge_last_success_timestamp_seconds", Gauge, ["table"], &[], "When the table last loaded, in Unix time.";
     RECEIVED = "landbridge_received_messages_total", Counter, ["queue"], &[], "Messages received.";
+    ANNOUNCEMENTS = "landbridge_announcements_total", Counter, ["queue", "kind"], &[], "What messages said: created, copied, removed, other (each object by itself), test_event, unparsable.";
     DELETED = "landbridge_deleted_messages_total", Counter, ["queue"], &[], "Messages deleted.";
     UNPARSABLE = "landbridge_unparsable_messages_total", Counter, ["queue"], &[], "Messages that are no S3 notification; written down as dead letters.";
     LOST_RECEIPTS = "landbridge_lost_receipts_total", Counter, ["queue"], &[], "Receipts that were stale when used; their messages come back.";

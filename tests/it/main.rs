@@ -16,6 +16,7 @@ mod cli;
 mod demo;
 mod peers;
 mod pipeline;
+mod s3;
 mod simulation;
 mod supervision;
 mod support;

@@ -59,10 +59,18 @@ pub(super) fn spawn(poller: &Poller, address: WeakAddr<Poller>) -> AbortHandle {
 
 /// Parses a message and decides what its files are.
 fn arrived(world: &World, queue: &QueueId, message: Message) -> Arrived {
+    let said = |kind: &'static str| events::Announced { queue, kind }.emit();
     let content = match parse(&message.body) {
-        Parsed::TestEvent => Content::Files(Vec::new()),
-        Parsed::Unparsable(reason) => Content::Unparsable { body: Arc::clone(&message.body), reason },
+        Parsed::TestEvent => {
+            said("test_event");
+            Content::Files(Vec::new())
+        }
+        Parsed::Unparsable(reason) => {
+            said("unparsable");
+            Content::Unparsable { body: Arc::clone(&message.body), reason }
+        }
         Parsed::Events(announcements) => {
+            announcements.iter().for_each(|one| said(one.action.label()));
             Content::Files(announcements.into_iter().filter_map(|one| planned(world, queue, one)).collect())
         }
     };

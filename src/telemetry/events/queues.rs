@@ -97,3 +97,10 @@ event! {
         }
     }
 }
+
+event! {
+    /// What a message said, once for each object that it named.
+    Announced<'a> { queue: &'a QueueId, kind: &'static str } |e| {
+        count(&c::ANNOUNCEMENTS, &[label("queue", e.queue), label("kind", e.kind)], 1);
+    }
+}

@@ -72,11 +72,6 @@ impl Refusal {
         self.status == 409
     }
 
-    /// It is not there.
-    pub(super) fn is_not_found(&self) -> bool {
-        self.status == 404
-    }
-
     /// As a fault.
     pub(super) fn fault(self, context: impl Into<String>) -> Fault {
         let kind = classify(self.status, self.reason.as_deref());
@@ -132,6 +127,16 @@ impl Failure {
                 Self::Fault(Fault::from_error(FaultKind::Unavailable, context, other))
             }
         }
+    }
+
+    /// The service says that it is not there.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.status == 404)
+    }
+
+    /// The service says that it exists already.
+    pub(super) fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.is_duplicate())
     }
 
     /// As a fault, where there is nothing that could be asked again.

@@ -35,7 +35,7 @@ pub use tables::Keys;
 /// BigQuery, one project of it.
 pub struct BigQuery {
     client: Arc<Client>,
-    rest: Rest,
+    rest: Arc<Rest>,
     tables: Tables,
 }
 
@@ -53,8 +53,9 @@ impl BigQuery {
         let client = Arc::new(client.map_err(|error| {
             Failure::of("cannot make a BigQuery client", error).fault("cannot make a BigQuery client")
         })?);
-        let tables = Tables::new(Arc::clone(&client), keys);
-        Ok(Self { client, rest: Rest::new(http, identity, settings.endpoint.clone()), tables })
+        let rest = Arc::new(Rest::new(http, identity, settings.endpoint.clone()));
+        let tables = Tables::new(Arc::clone(&client), Arc::clone(&rest), keys);
+        Ok(Self { client, rest, tables })
     }
 
     async fn check(body: &Body, columns: Vec<(String, SqlType)>) -> Result<(), Fault> {
@@ -102,7 +103,9 @@ impl Warehouse for BigQuery {
             Err(error) => Failure::of(&context, error),
         };
         match failure {
-            Failure::Refused(refusal) if refusal.is_not_found() => Ok(JobStatus::NotFound),
+            gone @ (Failure::Refused(_) | Failure::Fault(_)) if gone.is_not_found() => {
+                Ok(JobStatus::NotFound)
+            }
             Failure::Unreadable(text) => {
                 let path = format!("projects/{project}/jobs/{id}?location={location}");
                 Err(self.rest.second_look(&context, &path, &text).await)
@@ -115,10 +118,10 @@ impl Warehouse for BigQuery {
         let context = format!("cannot fence {}", attempt.job_id);
         match self.client.job().insert(&attempt.destination.project, job::fence(attempt)).await {
             Ok(_) => Ok(FenceAnswer::Accepted),
-            Err(error) => match Failure::of(&context, error) {
-                Failure::Refused(refusal) if refusal.is_duplicate() => Ok(FenceAnswer::Duplicate),
-                failure => Err(failure.fault(&context)),
-            },
+            Err(error) => {
+                let failure = Failure::of(&context, error);
+                if failure.is_duplicate() { Ok(FenceAnswer::Duplicate) } else { Err(failure.fault(&context)) }
+            }
         }
     }
 }

@@ -24,8 +24,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(120);
 /// Bodies up to this size go in one call; a failure sends all of it again.
 const MULTIPART_BYTES_MAX: u64 = 8 << 20;
-/// A larger body goes in pieces of this size: a multiple of 256 KiB, as BigQuery wants.
-const PIECE_BYTES: u64 = 8 << 20;
+/// A larger body goes in pieces of this size.
+const PIECE_BYTES: u64 = 32 * PIECE_MULTIPLE_BYTES;
+/// What BigQuery wants the size of each piece but the last to be a multiple of.
+const PIECE_MULTIPLE_BYTES: u64 = 256 << 10;
 /// Failures of one upload's pieces, one after the other, before it is given up.
 const PIECE_FAILURES_MAX: u32 = 3;
 /// The status that says: go on with the next piece.
@@ -188,7 +190,7 @@ impl Rest {
             } else if failures == 0 {
                 failures = 1;
             }
-            if arrived >= size || arrived % (256 << 10) != 0 {
+            if arrived >= size || !arrived.is_multiple_of(PIECE_MULTIPLE_BYTES) {
                 let text =
                     format!("{context}: the upload session says that {arrived} of {size} bytes arrived");
                 return Err(Fault::new(FaultKind::Unavailable, text));

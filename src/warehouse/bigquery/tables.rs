@@ -15,6 +15,7 @@ use gcp_bigquery_client::model::table_schema::TableSchema;
 use gcp_bigquery_client::model::time_partitioning::TimePartitioning;
 
 use super::answers::Failure;
+use super::rest::Rest;
 use super::schema::{SqlType, check_name, clustering};
 use crate::columns::lineage;
 use crate::domain::batch::Destination;
@@ -40,13 +41,14 @@ struct Known {
 /// The tables of one project, as far as they were looked at.
 pub(super) struct Tables {
     client: Arc<Client>,
+    rest: Arc<Rest>,
     keys: Keys,
     known: DashMap<Destination, Arc<Known>>,
 }
 
 impl Tables {
-    pub(super) fn new(client: Arc<Client>, keys: Keys) -> Self {
-        Self { client, keys, known: DashMap::new() }
+    pub(super) fn new(client: Arc<Client>, rest: Arc<Rest>, keys: Keys) -> Self {
+        Self { client, rest, keys, known: DashMap::new() }
     }
 
     /// Forgets what is known of a table: someone has changed it.
@@ -112,8 +114,12 @@ impl Tables {
                 Ok(Some(found.schema.fields.unwrap_or_default()))
             }
             Err(error) => match Failure::of(&context, error) {
-                Failure::Refused(refusal) if refusal.is_not_found() => Ok(None),
-                failure => Err(failure.fault(&context)),
+                gone @ (Failure::Refused(_) | Failure::Fault(_)) if gone.is_not_found() => Ok(None),
+                Failure::Unreadable(text) => {
+                    let path = format!("projects/{project}/datasets/{dataset}/tables/{table}");
+                    Err(self.rest.second_look(&context, &path, &text).await)
+                }
+                failure @ (Failure::Refused(_) | Failure::Fault(_)) => Err(failure.fault(&context)),
             },
         }
     }
@@ -141,17 +147,16 @@ impl Tables {
                 let created = Some(tokio::time::Instant::now());
                 return Ok(self.learn(destination, Known { fields, created }));
             };
-            match Failure::of(&context, error) {
-                Failure::Refused(refusal) if refusal.is_duplicate() => {
-                    // Somebody was faster.
-                    let fields = self.look(destination).await?.unwrap_or_default();
-                    return Ok(self.learn(destination, Known { fields, created: None }));
-                }
-                Failure::Refused(refusal) if refusal.is_not_found() => {
-                    self.create_dataset(project, dataset, location).await?;
-                }
-                failure => return Err(failure.fault(&context)),
+            let failure = Failure::of(&context, error);
+            if failure.is_duplicate() {
+                // Somebody was faster.
+                let fields = self.look(destination).await?.unwrap_or_default();
+                return Ok(self.learn(destination, Known { fields, created: None }));
             }
+            if !failure.is_not_found() {
+                return Err(failure.fault(&context));
+            }
+            self.create_dataset(project, dataset, location).await?;
         }
         Err(Fault::new(FaultKind::DestinationRefused, format!("{context}: its dataset is not found")))
     }
@@ -164,10 +169,10 @@ impl Tables {
                 tracing::info!(project, dataset, location, "created the dataset");
                 Ok(())
             }
-            Err(error) => match Failure::of(&context, error) {
-                Failure::Refused(refusal) if refusal.is_duplicate() => Ok(()),
-                failure => Err(failure.fault(&context)),
-            },
+            Err(error) => {
+                let failure = Failure::of(&context, error);
+                if failure.is_duplicate() { Ok(()) } else { Err(failure.fault(&context)) }
+            }
         }
     }
 

@@ -9,28 +9,30 @@ use serde_json::{Value, json};
 use super::{connect, data, loaded};
 use crate::support::http::{Answer, Server};
 
-/// The recorded answer, with the attempt's names in it, as an answer of the server.
-fn answer(name: &str, job_id: &str) -> Answer {
-    let recorded = data(name);
-    let text = recorded["body"].to_string();
+/// The recorded status and answer, with the attempt's names in it.
+fn recorded(name: &str, job_id: &str) -> (u16, Value) {
+    let exchange = data(name);
+    let text = exchange["body"].to_string();
     let mut named = text.replace("<project>", "p").replace("<dataset>", "d").replace("<location>", "EU");
     for number in 1..100 {
         named = named.replace(&format!("<job-{number}>"), job_id);
     }
-    let status = u16::try_from(recorded["status"].as_u64().unwrap()).unwrap();
-    Answer::json(status, &serde_json::from_str(&named).unwrap())
+    let status = u16::try_from(exchange["status"].as_u64().unwrap()).unwrap();
+    (status, serde_json::from_str(&named).unwrap())
+}
+
+fn answer(name: &str, job_id: &str) -> Answer {
+    let (status, body) = recorded(name, job_id);
+    Answer::json(status, &body)
 }
 
 async fn asked(name: &'static str, change: fn(&mut Value)) -> JobStatus {
     let loaded = loaded(1).await;
     let id = loaded.attempt.job_id.as_str().to_owned();
-    let server = Server::start(move |_| match answer(name, &id) {
-        Answer::Reply(status, headers, body) => {
-            let mut body: Value = serde_json::from_slice(&body).unwrap();
-            change(&mut body);
-            Answer::Reply(status, headers, body.to_string().into_bytes())
-        }
-        other => other,
+    let server = Server::start(move |_| {
+        let (status, mut body) = recorded(name, &id);
+        change(&mut body);
+        Answer::json(status, &body)
     })
     .await;
     connect(&server.url).await.ask(&loaded.attempt).await.unwrap()

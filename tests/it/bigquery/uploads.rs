@@ -142,19 +142,19 @@ async fn an_upload_session_elsewhere_is_given_nothing() {
 #[tokio::test]
 async fn what_is_not_known_is_no_failure_and_keeps_its_status() {
     let page = || Answer::Reply(502, Vec::new(), b"<html>Bad Gateway</html>".to_vec());
-    let cases: [(fn() -> Answer, Option<FaultKind>, &str); 4] = [
-        (|| Answer::error(409, "duplicate"), None, ""),
-        (|| Answer::Cut, Some(FaultKind::Unavailable), "cannot submit lb_d_t_"),
-        (|| Answer::error(503, "backendError"), Some(FaultKind::Unavailable), "503 backendError"),
+    let cases: [(Answer, Option<FaultKind>, &str); 4] = [
+        (Answer::error(409, "duplicate"), None, ""),
+        (Answer::Cut, Some(FaultKind::Unavailable), "cannot submit lb_d_t_"),
+        (Answer::error(503, "backendError"), Some(FaultKind::Unavailable), "503 backendError"),
         (
-            || Answer::Reply(502, Vec::new(), b"<html>Bad Gateway</html>".to_vec()),
+            Answer::Reply(502, Vec::new(), b"<html>Bad Gateway</html>".to_vec()),
             Some(FaultKind::Unavailable),
             "502: no BigQuery answer: <html>Bad Gateway",
         ),
     ];
     let loaded = loaded(1).await;
     for (answer, kind, told) in cases {
-        let server = Server::start(with_table(move |_| answer())).await;
+        let server = Server::start(with_table(move |_| answer.clone())).await;
         let result = connect(&server.url).await.submit(&loaded.attempt, &loaded.body).await;
         match (result, kind) {
             (Ok(submission), None) => assert_eq!(submission, Submission::Duplicate),

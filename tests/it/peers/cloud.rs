@@ -239,4 +239,50 @@ impl World {
         };
         rows.iter().map(cells).collect()
     }
+
+    /// Rows in all tables of all clusters; none in those that do not exist yet.
+    pub async fn loaded_rows(&self) -> u64 {
+        let mut rows = 0;
+        for cluster in &self.clusters {
+            for table in &cluster.tables {
+                let there = format!(
+                    "{}/bigquery/v2/projects/{PROJECT}/datasets/{}/tables/{table}",
+                    Emulators::get().bigquery,
+                    cluster.dataset
+                );
+                if reqwest::get(there).await.unwrap().status().is_success() {
+                    let count = format!("SELECT count(*) FROM `{PROJECT}.{}.{table}`", cluster.dataset);
+                    rows += self.query(&count).await[0][0].as_ref().unwrap().parse::<u64>().unwrap();
+                }
+            }
+        }
+        rows
+    }
+
+    /// The bucket keeps every version from now on.
+    pub async fn keep_versions(&self, cluster: &Cluster) {
+        use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let put = self.s3.put_bucket_versioning().bucket(&cluster.bucket).versioning_configuration(enabled);
+        put.send().await.unwrap();
+    }
+
+    /// The bucket no longer announces: the test does.
+    pub async fn announce_nothing(&self, cluster: &Cluster) {
+        let nothing = NotificationConfiguration::builder().build();
+        let put = self.s3.put_bucket_notification_configuration().bucket(&cluster.bucket);
+        put.notification_configuration(nothing).send().await.unwrap();
+        self.sqs.purge_queue().queue_url(&cluster.queue).send().await.unwrap();
+    }
+
+    /// Messages that the queue holds, visible or not.
+    pub async fn waiting(&self, cluster: &Cluster) -> u64 {
+        use aws_sdk_sqs::types::QueueAttributeName::All;
+        let get = self.sqs.get_queue_attributes().queue_url(&cluster.queue).attribute_names(All);
+        let attributes = get.send().await.unwrap().attributes.unwrap();
+        let counts = attributes.iter().filter(|(name, _)| {
+            matches!(name.as_str(), "ApproximateNumberOfMessages" | "ApproximateNumberOfMessagesNotVisible")
+        });
+        counts.map(|(_, count)| count.parse::<u64>().unwrap()).sum()
+    }
 }

@@ -6,7 +6,7 @@ use super::cloud::{ADDED, PROJECT, World};
 use super::process::Process;
 
 /// Windows of one second, the least there is.
-const FAST: &str = "[batching]\nwindow = \"1s\"\n";
+pub const FAST: &str = "[batching]\nwindow = \"1s\"\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_clusters_of_five_tables_arrive_whole() {

@@ -35,8 +35,8 @@ pub enum Answer {
     Reply(u16, Vec<(String, String)>, Vec<u8>),
     /// The connection is closed without a word.
     Cut,
-    /// Nothing comes, for as long as the client waits.
-    Silence,
+    /// The head of a reply, its body up to this many bytes, and then nothing any more.
+    Partial(Vec<(String, String)>, Vec<u8>, usize),
 }
 
 impl Answer {
@@ -104,15 +104,23 @@ async fn serve(
         seen.lock().unwrap().push(request.clone());
         match answer(&request) {
             Answer::Cut => return Ok(()),
-            Answer::Silence => std::future::pending::<()>().await,
+            Answer::Partial(headers, body, sent) => {
+                stream.write_all(head(200, &headers, body.len()).as_bytes()).await?;
+                stream.write_all(&body[..sent]).await?;
+                return Ok(());
+            }
             Answer::Reply(status, headers, body) => {
-                let mut head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n", body.len());
-                headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
-                stream.write_all(format!("{head}\r\n").as_bytes()).await?;
+                stream.write_all(head(status, &headers, body.len()).as_bytes()).await?;
                 stream.write_all(&body).await?;
             }
         }
     }
+}
+
+fn head(status: u16, headers: &[(String, String)], length: usize) -> String {
+    let mut head = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n");
+    headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+    head + "\r\n"
 }
 
 /// The next request of a connection; what follows it stays in `bytes`.
