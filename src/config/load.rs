@@ -72,7 +72,7 @@ fn assemble(
 pub(super) struct Settings<'a> {
     pub(super) file: &'a Path,
     values: BTreeMap<(&'static str, &'static str), Value>,
-    /// Where values were given; missing where the default stands.
+    /// Where values were given, and, with an empty key, where sections begin; missing where the default stands.
     places: BTreeMap<(&'static str, &'static str), Place>,
 }
 
@@ -88,6 +88,7 @@ impl<'a> Settings<'a> {
             let section = root.section(name, name, errors);
             let settings: Vec<_> = SETTINGS.iter().filter(|setting| setting.section == name).collect();
             if let Some(section) = section {
+                places.insert((name, ""), root.place(name));
                 section
                     .refuse_unknown(&settings.iter().map(|setting| setting.key).collect::<Vec<_>>(), errors);
             }
@@ -119,10 +120,10 @@ impl<'a> Settings<'a> {
         Self { file, values, places }
     }
 
-    /// Where a value was given; else the file.
+    /// Where a value was given; else its section; else the file.
     pub(super) fn place(&self, section: &'static str, key: &'static str) -> Place {
-        let given = self.places.get(&(section, key)).cloned();
-        given.unwrap_or_else(|| Place::File(self.file.to_owned(), 1, 1))
+        let given = self.places.get(&(section, key)).or_else(|| self.places.get(&(section, "")));
+        given.cloned().unwrap_or_else(|| Place::File(self.file.to_owned(), 1, 1))
     }
 
     pub(super) fn text(&self, section: &'static str, key: &'static str) -> Option<&str> {

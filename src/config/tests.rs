@@ -115,7 +115,91 @@ fn broken_configurations_name_the_place_and_the_remedy() {
         &["landbridge.toml:2:1: batching.files: 100 is out of range", "number, 1 to 90"],
     );
     check(&with("[http]\nlisten = \"9464\""), &["http.listen: \"9464\" is not", "`address:port` or `off`"]);
-    check(&with("[warehouse]\nkind = \"bigquery\""), &["warehouse.kind: \"bigquery\" is not", "`\"lake\"`"]);
+    check(
+        &with("[warehouse]\nkind = \"snowflake\""),
+        &["warehouse.kind: \"snowflake\" is not", "`\"lake\"` or `\"bigquery\"`"],
+    );
+}
+
+#[test]
+fn what_bigquery_needs_is_told() {
+    let with = |lines: &str| format!("[warehouse]\nkind = \"bigquery\"\n{lines}\n{MAPPING}");
+    let whole = "project = \"p\"\nlocation = \"EU\"";
+    check(
+        &with(""),
+        &[
+            "landbridge.toml:1:2: warehouse.project: BigQuery needs a project",
+            "landbridge.toml:1:2: warehouse.location: BigQuery needs a location",
+        ],
+    );
+    check(
+        &with("project = \"p/../q\"\nlocation = \"EU\""),
+        &["landbridge.toml:3:1: warehouse.project: \"p/../q\" cannot be a project"],
+    );
+    check(
+        &with(&format!("{whole}\nendpoint = \"bigquery.googleapis.com\"")),
+        &["warehouse.endpoint: \"bigquery.googleapis.com\" is no address", "`https://`"],
+    );
+    check(
+        &with(&format!("{whole}\nendpoint = \"http://localhost:1\"")),
+        &["warehouse.endpoint: the credentials would travel in clear"],
+    );
+    check(
+        &with(&format!("{whole}\ncredentials = \"anonymous\"")),
+        &["landbridge.toml:5:1: warehouse.credentials: nobody is let in without credentials"],
+    );
+    check(
+        &with(&format!("{whole}\ncredentials = \"key.json\"")),
+        &["warehouse.credentials: key.json is not a file", "a service account's key file"],
+    );
+    let config = Place::new(&with(whole)).load(&[]).unwrap();
+    let destination = &config.mappings[0].route.tables[0].destination;
+    assert_eq!((&*destination.project, &*destination.location), ("p", "EU"));
+    assert!(config.spool.path.ends_with("state/spool"));
+}
+
+#[test]
+fn buckets_and_queues_are_read_and_checked() {
+    let mapping = |source: &str, queue: &str| {
+        MAPPING.replace("source = \"in\"", &format!("source = \"{source}\"\nqueue = \"{queue}\""))
+    };
+    let queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/cdc";
+    let place = Place::new(&mapping("s3://game-a-cdc/dms", queue));
+    let one = place.load(&[]).unwrap().mappings.remove(0);
+    assert_eq!(one.source, types::Source::S3 { queue: queue.into() });
+    assert_eq!((&*one.route.bucket, &*one.route.prefix), ("game-a-cdc", "dms/"));
+    let other = "http://127.0.0.1:1/0/q";
+    let overrides =
+        [("LANDBRIDGE__MAPPING__A__SOURCE", "s3://abc"), ("LANDBRIDGE__MAPPING__A__QUEUE", other)];
+    let one = place.load(&overrides).unwrap().mappings.remove(0);
+    assert_eq!(one.source, types::Source::S3 { queue: other.into() });
+    assert_eq!((&*one.route.bucket, &*one.route.prefix), ("abc", ""));
+    check(
+        &mapping("s3://B_1/dms/", queue),
+        &["landbridge.toml:3:1: source: \"B_1\" cannot be the name of a bucket"],
+    );
+    check(
+        &MAPPING.replace("\"in\"", "\"s3://abc/dms/\""),
+        &["queue: an s3:// source needs the queue that announces it", "https://sqs.REGION.amazonaws.com"],
+    );
+    check(&mapping("s3://abc/", "my-queue"), &["landbridge.toml:4:1: queue: \"my-queue\" is no queue URL"]);
+    check(
+        &mapping("s3://abc/", &format!("{queue}.fifo")),
+        &["is a FIFO queue, which S3 does not announce to"],
+    );
+    let two = mapping("s3://abc/dms/", queue) + &mapping("s3://abc/dms/x/", queue).replace("\"a\"", "\"b\"");
+    check(&two, &["s3://abc/dms/x/ and s3://abc/dms/ lie within each other"]);
+}
+
+#[test]
+fn the_webhook_is_never_shown() {
+    let place = Place::new(MAPPING);
+    let url = "https://hooks.example.com/hunter2";
+    let config = place.load(&[("LANDBRIDGE__ALERTS__WEBHOOK_URL", url)]).unwrap();
+    assert_eq!(config.alerts.webhook_url.as_ref().unwrap().expose(), url);
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let errors = Place::new(&format!("[alerts]\nwebhook_url = 12345678\n{MAPPING}")).errors(&[]);
+    assert!(errors.contains("alerts.webhook_url") && !errors.contains("12345678"), "{errors}");
 }
 
 #[test]
@@ -127,8 +211,8 @@ fn broken_mappings_name_the_place_and_the_remedy() {
         &["landbridge.toml:3:1: source: ", "out is not a directory", "create it"],
     );
     check(
-        &MAPPING.replace("\"in\"", "\"s3://b/dms/\""),
-        &["source: this version does not read s3:// sources", "expected a directory"],
+        &MAPPING.replace("\"in\"", "\"gs://b/dms/\""),
+        &["source: landbridge does not read gs:// sources", "expected `\"s3://BUCKET/PREFIX/\"`"],
     );
     check(
         &MAPPING.replace("s.t", "t"),
@@ -165,7 +249,7 @@ fn broken_mappings_name_the_place_and_the_remedy() {
     );
     check(
         &MAPPING.replace("[[mapping.table]]", "queue = \"https://sqs/q\"\n[[mapping.table]]"),
-        &["queue: \"https://sqs/q\" is no queue of this version"],
+        &["queue: \"https://sqs/q\" cannot announce a directory"],
     );
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     MessageSystemAttributeName, QueueAttributeName,
@@ -21,6 +22,9 @@ use crate::domain::instant::Instant;
 
 /// The longest long poll (SQS: 20 s).
 const WAIT_MAX: Duration = Duration::from_secs(20);
+/// How long one call may take, the SDK's repetitions included: longer than a long poll, so that a service that falls
+/// silent costs a queue less than a minute.
+const CALL_TIMEOUT: Duration = Duration::from_secs(45);
 /// The longest visibility timeout (SQS: 12 h).
 const VISIBILITY_MAX: Duration = Duration::from_secs(43_200);
 
@@ -44,7 +48,10 @@ pub struct QueueSetup {
 impl SqsQueue {
     /// The queue at `url`.
     pub fn new(config: &SdkConfig, url: Arc<str>, clock: Arc<dyn Clock>) -> Self {
-        Self { client: Client::new(config), url, clock, oldest_sent_ms: AtomicI64::new(0) }
+        let timeouts = config.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled);
+        let timeouts = timeouts.into_builder().operation_timeout(CALL_TIMEOUT).build();
+        let config = aws_sdk_sqs::config::Builder::from(config).timeout_config(timeouts).build();
+        Self { client: Client::from_conf(config), url, clock, oldest_sent_ms: AtomicI64::new(0) }
     }
 
     /// Asks for the queue's own settings.

@@ -18,5 +18,6 @@ mod peers;
 mod pipeline;
 mod s3;
 mod simulation;
+mod sqs;
 mod supervision;
 mod support;

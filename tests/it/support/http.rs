@@ -35,6 +35,8 @@ pub enum Answer {
     Reply(u16, Vec<(String, String)>, Vec<u8>),
     /// The connection is closed without a word.
     Cut,
+    /// Nothing comes, for as long as the client waits.
+    Silence,
     /// The head of a reply, its body up to this many bytes, and then nothing any more.
     Partial(Vec<(String, String)>, Vec<u8>, usize),
 }
@@ -104,6 +106,7 @@ async fn serve(
         seen.lock().unwrap().push(request.clone());
         match answer(&request) {
             Answer::Cut => return Ok(()),
+            Answer::Silence => std::future::pending::<()>().await,
             Answer::Partial(headers, body, sent) => {
                 stream.write_all(head(200, &headers, body.len()).as_bytes()).await?;
                 stream.write_all(&body[..sent]).await?;
