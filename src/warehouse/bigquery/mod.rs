@@ -147,6 +147,3 @@ impl BigQuery {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -251,3 +251,87 @@ fn is_taken(column: &ColumnDescriptor, kind: SqlType) -> bool {
         SqlType::Bignumeric => decimal((38, 38)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parquet::file::metadata::ParquetMetaDataReader;
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+
+    use super::*;
+
+    /// The metadata of a file without rows.
+    fn file(columns: &str) -> ParquetMetaData {
+        let schema = parse_message_type(&format!("message m {{ {columns} }}")).unwrap();
+        let mut bytes = Vec::new();
+        SerializedFileWriter::new(&mut bytes, Arc::new(schema), Arc::default()).unwrap().close().unwrap();
+        ParquetMetaDataReader::new().parse_and_finish(&bytes::Bytes::from(bytes)).unwrap()
+    }
+
+    #[test]
+    fn only_what_the_service_documents_is_let_through() {
+        use SqlType::*;
+        let taken = [
+            ("INT64 c", Int64),
+            ("INT32 c (INTEGER(16, true))", Int64),
+            ("DOUBLE c", Float64),
+            ("BOOLEAN c", Bool),
+            ("BYTE_ARRAY c (STRING)", String),
+            ("BYTE_ARRAY c", Bytes),
+            ("INT32 c (DATE)", Date),
+            ("INT64 c (TIMESTAMP(MICROS, true))", Timestamp),
+            ("INT64 c (TIMESTAMP(MICROS, false))", Datetime),
+            ("INT64 c (TIME(MICROS, false))", Time),
+            ("FIXED_LEN_BYTE_ARRAY(16) c (DECIMAL(38, 9))", Numeric),
+            ("FIXED_LEN_BYTE_ARRAY(16) c (DECIMAL(38, 0))", Bignumeric),
+        ];
+        let all = [Int64, Numeric, Bignumeric, String, Bytes, Bool, Float64, Date, Datetime, Timestamp, Time];
+        for (column, kind) in taken {
+            let metadata = file(&format!("OPTIONAL {column};"));
+            for other in all {
+                let result = check_file(&metadata, &[("c".to_owned(), other)]);
+                let expected = other == kind || (kind == Numeric && other == Bignumeric);
+                assert_eq!(result.is_ok(), expected, "{column} for {}", other.name());
+            }
+        }
+        let refused = [
+            ("INT64 c (TIMESTAMP(NANOS, true))", Timestamp),
+            ("INT96 c", Timestamp),
+            ("INT64 c (TIMESTAMP(MILLIS, false))", Datetime),
+            ("BYTE_ARRAY c (JSON)", String),
+            ("INT64 c (INTEGER(64, false))", Int64),
+            ("FIXED_LEN_BYTE_ARRAY(16) c (DECIMAL(38, 8))", Numeric),
+        ];
+        for (column, kind) in refused {
+            let fault = check_file(&file(&format!("OPTIONAL {column};")), &[("c".to_owned(), kind)]);
+            assert_eq!(fault.unwrap_err().kind, FaultKind::Internal, "{column}");
+        }
+        assert!(check_file(&file("OPTIONAL INT64 c;"), &[("d".to_owned(), Int64)]).is_err());
+        assert!(check_file(&file("OPTIONAL INT64 c;"), &[]).is_err());
+    }
+
+    #[test]
+    fn names_that_bigquery_keeps_for_itself_are_refused() {
+        for name in ["id", "_op", "_change_seq", "Größe".replace('ö', "o").replace('ß', "s").as_str(), "a1"]
+        {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in
+            ["", "1a", "a b", "a`b", "größe", "_TABLE_x", "_partitiontime", "_CHANGE_TYPE", &"x".repeat(301)]
+        {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn decimals_get_the_smallest_type_that_holds_them() {
+        let of = |precision, scale| SqlType::of(ColumnType::Decimal { precision, scale });
+        assert_eq!(
+            (of(38, 9), of(29, 0), of(30, 0), of(10, 10)),
+            (SqlType::Numeric, SqlType::Numeric, SqlType::Bignumeric, SqlType::Bignumeric)
+        );
+        assert!(SqlType::Bignumeric.takes(SqlType::Numeric) && !SqlType::Numeric.takes(SqlType::Bignumeric));
+    }
+}
