@@ -1,8 +1,11 @@
 //! The adapters of a configuration.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
+
+use aws_config::SdkConfig;
 
 use super::SystemClock;
 use crate::actors::world::Ports;
@@ -54,35 +57,32 @@ impl Edges {
         empty(&config.spool.path)?;
         let (mut queues, mut sqs) = (BTreeMap::new(), BTreeMap::new());
         let mut stores: BTreeMap<Arc<str>, Arc<dyn Bucket>> = BTreeMap::new();
-        let aws = match config.mappings.iter().any(|mapping| matches!(mapping.source, Source::S3 { .. })) {
-            true => Some(cloud::aws::connect(&config.aws).await),
-            false => None,
-        };
-        let s3 = aws.as_ref().map(|aws| {
-            let spooling =
-                Spooling { path: config.spool.path.clone(), threshold_bytes: config.spool.threshold_bytes };
-            Arc::new(S3Bucket::new(aws, config.aws.path_style, spooling)) as Arc<dyn Bucket>
-        });
+        let mut regions = BTreeMap::new();
         let mut urls = Vec::new();
         for mapping in &config.mappings {
             let (cluster, bucket) = (&mapping.route.cluster, &mapping.route.bucket);
             let id = QueueId(Arc::clone(cluster));
-            match (&mapping.source, &aws, &s3) {
-                (Source::Directory(root), _, _) => {
+            match &mapping.source {
+                Source::Directory(root) => {
                     queues.insert(id, LocalQueue::new(Arc::clone(cluster), LOCAL_QUEUE_MESSAGES));
                     let local = LocalBucket::new([(Arc::clone(bucket), root.clone())]);
                     stores.insert(Arc::clone(bucket), Arc::new(local));
                 }
-                (Source::S3 { queue }, Some(aws), Some(s3)) => {
+                Source::S3 { queue } => {
+                    // A bucket announces to queues of its own region only.
+                    let name = cloud::aws::region_of(&config.aws, queue);
+                    let region = match regions.entry(name.clone()) {
+                        Entry::Occupied(entry) => entry.into_mut(),
+                        Entry::Vacant(entry) => entry.insert(AwsRegion::connect(config, name).await),
+                    };
                     // Clusters that share a queue share its poller: whose file it is tells the key.
                     if !urls.contains(queue) {
                         let clock = Arc::clone(&clock);
-                        sqs.insert(id, Arc::new(SqsQueue::new(aws, Arc::clone(queue), clock)));
+                        sqs.insert(id, Arc::new(SqsQueue::new(&region.sdk, Arc::clone(queue), clock)));
                         urls.push(Arc::clone(queue));
                     }
-                    stores.insert(Arc::clone(bucket), Arc::clone(s3));
+                    stores.insert(Arc::clone(bucket), Arc::clone(&region.s3));
                 }
-                (Source::S3 { .. }, _, _) => {}
             }
         }
         let local = queues.iter().map(|(id, queue)| (id.clone(), Arc::clone(queue) as Arc<dyn Queue>));
@@ -123,6 +123,22 @@ impl Edges {
                 }
             });
         }
+    }
+}
+
+/// AWS in one region.
+struct AwsRegion {
+    sdk: SdkConfig,
+    s3: Arc<dyn Bucket>,
+}
+
+impl AwsRegion {
+    async fn connect(config: &Config, name: Option<String>) -> Self {
+        let sdk = cloud::aws::connect(&config.aws, name.as_deref()).await;
+        let spooling =
+            Spooling { path: config.spool.path.clone(), threshold_bytes: config.spool.threshold_bytes };
+        let s3 = Arc::new(S3Bucket::new(&sdk, config.aws.path_style, spooling));
+        Self { sdk, s3 }
     }
 }
 

@@ -33,6 +33,9 @@ const SHORTEST_BYTES: u64 = 12;
 /// A spooled object is written in pieces of this many bytes.
 const PIECE_BYTES: usize = 1 << 20;
 
+/// Numbers the spool files of this process.
+static SPOOLED: AtomicU64 = AtomicU64::new(0);
+
 /// Where and when objects go to disk.
 #[derive(Clone, Debug)]
 pub struct Spooling {
@@ -46,14 +49,13 @@ pub struct Spooling {
 pub struct S3Bucket {
     client: Client,
     spooling: Spooling,
-    spooled: AtomicU64,
 }
 
 impl S3Bucket {
     /// Buckets that are reached with `config`; `path_style` puts the bucket's name into the path.
     pub fn new(config: &SdkConfig, path_style: bool, spooling: Spooling) -> Self {
         let config = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).build();
-        Self { client: Client::from_conf(config), spooling, spooled: AtomicU64::new(0) }
+        Self { client: Client::from_conf(config), spooling }
     }
 
     async fn get(&self, file: &FileId, version: Option<String>) -> Result<GetObjectOutput, Fault> {
@@ -112,7 +114,7 @@ impl S3Bucket {
         file: &FileId,
         mut answer: GetObjectOutput,
     ) -> Result<Arc<dyn Object>, Fault> {
-        let number = self.spooled.fetch_add(1, Ordering::Relaxed);
+        let number = SPOOLED.fetch_add(1, Ordering::Relaxed);
         let path = self.spooling.path.join(format!("object-{}-{number}", std::process::id()));
         let mut spool = blocking("creating a spool file", move || Spooled::create(&path)).await?;
         let mut proof = Proof::of(file, &answer);

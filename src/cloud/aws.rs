@@ -21,8 +21,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// service that did not answer).
 const READ_TIMEOUT: Duration = Duration::from_secs(35);
 
-/// Credentials by the default chain: environment, profile, web identity, ECS, EC2 instance role.
-pub async fn connect(settings: &Aws) -> SdkConfig {
+/// The region in which `settings` put a queue: theirs, else the one that its URL names.
+pub fn region_of(settings: &Aws, queue: &str) -> Option<String> {
+    let named = || {
+        let host = queue.split("://").nth(1)?.split('/').next()?;
+        // sqs.REGION.amazonaws.com, or .com.cn
+        let mut parts = host.split('.');
+        (parts.next() == Some("sqs") && host.contains(".amazonaws.com")).then(|| parts.next())?
+    };
+    settings.region.clone().or_else(|| named().map(str::to_owned))
+}
+
+/// Credentials by the default chain: environment, profile, web identity, ECS, EC2 instance role. Without a `region`,
+/// the environment's, the profile's or the machine's own.
+pub async fn connect(settings: &Aws, region: Option<&str>) -> SdkConfig {
     super::install_crypto();
     let http =
         aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
@@ -32,8 +44,8 @@ pub async fn connect(settings: &Aws) -> SdkConfig {
         .http_client(http)
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(TRIES_MAX));
-    if let Some(region) = &settings.region {
-        loader = loader.region(Region::new(region.clone()));
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
     }
     if let Some(endpoint) = &settings.endpoint {
         loader = loader.endpoint_url(endpoint);
@@ -179,6 +191,20 @@ mod tests {
         for (status, code, kind) in cases {
             assert_eq!(classify(status, code), kind, "{status} {code:?}");
         }
+    }
+
+    #[test]
+    fn the_region_is_the_settings_or_the_queues() {
+        let settings = Aws::default();
+        let of = |url: &str| region_of(&settings, url);
+        assert_eq!(of("https://sqs.eu-west-1.amazonaws.com/1/q").as_deref(), Some("eu-west-1"));
+        assert_eq!(of("https://sqs.cn-north-1.amazonaws.com.cn/1/q").as_deref(), Some("cn-north-1"));
+        assert_eq!(of("http://127.0.0.1:4566/1/q"), None);
+        let settings = Aws { region: Some("us-east-1".to_owned()), ..Aws::default() };
+        assert_eq!(
+            region_of(&settings, "https://sqs.eu-west-1.amazonaws.com/1/q").as_deref(),
+            Some("us-east-1")
+        );
     }
 
     #[test]

@@ -47,7 +47,7 @@ settings! {
     "warehouse" "location", Kind::Text, "", "The datasets' location, as `EU` or `asia-northeast3`; sent with every call. A dataset that is not there is created in it.";
     "warehouse" "credentials", Kind::Text, "default", "`default`: application default credentials. A path: a service account's key file. `anonymous`: none, for a stand-in on `http://`.";
     "warehouse" "endpoint", Kind::Text, "https://bigquery.googleapis.com", "BigQuery's address; another for a stand-in or a private endpoint.";
-    "aws" "region", Kind::Text, "", "The region of the queues and buckets. Default: `AWS_REGION`, the profile, or the machine's own.";
+    "aws" "region", Kind::Text, "", "The region of the queues and buckets. Default: the one that a queue's URL names, then `AWS_REGION`, the profile, the machine's own.";
     "aws" "endpoint", Kind::Text, "", "Another address for S3 and SQS: a stand-in. `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL_SQS` work too.";
     "aws" "path_style", Kind::Choice(&["never", "always"]), "never", "`always` puts the bucket's name into the path instead of the host name, as stand-ins need.";
     "alerts" "webhook_url", Kind::Secret, "", "A Slack-compatible webhook that is told of quarantines, poison, vanished files, held tables and used-up quotas, with the remedy. It is a secret: give it as `LANDBRIDGE__ALERTS__WEBHOOK_URL`.";

@@ -24,7 +24,7 @@ async fn queue(server: &Server) -> SqsQueue {
     // The stack of the product, with credentials that are not looked for.
     let credentials = Credentials::new("test", "test", None, None, "test");
     let provider = aws_credential_types::provider::SharedCredentialsProvider::new(credentials);
-    let config = landbridge::cloud::aws::connect(&settings).await;
+    let config = landbridge::cloud::aws::connect(&settings, settings.region.as_deref()).await;
     let config = config.into_builder().credentials_provider(provider).build();
     SqsQueue::new(&config, URL.into(), Arc::new(SystemClock))
 }

@@ -77,12 +77,7 @@ impl BigQuery {
 #[async_trait]
 impl Warehouse for BigQuery {
     async fn submit(&self, attempt: &Attempt, body: &Body) -> Result<Submission, Fault> {
-        let columns = schema::wanted(body.plan());
-        Self::check(body, columns.clone()).await?;
-        let schema = self.tables.prepare(&attempt.destination, &columns).await?;
-        let job = serde_json::to_value(job::load(attempt, schema))
-            .map_err(|error| Fault::from_error(FaultKind::Internal, "cannot write a job", error))?;
-        let submission = self.rest.upload(attempt, &job, body).await;
+        let submission = self.load(attempt, body).await;
         if submission.as_ref().is_err_and(|fault| fault.kind == FaultKind::DestinationRefused) {
             // Somebody may have dropped or changed it.
             self.tables.forget(&attempt.destination);
@@ -127,6 +122,15 @@ impl Warehouse for BigQuery {
 }
 
 impl BigQuery {
+    async fn load(&self, attempt: &Attempt, body: &Body) -> Result<Submission, Fault> {
+        let columns = schema::wanted(body.plan());
+        Self::check(body, columns.clone()).await?;
+        let schema = self.tables.prepare(&attempt.destination, &columns).await?;
+        let job = serde_json::to_value(job::load(attempt, schema))
+            .map_err(|error| Fault::from_error(FaultKind::Internal, "cannot write a job", error))?;
+        self.rest.upload(attempt, &job, body).await
+    }
+
     /// A job that does not find a table which was created just now is tried again; one that does not find an older table
     /// means that somebody dropped it.
     fn settled(&self, attempt: &Attempt, status: JobStatus) -> JobStatus {

@@ -115,20 +115,16 @@ impl Rest {
     ) -> Result<Submission, Fault> {
         // A hash that no one outside knows: it does not stand in the data.
         let boundary = format!("landbridge-{}", attempt.batch);
-        let data = read_piece(file, 0, size).await?;
         let head = format!(
             "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{job}\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
         );
         let tail = format!("\r\n--{boundary}--\r\n");
-        let mut whole = BytesMut::with_capacity(head.len() + data.len() + tail.len());
-        whole.extend_from_slice(head.as_bytes());
-        whole.extend_from_slice(&data);
-        whole.extend_from_slice(tail.as_bytes());
+        let whole = read_between(head, file, 0, size, tail).await?;
         let request = self
             .http
             .post(self.upload_url(attempt, "multipart"))
             .header(CONTENT_TYPE, format!("multipart/related; boundary={boundary}"))
-            .body(whole.freeze());
+            .body(whole);
         let answer = self.send(context, request).await?;
         submission(context, answer).await
     }
@@ -261,11 +257,26 @@ async fn read(context: &str, mut answer: Response) -> Result<BytesMut, Fault> {
 }
 
 async fn read_piece(file: Arc<File>, offset: u64, length: u64) -> Result<Bytes, Fault> {
+    read_between(String::new(), file, offset, length, String::new()).await
+}
+
+/// A piece of a file between two texts, in memory once.
+async fn read_between(
+    head: String,
+    file: Arc<File>,
+    offset: u64,
+    length: u64,
+    tail: String,
+) -> Result<Bytes, Fault> {
     let read = move || {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let mut bytes = BytesMut::zeroed(length);
-        let result = file.read_exact_at(&mut bytes, offset);
+        let mut bytes = BytesMut::with_capacity(head.len().saturating_add(length).saturating_add(tail.len()));
+        bytes.extend_from_slice(head.as_bytes());
+        bytes.resize(head.len().saturating_add(length), 0);
+        let part = bytes.get_mut(head.len()..).unwrap_or_default();
+        let result = file.read_exact_at(part, offset);
         result.map_err(|error| as_retryable(Fault::from_io("cannot read the body", error)))?;
+        bytes.extend_from_slice(tail.as_bytes());
         Ok(bytes.freeze())
     };
     blocking("reading a body", read).await

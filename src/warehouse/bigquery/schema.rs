@@ -183,8 +183,10 @@ pub(super) fn check_name(name: &str) -> Result<(), Fault> {
 /// service would refuse it, or worse, take it as something else.
 pub(super) fn check_file(metadata: &ParquetMetaData, columns: &[(String, SqlType)]) -> Result<(), Fault> {
     let schema = metadata.file_metadata().schema_descr();
+    // A bug of landbridge: the table is held until it is mended, and nobody is poisoned for it.
     let wrong = |text: String| {
-        Fault::new(FaultKind::Internal, format!("the body is not what BigQuery takes: {text}"))
+        let text = format!("the body is not what BigQuery takes (report this): {text}");
+        Fault::new(FaultKind::DestinationRefused, text)
     };
     if schema.num_columns() != columns.len() {
         return Err(wrong(format!("{} columns instead of {}", schema.num_columns(), columns.len())));
@@ -306,7 +308,7 @@ mod tests {
         ];
         for (column, kind) in refused {
             let fault = check_file(&file(&format!("OPTIONAL {column};")), &[("c".to_owned(), kind)]);
-            assert_eq!(fault.unwrap_err().kind, FaultKind::Internal, "{column}");
+            assert_eq!(fault.unwrap_err().kind, FaultKind::DestinationRefused, "{column}");
         }
         assert!(check_file(&file("OPTIONAL INT64 c;"), &[("d".to_owned(), Int64)]).is_err());
         assert!(check_file(&file("OPTIONAL INT64 c;"), &[]).is_err());

@@ -28,6 +28,7 @@ use landbridge::queue::local::LocalQueue;
 use landbridge::warehouse::Warehouse;
 use landbridge::warehouse::lake::Lake;
 
+pub mod browser;
 pub mod faults;
 pub mod http;
 mod watched;
