@@ -19,6 +19,7 @@ use landbridge::domain::ids::{AttemptNumber, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::warehouse::bigquery::{BigQuery, Keys};
 
+mod identity;
 mod reasons;
 mod recorded;
 mod tables;

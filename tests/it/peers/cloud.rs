@@ -37,7 +37,7 @@ static OBJECTS: AtomicU64 = AtomicU64::new(0);
 pub struct Emulators {
     pub aws: String,
     pub bigquery: String,
-    python: PathBuf,
+    pub python: PathBuf,
     /// They end when its standard input does.
     _process: Child,
 }

@@ -1,7 +1,7 @@
 //! The real binary against stand-ins of the clouds, through real HTTP. What is in BigQuery afterwards is compared with what is in
 //! S3 by a script that shares no code with landbridge.
 
-mod cloud;
+pub mod cloud;
 mod faults;
 mod journeys;
 mod notifications;
