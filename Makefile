@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test check lint fmt docs bench sim clean
+.PHONY: demo test check lint fmt docs bench bench-latency bench-large sim clean
 
 # DMS-shaped traffic of 70 tables into a lake for a minute, then a reconciliation of every row.
 demo:
@@ -33,6 +33,14 @@ sim:
 # Rows per CPU-second and peak memory, large files and small (needs /usr/bin/time).
 bench:
 	benches/rows_per_cpu_second.sh
+
+# From S3 put to row queryable on stand-ins of the clouds, at 20 files a second.
+bench-latency:
+	benches/latency.py
+
+# The peak memory while one object of 2 GiB passes.
+bench-large:
+	benches/large_object.py
 
 clean:
 	$(CARGO) clean

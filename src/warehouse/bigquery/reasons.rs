@@ -79,7 +79,7 @@ pub fn classify(status: u16, reason: Option<&str>) -> FaultKind {
 pub const fn answer(kind: FaultKind) -> &'static str {
     match kind {
         FaultKind::Unavailable | FaultKind::Throttled => {
-            "A request: asks about the job id, then submits it again under the same id, with backoff. A job: the next attempt, with backoff; after 8 attempts the files are deferred."
+            "A request: asks about the job id, then submits it again under the same id, with backoff. A job: the next attempt, with backoff; after 6 attempts the files are deferred."
         }
         FaultKind::QuotaExceeded => {
             "A request: submits again, with backoff, for `timing.job_timeout`; then fences the id. Then, and after a job: the files are deferred and taken up again later; the table goes on. An alert."
@@ -138,6 +138,7 @@ fn spaced(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::delivery::ATTEMPTS_MAX;
 
     #[test]
     fn the_table_is_sorted_and_names_each_reason_once() {
@@ -154,6 +155,11 @@ mod tests {
         assert_eq!(classify(429, None), FaultKind::Throttled);
         assert_eq!(classify(403, None), FaultKind::AccessDenied);
         assert_eq!(classify(403, Some("quotaExceeded")), FaultKind::QuotaExceeded);
+    }
+
+    #[test]
+    fn the_number_of_attempts_is_the_machines() {
+        assert!(answer(FaultKind::Unavailable).contains(&format!("after {ATTEMPTS_MAX} attempts")));
     }
 
     #[test]
