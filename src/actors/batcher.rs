@@ -130,9 +130,17 @@ impl Batcher {
         for chunk in files.chunks(FILES_PER_BATCH_MAX) {
             let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
             let files = chunk.to_vec();
+            let event_times: Vec<_> = files
+                .iter()
+                .filter_map(|(file, _)| {
+                    let leases = self.waiters.get(file)?.iter();
+                    Some((file.clone(), leases.map(Lease::event_at).min()?))
+                })
+                .collect();
             tokio::spawn(async move {
                 let events = match world.ports.ledger.settle(&files, world.ports.clock.now()).await {
                     Ok(states) => {
+                        world.note_deferred_events(event_times, &states).await;
                         let settled = files.into_iter().zip(states).map(|((file, verdict), state)| {
                             events::FileSettled {
                                 table: &file.table,

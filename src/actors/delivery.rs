@@ -17,6 +17,7 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::ids::TableId;
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
+use crate::domain::summary::EventSpan;
 use crate::domain::table::VANISHED_TRIES;
 use crate::domain::transition::BatchRecord;
 use crate::flow::credit::Credit;
@@ -25,8 +26,8 @@ use crate::telemetry::events;
 
 /// What a delivery begins with.
 pub enum Begin {
-    /// Files of a closed window: nothing is claimed yet.
-    Fresh(Vec<(FileId, Fetched)>),
+    /// Files of a closed window, and when they were announced to be written: nothing is claimed yet.
+    Fresh(Vec<(FileId, Fetched)>, Option<EventSpan>),
     /// A batch that the ledger holds as open.
     Resumed(Box<BatchRecord>),
 }
@@ -67,8 +68,9 @@ pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: Arc<Sem
         body: None,
         started: tokio::time::Instant::now(),
     };
+    let mut unclaimed = matches!(begin, Begin::Fresh(..));
     let mut delivery = match begin {
-        Begin::Fresh(files) => {
+        Begin::Fresh(files, events) => {
             let entries = files
                 .iter()
                 .map(|(file, fetched)| ManifestEntry { file: file.clone(), rows: fetched.footer.rows() });
@@ -77,7 +79,8 @@ pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: Arc<Sem
                 performer.inputs.push(Input { file, object: fetched.object, footer: fetched.footer });
                 performer.credit.extend(fetched.credit);
             }
-            let batch = Batch::plan(table, setup.destination.clone(), now, None, manifest);
+            let mut batch = Batch::plan(table.clone(), setup.destination.clone(), now, None, manifest);
+            batch.events = events;
             Delivery::plan(batch, Arc::clone(&setup.plan_hash), patience)
         }
         Begin::Resumed(record) => Delivery::resume(*record, Arc::clone(&setup.plan_hash), patience),
@@ -88,6 +91,13 @@ pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: Arc<Sem
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
+        // A table that was closed while its batch waited and was built starts no load: nothing is claimed, and the
+        // files come back through their leases. From the first claim on, the batch is in flight and goes to its end.
+        let begins = matches!(action, Action::Build | Action::Claim(_));
+        if unclaimed && begins && world.directory.batcher(&table).is_none() {
+            return End::Superseded;
+        }
+        unclaimed &= !matches!(action, Action::Claim(_));
         if let Action::End(end) = action {
             performer.conclude(delivery.batch(), &end);
             return end;

@@ -18,6 +18,7 @@ use crate::domain::delivery::End;
 use crate::domain::fault::FaultKind;
 use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, Generation, TableId};
+use crate::domain::summary::EventSpan;
 use crate::domain::table::Outcome;
 use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Home};
 use crate::flow::cpu::panic_text;
@@ -25,8 +26,8 @@ use crate::flow::lease::Lease;
 use crate::messages::batcher::{DeliveryEnded, FileEnd};
 use crate::messages::child::{Ping, Stop};
 use crate::messages::loader::{
-    DeliveryCrashed, DeliveryDone, HoldBatches, LoadBatch, LoaderSnapshot, OpenBatchesListed, ResumeBatches,
-    Snapshot,
+    DeliveryCrashed, DeliveryDone, HoldBatches, LoadBatch, LoaderSnapshot, LoadsByTable, OpenBatchesListed,
+    ResumeBatches, Snapshot,
 };
 use crate::messages::root::{HoldTable, LedgerLost, TableCrashed};
 use crate::telemetry::events;
@@ -77,7 +78,7 @@ impl Loader {
         let delivery = self.next;
         self.next = self.next.saturating_add(1);
         let resumed = match &begin {
-            Begin::Fresh(_) => None,
+            Begin::Fresh(..) => None,
             Begin::Resumed(record) => Some(record.batch.id.clone()),
         };
         let task = tokio::spawn(run(Arc::clone(&self.world), table.clone(), begin, Arc::clone(&self.slots)));
@@ -235,7 +236,9 @@ impl Handler<LoadBatch> for Loader {
             leases.push((file.file.clone(), file.leases));
             files.push((file.file, file.fetched));
         }
-        self.start(message.table, Begin::Fresh(files), Some(message.generation), leases, context);
+        let announced = leases.iter().flat_map(|(_, leases)| leases.iter().map(Lease::event_at));
+        let events = EventSpan::of(announced);
+        self.start(message.table, Begin::Fresh(files, events), Some(message.generation), leases, context);
     }
 }
 
@@ -362,6 +365,18 @@ impl Handler<Snapshot> for Loader {
 
     fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> Self::Result {
         Some(LoaderSnapshot { in_flight: self.in_flight.len(), recovered: self.recovered })
+    }
+}
+
+impl Handler<LoadsByTable> for Loader {
+    type Result = Option<Vec<(TableId, usize)>>;
+
+    fn handle(&mut self, _: LoadsByTable, _: &mut Self::Context) -> Self::Result {
+        let mut loads: BTreeMap<TableId, usize> = BTreeMap::new();
+        for one in self.in_flight.values() {
+            *loads.entry(one.table.clone()).or_default() += 1;
+        }
+        Some(loads.into_iter().collect())
     }
 }
 

@@ -23,7 +23,8 @@ use crate::flow::lease::{Lease, LeaseEnd};
 use crate::messages::batcher::{FilesDeferred, OfferFiles, Offered};
 use crate::messages::child::{Ping, Stop};
 use crate::messages::poller::{
-    Happened, OfferParked, PollerSnapshot, Received, ReleaseHeld, Snapshot, StopReceiving,
+    Happened, HeldByTable, OfferParked, PollerSnapshot, Received, ReleaseHeld, Snapshot, StopReceiving,
+    TableIntake,
 };
 use crate::queue::{Queue, Receipt};
 use crate::telemetry::events;
@@ -123,9 +124,14 @@ impl Poller {
         let items: Vec<_> = verdicts.iter().map(|(item, _, _)| *item).collect();
         let files: Vec<_> =
             verdicts.iter().map(|(_, file, verdict)| (file.clone(), verdict.clone())).collect();
+        let event_times: Vec<_> = verdicts
+            .iter()
+            .filter_map(|(item, file, _)| Some((file.clone(), self.intake.event_at(*item)?)))
+            .collect();
         tokio::spawn(async move {
             let events = match world.ports.ledger.settle(&files, world.ports.clock.now()).await {
                 Ok(states) => {
+                    world.note_deferred_events(event_times, &states).await;
                     // Before their messages are settled, so that nobody takes the table for idle.
                     tell_deferred(&world, &files, &states);
                     let settled =
@@ -364,6 +370,16 @@ impl Handler<Snapshot> for Poller {
             held_messages: self.intake.held_messages(),
             parked_files: self.intake.parked_files(),
         })
+    }
+}
+
+impl Handler<HeldByTable> for Poller {
+    type Result = Option<Vec<TableIntake>>;
+
+    fn handle(&mut self, _: HeldByTable, _: &mut Self::Context) -> Self::Result {
+        let tables = self.intake.by_table().into_iter();
+        let tables = tables.map(|(table, parked, oldest_event)| TableIntake { table, parked, oldest_event });
+        Some(tables.collect())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
+use tokio::sync::oneshot;
 
 use super::batcher::Batcher;
 use super::fetcher::Fetcher;
@@ -23,7 +24,7 @@ use crate::messages::child::{ChildExit, ChildExited, ChildId, Stop};
 use crate::messages::loader::{HoldBatches, ResumeBatches};
 use crate::messages::poller::OfferParked;
 use crate::messages::root::{
-    BeginDrain, CreditShort, FlushAll, FlushTable, HoldTable, LedgerLost, ModeWritten, NoSuchTable,
+    BeginDrain, CreditShort, FlushAll, FlushTable, HoldTable, LedgerLost, ModeSet, ModeWritten, NoSuchTable,
     PauseTable, ResumeTable, RootSnapshot, Snapshot, TableCrashed,
 };
 use crate::telemetry::events;
@@ -170,6 +171,17 @@ impl Root {
         let Some(seat) = self.tables.get_mut(table) else { return };
         seat.mode = mode.clone();
         events::TableModeChanged { table, mode: &mode }.emit();
+        self.write_mode(table, mode, None, context);
+    }
+
+    /// Writes the mode to the ledger; `heard` hears what came of this one try.
+    fn write_mode(
+        &self,
+        table: &TableId,
+        mode: TableMode,
+        heard: Option<oneshot::Sender<Option<String>>>,
+        context: &mut Context<Self>,
+    ) {
         let (world, address, table) = (Arc::clone(&self.world), context.address(), table.clone());
         tokio::spawn(async move {
             let written = world.ports.ledger.set_mode(&table, &mode, world.ports.clock.now()).await;
@@ -177,6 +189,10 @@ impl Root {
                 world.ledger_failed("set_mode", &fault);
                 fault.chain()
             });
+            if let Some(heard) = heard {
+                // Whoever asked may have gone.
+                let _ = heard.send(fault.clone());
+            }
             super::supervision::report(&address, ModeWritten { table, mode, fault });
         });
     }

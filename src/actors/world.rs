@@ -13,7 +13,9 @@ use crate::columns::rules::ColumnRules;
 use crate::domain::batch::Destination;
 use crate::domain::clock::Clock;
 use crate::domain::fault::{Fault, Policy};
+use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{QueueId, TableId};
+use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
 use crate::domain::route::Router;
 use crate::domain::table::TableBounds;
@@ -123,6 +125,15 @@ impl World {
         events::LedgerFailed { step, fault }.emit();
         if fault.kind.policy() == Policy::StopProcess {
             self.fail(fault.chain());
+        }
+    }
+
+    /// Writes down how old the events of deferred files are: their messages will be gone. Only the watermark rests on
+    /// it, and what is not known is taken from the time of the deferral, so a failure is told and not repeated.
+    pub async fn note_deferred_events(&self, event_times: Vec<(FileId, Instant)>, states: &[FileState]) {
+        let deferred = states.iter().any(|state| matches!(state, FileState::Deferred { .. }));
+        if deferred && let Err(fault) = self.ports.ledger.note_events(&event_times).await {
+            self.ledger_failed("note_events", &fault);
         }
     }
 

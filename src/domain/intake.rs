@@ -72,6 +72,22 @@ impl Intake {
         self.parked_files
     }
 
+    /// Each table's files that are not final: how many are parked, and the oldest event time of all of them.
+    pub fn by_table(&self) -> Vec<(TableId, usize, Instant)> {
+        let mut oldest: BTreeMap<&TableId, Instant> = BTreeMap::new();
+        for item in self.items.values() {
+            let at = oldest.entry(&item.file.table).or_insert(item.event_at);
+            *at = item.event_at.min(*at);
+        }
+        let parked = |table| self.parked.get(table).map_or(0, VecDeque::len);
+        oldest.into_iter().map(|(table, at)| (table.clone(), parked(table), at)).collect()
+    }
+
+    /// The event time of a file that is not final.
+    pub fn event_at(&self, item: ItemId) -> Option<Instant> {
+        self.items.get(&item).map(|item| item.event_at)
+    }
+
     /// The receipts of all held messages, for a release at the end.
     pub fn receipts(&self) -> Vec<Arc<str>> {
         self.messages.values().map(|held| Arc::clone(&held.receipt)).collect()

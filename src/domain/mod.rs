@@ -16,5 +16,6 @@ pub mod notification;
 pub mod object;
 pub mod restart;
 pub mod route;
+pub mod summary;
 pub mod table;
 pub mod transition;

@@ -7,6 +7,7 @@ use crate::domain::batch::{Attempt, Batch, Destination, Manifest, ManifestEntry}
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::summary::{EventSpan, TableSummary};
 
 fn at(micros: i64) -> Instant {
     Instant::from_micros(micros)
@@ -248,6 +249,100 @@ pub(crate) async fn strikes_and_modes_are_kept(ledger: SharedLedger) {
     ledger.dead_letter("q", "body", "reason", at(1)).await.unwrap();
 }
 
+const DAY: i64 = 86_400_000_000;
+
+async fn summary(ledger: &SharedLedger, now: i64) -> TableSummary {
+    let mut all = ledger.summary(at(now)).await.unwrap();
+    assert!(all.len() <= 1, "{all:?}");
+    all.pop().unwrap_or_else(|| TableSummary::empty(table("t")))
+}
+
+/// Files and rows are counted once, on the day of their commit, however often a step is repeated.
+pub(crate) async fn loads_are_counted_once_on_their_day(ledger: SharedLedger) {
+    assert_eq!(ledger.summary(at(DAY)).await.unwrap(), []);
+    let one = Batch { events: EventSpan::of([at(5), at(9)]), ..batch(&["x", "y"], 3, 1) };
+    claim(&ledger, &one).await;
+    let open = TableSummary { oldest_pending_event: Some(at(5)), ..TableSummary::empty(table("t")) };
+    assert_eq!(summary(&ledger, DAY).await, open);
+    for _ in 0..2 {
+        ledger.commit(&one.id, at(DAY + 1)).await.unwrap();
+    }
+    let loaded = TableSummary {
+        files_of_day: 2,
+        rows_of_day: 6,
+        last_load_at: Some(at(DAY + 1)),
+        newest_loaded_event: Some(at(9)),
+        ..TableSummary::empty(table("t"))
+    };
+    assert_eq!(summary(&ledger, DAY + 2).await, loaded);
+    // An older event that is loaded later does not make the newest one older.
+    let two = Batch { events: EventSpan::of([at(7)]), ..batch(&["z"], 4, 2) };
+    claim(&ledger, &two).await;
+    ledger.commit(&two.id, at(DAY + 3)).await.unwrap();
+    let both =
+        TableSummary { files_of_day: 3, rows_of_day: 10, last_load_at: Some(at(DAY + 3)), ..loaded.clone() };
+    assert_eq!(summary(&ledger, DAY + 2).await, both);
+    // Midnight.
+    assert_eq!(summary(&ledger, 2 * DAY).await, TableSummary { files_of_day: 0, rows_of_day: 0, ..both });
+}
+
+/// Poison, vanished and deferred files are counted by what they are now.
+pub(crate) async fn homes_are_counted_as_files_move(ledger: SharedLedger) {
+    let counts = async || {
+        let now = summary(&ledger, 1).await;
+        (now.poison, now.vanished, now.deferred)
+    };
+    let settle = async |name: &str, verdict: Verdict| {
+        ledger.settle(&[(file(name), verdict)], at(1)).await.unwrap();
+    };
+    for name in ["a", "b", "c"] {
+        settle(name, Verdict::Defer).await;
+    }
+    settle("d", Verdict::Poison("bad".into())).await;
+    settle("e", Verdict::Vanish).await;
+    assert_eq!(counts().await, (1, 1, 3));
+    settle("a", Verdict::Poison("bad".into())).await;
+    settle("a", Verdict::Poison("worse".into())).await;
+    settle("b", Verdict::Vanish).await;
+    assert_eq!(counts().await, (2, 2, 1));
+    let one = batch(&["c", "e", "f"], 3, 1);
+    claim(&ledger, &one).await;
+    assert_eq!(counts().await, (2, 1, 0));
+    ledger.fail_attempt(&one.id, AttemptNumber(1), "no", None, at(2)).await.unwrap();
+    let homes = [Home::Deferred(file("c")), Home::Vanished(file("e")), Home::Poison(file("f"), "no".into())];
+    for _ in 0..2 {
+        assert_eq!(ledger.rehome(&one.id, &homes, at(3)).await.unwrap(), Step::Done);
+    }
+    assert_eq!(counts().await, (3, 2, 1));
+}
+
+/// The oldest event of what is not loaded stays known, wherever its file moves.
+pub(crate) async fn the_oldest_waiting_event_is_known(ledger: SharedLedger) {
+    let oldest = async || summary(&ledger, 1).await.oldest_pending_event;
+    ledger.settle(&[(file("x"), Verdict::Defer), (file("y"), Verdict::Defer)], at(50)).await.unwrap();
+    // Until it is told, a deferral is all that is known.
+    assert_eq!(oldest().await, Some(at(50)));
+    ledger.note_events(&[(file("x"), at(20)), (file("y"), at(10)), (file("none"), at(1))]).await.unwrap();
+    ledger.note_events(&[(file("y"), at(30))]).await.unwrap();
+    assert_eq!(oldest().await, Some(at(10)));
+    // The message of a deferred file is gone, so its batch knows the event from the ledger.
+    let one = Batch { events: EventSpan::of([at(40)]), ..batch(&["y", "z"], 3, 60) };
+    claim(&ledger, &one).await;
+    let stored = ledger.batch(&one.id).await.unwrap().unwrap().batch.events;
+    assert_eq!(stored, EventSpan::of([at(10), at(40)]));
+    assert_eq!(oldest().await, Some(at(10)));
+    ledger.fail_attempt(&one.id, AttemptNumber(1), "no", None, at(61)).await.unwrap();
+    let (half, attempt) = child(&one, &["y"]);
+    let homes = [Home::Batch { batch: half.clone(), attempt: Some(attempt) }, Home::Deferred(file("z"))];
+    assert_eq!(ledger.rehome(&one.id, &homes, at(62)).await.unwrap(), Step::Done);
+    assert_eq!(oldest().await, Some(at(10)));
+    ledger.commit(&half.id, at(63)).await.unwrap();
+    // A file's own event is not older than the oldest of the batch that it was in.
+    assert_eq!(oldest().await, Some(at(10)));
+    ledger.settle(&[(file("z"), Verdict::Vanish)], at(64)).await.unwrap();
+    assert_eq!(oldest().await, Some(at(20)));
+}
+
 /// Of many overlapping claims at one time, one wins.
 pub(crate) async fn a_race_has_one_winner(ledger: SharedLedger) {
     let racers = (0..12).map(|number| {
@@ -269,7 +364,8 @@ macro_rules! suite {
             deferred_and_vanished_files_can_be_claimed, attempts_follow_one_another,
             a_batch_of_zero_rows_commits_without_an_attempt, rehoming_is_one_step_over_all_files,
             batches_are_held_and_let_go, verdicts_apply_only_where_they_may, deferred_files_come_oldest_first,
-            strikes_and_modes_are_kept, a_race_has_one_winner);
+            strikes_and_modes_are_kept, loads_are_counted_once_on_their_day, homes_are_counted_as_files_move,
+            the_oldest_waiting_event_is_known, a_race_has_one_winner);
     };
     ($empty:expr; $($check:ident),*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -15,6 +15,7 @@ use crate::domain::fault::Fault;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
 
 type Generation = DashMap<[u8; 16], BatchId>;
@@ -173,6 +174,14 @@ impl Ledger for FrontedLedger {
 
     async fn strike(&self, file: &FileId, reason: &str, now: Instant) -> Result<u32, Fault> {
         self.inner.strike(file, reason, now).await
+    }
+
+    async fn note_events(&self, files: &[(FileId, Instant)]) -> Result<(), Fault> {
+        self.inner.note_events(files).await
+    }
+
+    async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault> {
+        self.inner.summary(now).await
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {

@@ -12,6 +12,7 @@ use crate::domain::fault::Fault;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::summary::TableSummary;
 pub use crate::domain::transition::{
     AttemptOutcome, BatchRecord, BatchState, Claim, Home, Step, TableMode, Verdict,
 };
@@ -71,6 +72,14 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Adds a strike with its reason and answers how many the file has now.
     async fn strike(&self, file: &FileId, reason: &str, now: Instant) -> Result<u32, Fault>;
+
+    /// Writes down when the announcements of up to 90 deferred files say that they were written; the oldest time of a
+    /// file stays. Files in another state are left as they are.
+    async fn note_events(&self, files: &[(FileId, Instant)]) -> Result<(), Fault>;
+
+    /// The figures of all tables of which something is known, sorted by table; `now` names the UTC day whose files and
+    /// rows are counted. As cheap as the tables are many, whatever the number of files.
+    async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault>;
 
     /// Writes down a message that could not be parsed, when there is no dead-letter queue.
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault>;

@@ -82,6 +82,11 @@ pub struct ResumeBatches(pub TableId);
 #[rtype(result = "()")]
 pub struct HoldBatches(pub TableId);
 
+/// How many loads of each table are in flight? For the status page.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<Vec<(TableId, usize)>>")]
+pub struct LoadsByTable;
+
 /// What is in flight? Comes back with counts.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Option<LoaderSnapshot>")]

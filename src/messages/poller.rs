@@ -3,6 +3,7 @@
 use actix::Message;
 
 use crate::domain::ids::TableId;
+use crate::domain::instant::Instant;
 use crate::domain::intake::{Arrived, Event};
 
 /// Messages were received and parsed. Sent by the poller's own receive loop; comes back with how many more may be
@@ -36,6 +37,22 @@ pub struct ReleaseHeld;
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Option<PollerSnapshot>")]
 pub struct Snapshot;
+
+/// Which tables' files do you hold? Comes back with each table's, for the status page.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<Vec<TableIntake>>")]
+pub struct HeldByTable;
+
+/// What a poller holds of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableIntake {
+    /// The table.
+    pub table: TableId,
+    /// Files parked.
+    pub parked: usize,
+    /// The oldest event time of its files, parked or handed on, that are not final.
+    pub oldest_event: Instant,
+}
 
 /// What a poller holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! To the root.
 
+use std::time::Duration;
+
 use actix::Message;
 
 use crate::domain::ids::TableId;
@@ -48,14 +50,16 @@ pub struct ModeWritten {
 #[rtype(result = "()")]
 pub struct CreditShort;
 
-/// Admin: stop the table until it is resumed. Comes back at once; the mode survives a restart.
+/// Admin: stop the table until it is resumed. Comes back when its batcher is closed, so that no load of it starts
+/// afterwards, and the mode was written to the ledger, or was not within `MODE_WRITE_WAIT`. If it is lost, nothing
+/// happened.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<(), NoSuchTable>")]
+#[rtype(result = "Result<ModeSet, NoSuchTable>")]
 pub struct PauseTable(pub TableId);
 
-/// Admin: let the table go on, whatever stopped it; its restart budget starts anew.
+/// Admin: let the table go on, whatever stopped it; its restart budget starts anew. Comes back as `PauseTable` does.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<(), NoSuchTable>")]
+#[rtype(result = "Result<ModeSet, NoSuchTable>")]
 pub struct ResumeTable(pub TableId);
 
 /// Admin: close the table's window now.
@@ -67,6 +71,18 @@ pub struct FlushTable(pub TableId);
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct FlushAll(pub crate::domain::table::CloseReason);
+
+/// How long an answer waits for the ledger to take a mode; the write itself is repeated until it is taken.
+pub const MODE_WRITE_WAIT: Duration = Duration::from_secs(5);
+
+/// The mode that a table has after an admin's message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModeSet {
+    /// The mode, in force now.
+    pub mode: TableMode,
+    /// Why the ledger does not have it yet, when it does not: a restart before it has forgets the mode.
+    pub unwritten: Option<String>,
+}
 
 /// No mapping names that table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

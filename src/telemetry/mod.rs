@@ -10,6 +10,7 @@ use catalogue::{CATALOGUE, Kind};
 
 pub mod catalogue;
 pub mod events;
+pub mod last_errors;
 pub mod logging;
 pub mod process;
 

@@ -1,6 +1,11 @@
 //! What the root hears: its children's ends, the loader's reports, and admin messages.
 
+use std::future::ready;
+
+use actix::ResponseFuture;
+
 use super::*;
+use crate::messages::root::MODE_WRITE_WAIT;
 
 impl Handler<ChildExited> for Root {
     type Result = ();
@@ -69,12 +74,17 @@ impl Handler<ModeWritten> for Root {
 
     fn handle(&mut self, message: ModeWritten, context: &mut Self::Context) {
         if message.fault.is_none() {
+            // Two writes of one table may have overtaken each other: the one that holds is written again.
+            let mode = self.tables.get(&message.table).map(|seat| seat.mode.clone());
+            if let Some(mode) = mode.filter(|mode| *mode != message.mode) {
+                self.write_mode(&message.table, mode, None, context);
+            }
             return;
         }
         context.run_later(WRITE_AGAIN, move |root, context| {
             // Only if nobody changed it meanwhile.
             if root.tables.get(&message.table).is_some_and(|seat| seat.mode == message.mode) {
-                root.set_mode(&message.table, message.mode, context);
+                root.write_mode(&message.table, message.mode, None, context);
             }
         });
     }
@@ -89,6 +99,33 @@ impl Handler<CreditShort> for Root {
             self.pressed_at = Some(tokio::time::Instant::now());
             flush(&self.world, CloseReason::Pressure);
         }
+    }
+}
+
+impl Root {
+    /// Puts a mode in force at once; the answer comes when the ledger has it, or says that it has not.
+    fn answer_when_written(
+        &mut self,
+        table: &TableId,
+        mode: TableMode,
+        context: &mut Context<Self>,
+    ) -> ResponseFuture<Result<ModeSet, NoSuchTable>> {
+        if let Some(seat) = self.tables.get_mut(table).filter(|seat| seat.mode != mode) {
+            seat.mode = mode.clone();
+            events::TableModeChanged { table, mode: &mode }.emit();
+        }
+        let (sender, written) = oneshot::channel();
+        self.write_mode(table, mode.clone(), Some(sender), context);
+        Box::pin(async move {
+            let unwritten = match tokio::time::timeout(MODE_WRITE_WAIT, written).await {
+                Ok(Ok(fault)) => fault,
+                Ok(Err(_)) | Err(_) => Some(format!(
+                    "the ledger has not answered within {} s; the write is repeated",
+                    MODE_WRITE_WAIT.as_secs()
+                )),
+            };
+            Ok(ModeSet { mode, unwritten })
+        })
     }
 }
 
@@ -107,31 +144,36 @@ impl Handler<FlushAll> for Root {
 }
 
 impl Handler<PauseTable> for Root {
-    type Result = Result<(), NoSuchTable>;
+    type Result = ResponseFuture<Result<ModeSet, NoSuchTable>>;
 
     fn handle(&mut self, message: PauseTable, context: &mut Self::Context) -> Self::Result {
         let table = message.0;
-        let seat = self.tables.get(&table).ok_or_else(|| NoSuchTable(table.clone()))?;
-        if seat.mode == TableMode::Running {
+        let Some(mode) = self.tables.get(&table).map(|seat| seat.mode.clone()) else {
+            return Box::pin(ready(Err(NoSuchTable(table))));
+        };
+        if mode == TableMode::Running {
             self.close_table(&table);
-            self.set_mode(&table, TableMode::Paused, context);
         }
-        Ok(())
+        let mode = if mode == TableMode::Running { TableMode::Paused } else { mode };
+        self.answer_when_written(&table, mode, context)
     }
 }
 
 impl Handler<ResumeTable> for Root {
-    type Result = Result<(), NoSuchTable>;
+    type Result = ResponseFuture<Result<ModeSet, NoSuchTable>>;
 
     fn handle(&mut self, message: ResumeTable, context: &mut Self::Context) -> Self::Result {
         let table = message.0;
-        let seat = self.tables.get_mut(&table).ok_or_else(|| NoSuchTable(table.clone()))?;
+        let Some(seat) = self.tables.get_mut(&table) else {
+            return Box::pin(ready(Err(NoSuchTable(table))));
+        };
         seat.budget.reset();
-        if seat.mode != TableMode::Running {
-            self.set_mode(&table, TableMode::Running, context);
+        let stopped = seat.mode != TableMode::Running;
+        let answer = self.answer_when_written(&table, TableMode::Running, context);
+        if stopped && !self.draining {
             self.open_table(&table, context);
         }
-        Ok(())
+        answer
     }
 }
 

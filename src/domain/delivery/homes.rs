@@ -39,13 +39,14 @@ impl Delivery {
     }
 
     fn child(&self, entries: Vec<ManifestEntry>) -> Home {
-        let batch = Batch::plan(
+        let mut batch = Batch::plan(
             self.batch.table.clone(),
             self.batch.destination.clone(),
             self.batch.claimed_at,
             Some(self.batch.id.clone()),
             Manifest { entries },
         );
+        batch.events = self.batch.events;
         let attempt = (batch.manifest.rows() > 0)
             .then(|| batch.attempt(AttemptNumber::FIRST, Arc::clone(&self.plan_hash)));
         Home::Batch { batch, attempt }

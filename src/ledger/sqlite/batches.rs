@@ -7,10 +7,12 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use super::StepError;
 use super::files::{self, DEFERRED, POISON, VANISHED};
 use super::rows::{from_json, manifest_of, manifest_text, table_of, table_text, to_json};
+use super::summary;
 use crate::domain::batch::{Attempt, Batch, FILES_PER_BATCH_MAX};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, JobId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::summary::EventSpan;
 use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Claim, Home, Step};
 
 const OPEN: i64 = 0;
@@ -42,10 +44,16 @@ pub(super) fn claim(
             entries.len()
         )));
     }
-    let mut taken = Vec::new();
+    let (mut taken, mut events) = (Vec::new(), batch.events);
     for entry in entries {
         match files::state(step, &entry.file)? {
-            None | Some(FileState::Deferred { .. } | FileState::Vanished { .. }) => {}
+            None | Some(FileState::Vanished { .. }) => {}
+            // Its message is gone: the ledger alone knows how old its event is.
+            Some(FileState::Deferred { .. }) => {
+                events = summary::deferred_event(step, &entry.file)?
+                    .map(|at| EventSpan::widened(events, at))
+                    .or(events);
+            }
             Some(
                 state @ (FileState::Claimed { .. } | FileState::Loaded { .. } | FileState::Poison { .. }),
             ) => {
@@ -56,7 +64,7 @@ pub(super) fn claim(
     if !taken.is_empty() {
         return Ok(Claim::Lost(taken));
     }
-    insert(step, batch, attempt, now)?;
+    insert(step, batch, attempt, events, now)?;
     Ok(Claim::Won)
 }
 
@@ -65,11 +73,13 @@ fn insert(
     step: &Transaction<'_>,
     batch: &Batch,
     attempt: Option<&Attempt>,
+    events: Option<EventSpan>,
     now: Instant,
 ) -> Result<(), StepError> {
     let mut insert = step.prepare_cached(
-        "INSERT INTO batches (id, table_id, state, destination, claimed_at, parent, manifest, updated_at)
-         VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO batches (id, table_id, state, destination, claimed_at, parent, manifest, updated_at,
+             oldest_event, newest_event)
+         VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     insert.execute(params![
         batch.id.as_str(),
@@ -79,6 +89,8 @@ fn insert(
         batch.parent.as_ref().map(BatchId::as_str),
         manifest_text(&batch.manifest)?,
         now.micros(),
+        events.map(|events| events.oldest.micros()),
+        events.map(|events| events.newest.micros()),
     ])?;
     let number = step.last_insert_rowid();
     for entry in &batch.manifest.entries {
@@ -171,6 +183,7 @@ pub(super) fn commit(step: &Transaction<'_>, batch: &BatchId, now: Instant) -> R
         update.execute(params![number, last, now.micros()])?;
     }
     set_state(step, number, LOADED, now)?;
+    summary::count_load(step, number, now)?;
     Ok(Step::Done)
 }
 
@@ -206,10 +219,17 @@ pub(super) fn rehome(
     let Some((number, _)) = find(step, batch)? else { return Ok(Step::Refused) };
     for home in homes {
         match home {
-            Home::Batch { batch, attempt } => insert(step, batch, attempt.as_ref(), now)?,
+            Home::Batch { batch, attempt } => {
+                insert(step, batch, attempt.as_ref(), record.batch.events, now)?;
+            }
             Home::Poison(file, reason) => files::put(step, file, POISON, Some(reason), now)?,
             Home::Vanished(file) => files::put(step, file, VANISHED, None, now)?,
-            Home::Deferred(file) => files::put(step, file, DEFERRED, None, now)?,
+            Home::Deferred(file) => {
+                files::put(step, file, DEFERRED, None, now)?;
+                // Its own event is not older than the oldest of its batch.
+                let oldest = record.batch.events.map(|events| events.oldest);
+                summary::note_event(step, file, oldest.unwrap_or(record.batch.claimed_at))?;
+            }
         }
     }
     set_state(step, number, ABANDONED, now)?;
@@ -250,7 +270,8 @@ fn is_rehomed(step: &Transaction<'_>, homes: &[Home]) -> Result<bool, StepError>
 }
 
 const RECORD: &str =
-    "SELECT number, id, table_id, state, destination, claimed_at, parent, manifest FROM batches";
+    "SELECT number, id, table_id, state, destination, claimed_at, parent, manifest, oldest_event, newest_event
+     FROM batches";
 
 struct Stored {
     number: i64,
@@ -261,6 +282,8 @@ struct Stored {
     claimed_at: i64,
     parent: Option<String>,
     manifest: String,
+    oldest_event: Option<i64>,
+    newest_event: Option<i64>,
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
@@ -273,6 +296,8 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         claimed_at: row.get(5)?,
         parent: row.get(6)?,
         manifest: row.get(7)?,
+        oldest_event: row.get(8)?,
+        newest_event: row.get(9)?,
     })
 }
 
@@ -285,6 +310,9 @@ fn whole(step: &Transaction<'_>, stored: Stored) -> Result<BatchRecord, StepErro
         destination: from_json("a destination", &stored.destination)?,
         claimed_at: Instant::from_micros(stored.claimed_at),
         parent: stored.parent.map(BatchId::from_stored),
+        events: EventSpan::of(
+            [stored.oldest_event, stored.newest_event].into_iter().flatten().map(Instant::from_micros),
+        ),
     };
     let state = match stored.state {
         OPEN => BatchState::Open,

@@ -60,7 +60,8 @@ pub(super) fn put(
 ) -> Result<(), StepError> {
     let mut upsert = step.prepare_cached(
         "INSERT INTO files (key, home, batch, table_id, identity, reason, at) VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6)
-         ON CONFLICT (key) DO UPDATE SET home = ?2, batch = NULL, table_id = ?3, identity = ?4, reason = ?5, at = ?6",
+         ON CONFLICT (key) DO UPDATE SET home = ?2, batch = NULL, table_id = ?3, identity = ?4, reason = ?5, at = ?6,
+             event_at = NULL",
     )?;
     upsert.execute(params![
         file_key(file),
@@ -77,7 +78,8 @@ pub(super) fn put(
 pub(super) fn put_in_batch(step: &Transaction<'_>, file: &FileId, batch: i64) -> Result<(), StepError> {
     let mut upsert = step.prepare_cached(
         "INSERT INTO files (key, home, batch) VALUES (?1, 0, ?2)
-         ON CONFLICT (key) DO UPDATE SET home = 0, batch = ?2, table_id = NULL, identity = NULL, reason = NULL, at = NULL",
+         ON CONFLICT (key) DO UPDATE SET home = 0, batch = ?2, table_id = NULL, identity = NULL, reason = NULL, at = NULL,
+             event_at = NULL",
     )?;
     upsert.execute(params![file_key(file), batch])?;
     Ok(())

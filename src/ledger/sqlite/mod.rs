@@ -17,6 +17,7 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
 use crate::flow::cpu::blocking;
 
@@ -26,6 +27,7 @@ mod rows;
 
 pub(crate) use rows::file_key;
 mod schema;
+mod summary;
 mod tables;
 
 /// The ledger.
@@ -227,6 +229,15 @@ impl Ledger for SqliteLedger {
     async fn strike(&self, file: &FileId, reason: &str, now: Instant) -> Result<u32, Fault> {
         let (file, reason) = (file.clone(), reason.to_owned());
         self.step("strike", move |step| files::strike(step, &file, &reason, now)).await
+    }
+
+    async fn note_events(&self, files: &[(FileId, Instant)]) -> Result<(), Fault> {
+        let files = files.to_vec();
+        self.step("note_events", move |step| summary::note_events(step, &files)).await
+    }
+
+    async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault> {
+        self.step("summary", move |step| summary::summary(step, now)).await
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {

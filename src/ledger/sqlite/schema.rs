@@ -8,14 +8,15 @@ use super::fault_of;
 use crate::domain::fault::{Fault, FaultKind};
 
 /// "lbrg", in the header of every ledger.
-const APPLICATION_ID: i64 = 0x6c62_7267;
+pub(super) const APPLICATION_ID: i64 = 0x6c62_7267;
 /// The format that this version writes; each step of `MIGRATIONS` raises it by one.
 const VERSION: i64 = MIGRATIONS.len() as i64;
 /// Ledgers up to this size are checked whole at start.
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 
 /// Each brings the format from its index to the next.
-const MIGRATIONS: [&str; 1] = ["
+pub(super) const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -71,7 +72,9 @@ CREATE TABLE dead_letters (
     reason TEXT NOT NULL,
     at INTEGER NOT NULL
 ) STRICT;
-"];
+",
+    include_str!("schema/summary.sql"),
+];
 
 /// Checks that the file is a ledger of this version or an older one, and brings it up to date.
 pub(super) fn prepare(connection: Connection, path: &Path) -> Result<Connection, Fault> {

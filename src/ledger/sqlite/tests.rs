@@ -58,9 +58,55 @@ async fn what_cannot_be_read_back_is_a_clear_fault() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     drop(SqliteLedger::open(&path).unwrap());
-    let insert = "INSERT INTO batches VALUES (1, 'b', 'no json', 0, '{}', 0, NULL, '[]', 0)";
+    let insert = "INSERT INTO batches VALUES (1, 'b', 'no json', 0, '{}', 0, NULL, '[]', 0, NULL, NULL)";
     Connection::open(&path).unwrap().execute_batch(insert).unwrap();
     let fault = SqliteLedger::open(&path).unwrap().open_batches(None, 1).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::LedgerCorrupt);
     assert!(fault.chain().contains("a table's name cannot be read back"), "{}", fault.chain());
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_first_format_is_brought_up_to_date_with_its_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    old.execute_batch(&format!(
+        "PRAGMA application_id = {}; PRAGMA user_version = 1;
+         INSERT INTO batches VALUES (1, 'b', '[\"a\",\"s\",\"t\"]', 2, '{{}}', 0, NULL,
+             '[[\"b\",\"k\",\"e\",7,3],[\"b\",\"l\",\"e\",7,4]]', 86400000001);
+         INSERT INTO files VALUES (x'01', 3, NULL, '[\"a\",\"s\",\"t\"]', '{{}}', NULL, 5);",
+        schema::APPLICATION_ID
+    ))
+    .unwrap();
+    drop(old);
+    let ledger = SqliteLedger::open(&path).unwrap();
+    let expected = TableSummary {
+        files_of_day: 2,
+        rows_of_day: 7,
+        last_load_at: Some(Instant::from_micros(86_400_000_001)),
+        oldest_pending_event: Some(Instant::from_micros(5)),
+        deferred: 1,
+        ..TableSummary::empty(TableId::new("a", "s", "t"))
+    };
+    assert_eq!(ledger.summary(Instant::from_micros(86_400_000_002)).await.unwrap(), [expected]);
+}
+
+#[test]
+fn the_summary_scans_neither_files_nor_all_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    drop(SqliteLedger::open(&path).unwrap());
+    let connection = Connection::open(&path).unwrap();
+    for query in summary::QUERIES {
+        let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+        let parameters = explain.parameter_count();
+        let rows = explain
+            .query_map(rusqlite::params_from_iter(std::iter::repeat_n(1, parameters)), |row| row.get(3))
+            .unwrap();
+        for step in rows.map(|row| row.unwrap()).collect::<Vec<String>>() {
+            let scans = step.starts_with("SCAN") && (step.contains("files") || step.contains("batches"));
+            assert!(!scans || step.contains("open_batches"), "{query}: {step}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::object::Object;
+use landbridge::domain::summary::TableSummary;
 use landbridge::ledger::{BatchRecord, Claim, Home, Ledger, Step, TableMode, Verdict};
 use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
 use tokio::sync::Notify;
@@ -184,6 +185,14 @@ impl Ledger for Faulty<dyn Ledger> {
 
     async fn strike(&self, file: &FileId, reason: &str, now: Instant) -> Result<u32, Fault> {
         self.faults.act("strike", self.inner.strike(file, reason, now)).await
+    }
+
+    async fn note_events(&self, files: &[(FileId, Instant)]) -> Result<(), Fault> {
+        self.inner.note_events(files).await
+    }
+
+    async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault> {
+        self.inner.summary(now).await
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {
