@@ -26,6 +26,7 @@ use crate::messages::root::{BeginDrain, FlushAll};
 use crate::messages::{batcher, loader, poller};
 use crate::telemetry::events;
 
+pub mod console;
 pub mod demo;
 pub mod edges;
 pub mod run;

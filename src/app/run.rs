@@ -5,9 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::ServerHandle;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::SystemClock;
 use super::Tree;
+use super::console::TreeConsole;
 use super::edges::Edges;
 use crate::bucket::local::announcer::Announcer;
 use crate::config::types::{Config, LogFormat};
@@ -15,7 +19,10 @@ use crate::domain::fault::Fault;
 use crate::flow::cpu::CpuPool;
 use crate::telemetry::logging::Target;
 use crate::telemetry::{events, install_recorder, logging};
-use crate::web::health::{HealthState, serve};
+use crate::web::access::Access;
+use crate::web::console::ConsoleSlot;
+use crate::web::health::HealthState;
+use crate::web::server::{Parts, serve};
 
 /// How often the actor thread shows that it moves, and credit is observed.
 const BEAT: Duration = Duration::from_secs(1);
@@ -70,18 +77,12 @@ pub async fn run(config: Config, until_idle: bool) -> Result<ExitCode, Fault> {
     let prometheus = set_up_telemetry(target, &config.log.filter)?;
     let (mut terminate, mut interrupt) = signals()?;
     let health = HealthState::new();
-    let server = match config.http.listen {
-        Some(listen) => {
-            let (server, bound) = serve(listen, Arc::clone(&health), prometheus)?;
-            tracing::info!(%bound, "serving /health/live, /health/ready and /metrics");
-            let handle = server.handle();
-            tokio::spawn(server);
-            Some(handle)
-        }
-        None => None,
-    };
+    let console = ConsoleSlot::default();
+    let server = start_server(&config, &health, prometheus, &console)?;
     let edges = Edges::open(&config).await?;
     let tree = Tree::start(&config, edges.ports.clone(), CpuPool::for_this_machine()).await?;
+    // Nobody else fills it.
+    let _ = console.set(Arc::new(TreeConsole::new(Arc::clone(&tree.world), tree.root.clone())));
     let announcers = edges.announce(&config);
     edges.look_at_queues();
     let beats = beat(&tree, &health);
@@ -116,6 +117,28 @@ pub async fn run(config: Config, until_idle: bool) -> Result<ExitCode, Fault> {
         server.stop(false).await;
     }
     Ok(code)
+}
+
+/// Serves pages, admin API, health and metrics, where the configuration wants them served.
+pub(super) fn start_server(
+    config: &Config,
+    health: &Arc<HealthState>,
+    metrics: PrometheusHandle,
+    console: &ConsoleSlot,
+) -> Result<Option<ServerHandle>, Fault> {
+    let Some(listen) = config.http.listen else { return Ok(None) };
+    let parts = Parts {
+        health: Arc::clone(health),
+        metrics,
+        access: Access::new(listen, config.http.admin_token_sha256.as_deref())?,
+        console: Arc::clone(console),
+        clock: Arc::new(SystemClock),
+    };
+    let (server, bound) = serve(listen, parts)?;
+    tracing::info!(%bound, page = %format!("http://{bound}/"), "serving the status page, /api/v1, /health and /metrics");
+    let handle = server.handle();
+    tokio::spawn(server);
+    Ok(Some(handle))
 }
 
 enum Cause {

@@ -65,6 +65,7 @@ fn assemble(
     warehouse::name_destinations(&mut config);
     check_paths(&config, &mappings, errors);
     check_times(&config, path, root, errors);
+    check_admin(&config, path, root, environment, errors);
     Some(config)
 }
 
@@ -171,7 +172,10 @@ impl<'a> Settings<'a> {
         };
         let format = if self.text("log", "format")? == "json" { LogFormat::Json } else { LogFormat::Text };
         Some(Config {
-            http: Http { listen: self.listen()? },
+            http: Http {
+                listen: self.listen()?,
+                admin_token_sha256: self.text("http", "admin_token_sha256").map(str::to_owned),
+            },
             log: Log { format, filter: self.text("log", "filter")?.to_owned() },
             ledger: Ledger { path: ledger },
             spool: Spool {
@@ -354,4 +358,36 @@ fn check_times(config: &Config, path: &Path, root: Section<'_>, errors: &mut Vec
             nearest: None,
         });
     }
+}
+
+/// Whoever reaches the admin API can stop tables: an address that others reach needs a token.
+fn check_admin(
+    config: &Config,
+    path: &Path,
+    root: Section<'_>,
+    environment: &BTreeMap<String, String>,
+    errors: &mut Vec<ConfigError>,
+) {
+    let Some(listen) = config.http.listen else { return };
+    // With an error told already, the token may be there and wrong.
+    let told = errors.iter().any(|error| error.key.starts_with("http."));
+    if listen.ip().to_canonical().is_loopback() || config.http.admin_token_sha256.is_some() || told {
+        return;
+    }
+    let variable = format!("{PREFIX}HTTP__LISTEN");
+    let place = if environment.contains_key(&variable) {
+        Place::Environment(variable)
+    } else {
+        let section = root.section("http", "http", &mut Vec::new());
+        section.map_or(Place::File(path.to_owned(), 1, 1), |section| section.place("listen"))
+    };
+    errors.push(ConfigError {
+        place,
+        key: "http.listen".to_owned(),
+        problem: format!("{listen} can be reached from other machines, and the admin API has no token"),
+        expected: "expected `admin_token_sha256` in `[http]` (`landbridge token` prints a token and its hash), or a \
+                   loopback address as \"127.0.0.1:9464\""
+            .to_owned(),
+        nearest: None,
+    });
 }

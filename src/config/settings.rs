@@ -37,7 +37,8 @@ macro_rules! settings {
 }
 
 settings! {
-    "http" "listen", Kind::Listen, "127.0.0.1:9464", "Address of `/health/live`, `/health/ready` and `/metrics`; `off` serves nothing.";
+    "http" "listen", Kind::Listen, "127.0.0.1:9464", "Address of the status page, the admin API, `/health/live`, `/health/ready` and `/metrics`; `off` serves nothing. Loopback needs no token; any other address needs `admin_token_sha256`.";
+    "http" "admin_token_sha256", Kind::Digest, "", "SHA-256 of the token that the status page and the admin API ask for, as `landbridge token` prints it. Health and metrics stay open.";
     "log" "format", Kind::Choice(&["text", "json"]), "text", "`text` for people, `json` for machines; written to standard error.";
     "log" "filter", Kind::Text, "info,actix_server=warn", "Level, or filters as `info,landbridge=debug`.";
     "ledger" "path", Kind::Path, "state/ledger.db", "The SQLite ledger. Its folder must be on a durable volume: losing it means loading files twice.";

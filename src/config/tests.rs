@@ -296,3 +296,25 @@ fn the_examples_are_good() {
         70
     );
 }
+
+#[test]
+fn an_address_that_others_reach_needs_a_token_and_a_token_is_never_repeated() {
+    let place = Place::new(&format!("[http]\nlisten = \"0.0.0.0:9464\"\n{MAPPING}"));
+    let errors = place.errors(&[]);
+    assert!(errors.contains("landbridge.toml:2:1: http.listen: 0.0.0.0:9464 can be reached"), "{errors}");
+    assert!(errors.contains("`landbridge token` prints") && errors.contains("1 error"), "{errors}");
+    let digest = "AB".repeat(32);
+    let token = [("LANDBRIDGE__HTTP__ADMIN_TOKEN_SHA256", digest.as_str())];
+    let config = place.load(&token).unwrap();
+    assert_eq!(config.http.admin_token_sha256.unwrap(), "ab".repeat(32));
+    // Someone gave the token where its hash belongs.
+    let errors = place.errors(&[("LANDBRIDGE__HTTP__ADMIN_TOKEN_SHA256", "hunter2")]);
+    assert!(errors.contains("64 hexadecimal digits") && errors.contains("1 error"), "{errors}");
+    assert!(!errors.contains("hunter2"), "{errors}");
+    let place = Place::new(MAPPING);
+    let errors = place.errors(&[("LANDBRIDGE__HTTP__LISTEN", "[::]:80")]);
+    assert!(errors.contains("environment variable LANDBRIDGE__HTTP__LISTEN: http.listen"), "{errors}");
+    for loopback in ["127.0.0.2:80", "[::1]:80", "[::ffff:127.0.0.1]:80", "off"] {
+        place.load(&[("LANDBRIDGE__HTTP__LISTEN", loopback)]).unwrap();
+    }
+}

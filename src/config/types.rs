@@ -36,11 +36,13 @@ pub struct Config {
     pub mappings: Vec<Mapping>,
 }
 
-/// Where health and metrics are served.
+/// Where health, metrics, the status page and the admin API are served.
 #[derive(Clone, Debug)]
 pub struct Http {
     /// Address and port; `None` (`listen = "off"`) serves nothing.
     pub listen: Option<SocketAddr>,
+    /// SHA-256 of the admin token, in lower-case hexadecimal digits; there where `listen` is not loopback.
+    pub admin_token_sha256: Option<String>,
 }
 
 /// How the log is written, to standard error.

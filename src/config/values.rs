@@ -24,6 +24,9 @@ pub enum Kind {
     Listen,
     /// A text that is never shown.
     Secret,
+    /// A SHA-256 in hexadecimal digits. What is given in its place is never repeated in a message: it may be the secret
+    /// itself.
+    Digest,
 }
 
 /// A value of its kind.
@@ -59,6 +62,7 @@ impl Kind {
             Self::Size(from, to) => format!("size, {} to {}", show_size(*from), show_size(*to)),
             Self::Count(from, to) => format!("number, {from} to {to}"),
             Self::Listen => "`address:port` or `off`".to_owned(),
+            Self::Digest => "64 hexadecimal digits".to_owned(),
         }
     }
 
@@ -73,6 +77,7 @@ impl Kind {
             Self::Size(..) => "\"64MiB\"",
             Self::Count(..) => "4",
             Self::Listen => "\"127.0.0.1:9464\"",
+            Self::Digest => "the hash that `landbridge token` prints",
         }
     }
 
@@ -86,6 +91,16 @@ impl Kind {
                 return number
                     .map(Value::Number)
                     .ok_or_else(|| (format!("{} is out of range", given.show()), expected()));
+            }
+            (Self::Digest, given) => {
+                return match given {
+                    Given::Text(text) if is_digest(text.trim()) => {
+                        Ok(Value::Text(text.trim().to_ascii_lowercase()))
+                    }
+                    Given::Text(_) | Given::Number(_) | Given::Other(_) => {
+                        Err(wrong("the value (not shown)"))
+                    }
+                };
             }
             (_, Given::Text(text)) => text.trim(),
             (Self::Secret, Given::Number(_) | Given::Other(_)) => {
@@ -120,9 +135,15 @@ impl Kind {
             Self::Listen => {
                 text.parse().map(|address| Value::Listen(Some(address))).map_err(|_| wrong(&given.show()))
             }
-            Self::Text | Self::Path | Self::Secret | Self::Choice(_) => Err(wrong(&given.show())),
+            Self::Text | Self::Path | Self::Secret | Self::Choice(_) | Self::Digest => {
+                Err(wrong(&given.show()))
+            }
         }
     }
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A value as it was given.

@@ -1,16 +1,13 @@
 //! `GET /health/live`, `/health/ready`, `/metrics`: served from a thread of its own, so that they answer when the
 //! actors do not.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::dev::Server;
-use actix_web::{App, HttpResponse, HttpServer, web};
-use metrics_exporter_prometheus::PrometheusHandle;
+use actix_web::{HttpResponse, web};
 
-use crate::domain::fault::Fault;
+use super::server::Site;
 use crate::telemetry::process;
 
 /// The process is dead when its actors have not moved for this long.
@@ -55,40 +52,14 @@ impl HealthState {
     }
 }
 
-struct Pages {
-    health: Arc<HealthState>,
-    metrics: PrometheusHandle,
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/health/live", web::get().to(live))
+        .route("/health/ready", web::get().to(ready))
+        .route("/metrics", web::get().to(render));
 }
 
-/// Serves the pages. Signals stay with the caller. Answers the server and the address that it is bound to.
-pub fn serve(
-    listen: SocketAddr,
-    health: Arc<HealthState>,
-    metrics: PrometheusHandle,
-) -> Result<(Server, SocketAddr), Fault> {
-    let pages = web::Data::new(Pages { health, metrics });
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(pages.clone())
-            .route("/health/live", web::get().to(live))
-            .route("/health/ready", web::get().to(ready))
-            .route("/metrics", web::get().to(render))
-    })
-    .workers(1)
-    .disable_signals()
-    .shutdown_timeout(1)
-    .bind(listen)
-    .map_err(|error| {
-        Fault::from_io(
-            format!("cannot listen on {listen} (http.listen); is another landbridge running?"),
-            error,
-        )
-    })?;
-    let bound = server.addrs().first().copied().unwrap_or(listen);
-    Ok((server.run(), bound))
-}
-
-async fn live(pages: web::Data<Pages>) -> HttpResponse {
+async fn live(pages: web::Data<Site>) -> HttpResponse {
     let age = pages.health.heartbeat_age();
     if age > HEARTBEAT_AGE_MAX {
         let body = format!("{{\"status\":\"wedged\",\"heartbeat_age_seconds\":{}}}\n", age.as_secs());
@@ -97,7 +68,7 @@ async fn live(pages: web::Data<Pages>) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body("{\"status\":\"live\"}\n")
 }
 
-async fn ready(pages: web::Data<Pages>) -> HttpResponse {
+async fn ready(pages: web::Data<Site>) -> HttpResponse {
     if pages.health.ready.load(Ordering::Acquire) {
         return HttpResponse::Ok().content_type("application/json").body("{\"status\":\"ready\"}\n");
     }
@@ -106,7 +77,7 @@ async fn ready(pages: web::Data<Pages>) -> HttpResponse {
     HttpResponse::ServiceUnavailable().content_type("application/json").body(format!("{body}\n"))
 }
 
-async fn render(pages: web::Data<Pages>) -> HttpResponse {
+async fn render(pages: web::Data<Site>) -> HttpResponse {
     process::observe();
     pages.metrics.run_upkeep();
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(pages.metrics.render())

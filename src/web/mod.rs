@@ -1,3 +1,14 @@
-//! Health and metrics over HTTP.
+//! What is served over HTTP: health, metrics, the admin API and the status page, from a thread of its own.
+//!
+//! Nothing here knows an actor or the ledger: what is asked of them goes through `console::Console`, which `app`
+//! implements.
 
+pub mod access;
+mod api;
+pub mod console;
 pub mod health;
+pub mod human;
+mod page;
+mod routes;
+pub mod server;
+pub mod token;

@@ -1,0 +1,219 @@
+//! What the admin API and the status page ask of the tree: the root's modes, what pollers, batchers and loader hold, and
+//! the ledger's figures.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use crate::actors::root::Root;
+use crate::actors::world::{TableSetup, World};
+use crate::domain::ids::TableId;
+use crate::domain::instant::Instant;
+use crate::domain::summary::TableSummary;
+use crate::domain::transition::TableMode;
+use crate::messages::root::{FlushTable, ModeSet, NoSuchTable, PauseTable, ResumeTable};
+use crate::messages::{batcher, loader, poller, root};
+use crate::telemetry::last_errors::LastErrors;
+use crate::web::console::{
+    Acted, Action, Console, ErrorView, Overview, Pending, Refusal, RefusalKind, TableView,
+};
+
+/// How long one actor may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long an action may take: the ledger's write, and some.
+const ACTION_TIMEOUT: Duration = Duration::from_secs(8);
+/// An overview is shown for this long, however many ask.
+const FRESH: Duration = Duration::from_millis(900);
+/// What a file may take beyond two windows when nothing is wrong.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// The console of a running tree.
+pub struct TreeConsole {
+    world: Arc<World>,
+    root: Addr<Root>,
+    latest: Mutex<Option<(tokio::time::Instant, Arc<Overview>)>>,
+}
+
+/// What actors hold of one table.
+#[derive(Clone, Copy, Debug, Default)]
+struct Holds {
+    pending: Pending,
+    oldest_event: Option<Instant>,
+}
+
+impl TreeConsole {
+    /// The console of this tree.
+    pub fn new(world: Arc<World>, root: Addr<Root>) -> Self {
+        Self { world, root, latest: Mutex::new(None) }
+    }
+
+    async fn look(&self) -> Result<Overview, Refusal> {
+        let snapshot = self.root.send(root::Snapshot).timeout(ANSWER_TIMEOUT).await;
+        let snapshot = snapshot.map_err(|_| no_answer("landbridge's actors do not answer"))?;
+        let now = self.world.ports.clock.now();
+        let summaries = self.world.ports.ledger.summary(now).await;
+        let summaries = summaries.map_err(|fault| no_answer(&format!("the ledger: {}", fault.chain())))?;
+        let mut summaries: BTreeMap<_, _> =
+            summaries.into_iter().map(|summary| (summary.table.clone(), summary)).collect();
+        let mut holds = self.holds().await;
+        let tables = snapshot.tables.into_iter().filter_map(|(id, mode, _)| {
+            let setup = self.world.tables.get(&id)?;
+            let summary = summaries.remove(&id).unwrap_or_else(|| TableSummary::empty(id.clone()));
+            Some(view(&id, setup, mode, &summary, holds.remove(&id).unwrap_or_default(), now))
+        });
+        Ok(Overview { at: now, tables: tables.collect() })
+    }
+
+    async fn holds(&self) -> BTreeMap<TableId, Holds> {
+        let directory = &self.world.directory;
+        let mut holds: BTreeMap<TableId, Holds> = BTreeMap::new();
+        for poller in directory.pollers() {
+            let answer = poller.send(poller::HeldByTable).timeout(ANSWER_TIMEOUT).await;
+            for held in answer.ok().flatten().unwrap_or_default() {
+                let one = holds.entry(held.table).or_default();
+                one.pending.parked = one.pending.parked.saturating_add(held.parked as u64);
+                one.oldest_event =
+                    Some(one.oldest_event.map_or(held.oldest_event, |at| at.min(held.oldest_event)));
+            }
+        }
+        for (table, batcher) in directory.batchers() {
+            let answer = batcher.send(batcher::Snapshot).timeout(ANSWER_TIMEOUT).await;
+            if let Some(snapshot) = answer.ok().flatten() {
+                let pending = &mut holds.entry(table).or_default().pending;
+                (pending.in_hand, pending.in_window) = (snapshot.in_hand as u64, snapshot.in_window as u64);
+            }
+        }
+        if let Some(loader) = directory.loader() {
+            let answer = loader.send(loader::LoadsByTable).timeout(ANSWER_TIMEOUT).await;
+            for (table, loads) in answer.ok().flatten().unwrap_or_default() {
+                holds.entry(table).or_default().pending.loads = loads as u64;
+            }
+        }
+        holds
+    }
+
+    /// Puts a mode in force.
+    async fn set_mode(&self, table: &TableId, action: Action) -> Result<Option<String>, Refusal> {
+        let table = table.clone();
+        let answer = match action {
+            Action::Pause => self.root.send(PauseTable(table)).timeout(ACTION_TIMEOUT).await,
+            Action::Resume | Action::Flush => {
+                self.root.send(ResumeTable(table)).timeout(ACTION_TIMEOUT).await
+            }
+        };
+        let ModeSet { mode, unwritten } =
+            answer.map_err(|_| no_answer("landbridge's actors do not answer"))?.map_err(unknown)?;
+        let stays = (action == Action::Pause && mode != TableMode::Paused)
+            .then(|| "it does not run already, for another reason: it stays as it is".to_owned());
+        Ok(unwritten.map(|text| format!("in force, but a restart may forget it: {text}")).or(stays))
+    }
+
+    async fn flush(&self, table: &TableId) -> Result<Option<String>, Refusal> {
+        let answer = self.root.send(FlushTable(table.clone())).timeout(ACTION_TIMEOUT).await;
+        answer.map_err(|_| no_answer("landbridge's actors do not answer"))?.map_err(unknown)?;
+        let runs = self.world.directory.batcher(table).is_some();
+        Ok((!runs).then(|| "the table does not run: there was nothing to flush".to_owned()))
+    }
+}
+
+#[async_trait]
+impl Console for TreeConsole {
+    async fn overview(&self) -> Result<Arc<Overview>, Refusal> {
+        // One looks, the others wait for what it sees.
+        let mut latest = self.latest.lock().await;
+        if let Some((at, overview)) = &*latest
+            && at.elapsed() < FRESH
+        {
+            return Ok(Arc::clone(overview));
+        }
+        let overview = Arc::new(self.look().await?);
+        *latest = Some((tokio::time::Instant::now(), Arc::clone(&overview)));
+        Ok(overview)
+    }
+
+    async fn act(&self, table: &TableId, action: Action) -> Result<Acted, Refusal> {
+        let warning = match action {
+            Action::Pause | Action::Resume => self.set_mode(table, action).await?,
+            Action::Flush => self.flush(table).await?,
+        };
+        *self.latest.lock().await = None;
+        let name = table.to_string();
+        let overview = self.overview().await?;
+        let view = overview.tables.iter().find(|view| view.name == name).cloned();
+        let table = view.ok_or_else(|| unknown(NoSuchTable(table.clone())))?;
+        Ok(Acted { table, warning })
+    }
+}
+
+fn view(
+    id: &TableId,
+    setup: &TableSetup,
+    mode: TableMode,
+    summary: &TableSummary,
+    holds: Holds,
+    now: Instant,
+) -> TableView {
+    let destination = &setup.destination;
+    let project = Some(&*destination.project).filter(|project| !project.is_empty());
+    let dotted = [project, Some(&*destination.dataset), Some(&*destination.table)];
+    let pending = Pending { deferred: summary.deferred, ..holds.pending };
+    let waiting = [holds.oldest_event, summary.oldest_pending_event].into_iter().flatten().min();
+    let watermark = waiting.or(summary.newest_loaded_event);
+    let late_after = setup.bounds.window * 2 + GRACE;
+    let late = mode == TableMode::Running && waiting.is_some_and(|at| now.since(at) > late_after);
+    let name = id.to_string();
+    TableView {
+        cluster: Arc::clone(&id.cluster),
+        schema: Arc::clone(&id.schema),
+        table: Arc::clone(&id.table),
+        destination: dotted.into_iter().flatten().collect::<Vec<_>>().join("."),
+        reason: match &mode {
+            TableMode::Quarantined(reason) | TableMode::Held(reason) => Some(reason.clone()),
+            TableMode::Running | TableMode::Paused => None,
+        },
+        mode,
+        late,
+        late_after_seconds: late_after.as_secs(),
+        watermark,
+        freshness_seconds: watermark.map(|at| now.since(at).as_secs_f64()),
+        pending,
+        rows_today: summary.rows_of_day,
+        files_today: summary.files_of_day,
+        last_load_at: summary.last_load_at,
+        poison: summary.poison,
+        vanished: summary.vanished,
+        last_error: last_error(&name, now),
+        name,
+    }
+}
+
+fn last_error(table: &str, now: Instant) -> Option<ErrorView> {
+    let error = LastErrors::of_process().of(table)?;
+    let age = i64::try_from(error.at.elapsed().as_micros()).unwrap_or(i64::MAX);
+    Some(ErrorView {
+        at: Instant::from_micros(now.micros().saturating_sub(age)),
+        level: if error.must_act { "error" } else { "warning" },
+        text: error.text,
+        remedy: error.remedy,
+    })
+}
+
+fn no_answer(error: &str) -> Refusal {
+    Refusal {
+        kind: RefusalKind::NoAnswer,
+        error: error.to_owned(),
+        remedy: "look at the log; /health/live says whether the process must be restarted".to_owned(),
+    }
+}
+
+fn unknown(no_such: NoSuchTable) -> Refusal {
+    Refusal {
+        kind: RefusalKind::UnknownTable,
+        error: no_such.to_string(),
+        remedy: "name a mapped table as cluster/schema.table".to_owned(),
+    }
+}

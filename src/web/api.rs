@@ -1,0 +1,104 @@
+//! The admin API, `/api/v1`. `docs/admin.md` describes it.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use super::console::{Action, Refusal, RefusalKind, TableView};
+use super::server::Site;
+use crate::domain::ids::TableId;
+
+/// How near a name must be to be suggested, in edits.
+const NEAR_EDITS: usize = 4;
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/api/v1/tables", web::get().to(tables))
+        .route("/api/v1/tables/{cluster}/{schema}/{table}", web::get().to(table))
+        .route("/api/v1/tables/{cluster}/{schema}/{table}/{action}", web::post().to(act));
+}
+
+/// Cluster, schema and table, as a path names them.
+type Named = (String, String, String);
+
+async fn tables(site: web::Data<Site>) -> HttpResponse {
+    match site.overview().await {
+        Ok(overview) => {
+            HttpResponse::Ok().json(json!({"at": overview.at.rfc3339(), "tables": overview.tables}))
+        }
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn table(site: web::Data<Site>, path: web::Path<Named>) -> HttpResponse {
+    let (cluster, schema, table) = path.into_inner();
+    let id = TableId::new(cluster.as_str(), schema.as_str(), table.as_str());
+    match site.table(&id).await {
+        Ok(view) => HttpResponse::Ok().json(view),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn act(site: web::Data<Site>, path: web::Path<(String, String, String, String)>) -> HttpResponse {
+    let (cluster, schema, table, action) = path.into_inner();
+    let id = TableId::new(cluster.as_str(), schema.as_str(), table.as_str());
+    let Some(action) = Action::named(&action) else {
+        let known = Action::ALL.map(Action::name).join(", ");
+        let (error, remedy) = (format!("{action} is no action"), format!("use one of: {known}"));
+        return refused(&Refusal { kind: RefusalKind::UnknownTable, error, remedy });
+    };
+    match site.act(&id, action).await {
+        Ok(acted) => HttpResponse::Ok().json(acted),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+pub(super) fn status_of(refusal: &Refusal) -> StatusCode {
+    match refusal.kind {
+        RefusalKind::UnknownTable => StatusCode::NOT_FOUND,
+        RefusalKind::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+fn refused(refusal: &Refusal) -> HttpResponse {
+    let body = json!({"error": refusal.error, "remedy": refusal.remedy});
+    HttpResponse::build(status_of(refusal)).json(body)
+}
+
+impl Site {
+    fn console(&self) -> Result<&dyn super::console::Console, Refusal> {
+        self.console.get().map(|console| &**console).ok_or_else(|| Refusal {
+            kind: RefusalKind::NoAnswer,
+            error: "landbridge is starting".to_owned(),
+            remedy: "ask again in a few seconds; /health/ready says when".to_owned(),
+        })
+    }
+
+    pub(super) async fn overview(&self) -> Result<std::sync::Arc<super::console::Overview>, Refusal> {
+        self.console()?.overview().await
+    }
+
+    pub(super) async fn table(&self, id: &TableId) -> Result<TableView, Refusal> {
+        let overview = self.overview().await?;
+        let name = id.to_string();
+        let found = overview.tables.iter().find(|table| table.name == name).cloned();
+        found.ok_or_else(|| unknown(&name, &overview.tables))
+    }
+
+    pub(super) async fn act(&self, id: &TableId, action: Action) -> Result<super::console::Acted, Refusal> {
+        // Only names that are mapped go further.
+        self.table(id).await?;
+        self.console()?.act(id, action).await
+    }
+}
+
+/// No mapping names the table; the nearest one is named.
+fn unknown(name: &str, tables: &[TableView]) -> Refusal {
+    let near = tables.iter().map(|table| (strsim::osa_distance(name, &table.name), &table.name));
+    let nearest = near.filter(|(distance, _)| *distance <= NEAR_EDITS).min();
+    let remedy = match nearest {
+        Some((_, nearest)) => format!("did you mean {nearest}?"),
+        None => "name a mapped table as cluster/schema.table; /api/v1/tables lists them".to_owned(),
+    };
+    Refusal { kind: RefusalKind::UnknownTable, error: format!("no mapping names the table {name}"), remedy }
+}

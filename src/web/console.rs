@@ -1,0 +1,239 @@
+//! The port behind the admin API and the status page: what they ask of the tree, and what they are answered.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use serde::{Serialize, Serializer};
+
+use crate::domain::ids::TableId;
+use crate::domain::instant::Instant;
+use crate::domain::transition::TableMode;
+
+/// Who can tell about the tables and act on them.
+#[async_trait]
+pub trait Console: Send + Sync + 'static {
+    /// All tables as they are now, or were at most a second ago.
+    async fn overview(&self) -> Result<Arc<Overview>, Refusal>;
+
+    /// Acts on a table and answers its new state. A pause is answered when no load of the table can start any more.
+    async fn act(&self, table: &TableId, action: Action) -> Result<Acted, Refusal>;
+}
+
+/// The console, once the tree has started; until then nothing can be asked.
+pub type ConsoleSlot = Arc<OnceLock<Arc<dyn Console>>>;
+
+/// What can be done to a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Stop it until it is resumed.
+    Pause,
+    /// Let it go on, whatever stopped it.
+    Resume,
+    /// Close its window now.
+    Flush,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: [Self; 3] = [Self::Pause, Self::Resume, Self::Flush];
+
+    /// Its name in addresses and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Flush => "flush",
+        }
+    }
+
+    /// The action of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
+}
+
+/// Why something was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which kind, and so which status code.
+    pub kind: RefusalKind,
+    /// What happened.
+    pub error: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// The kinds of refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// No mapping names the table (404).
+    UnknownTable,
+    /// The tree or the ledger does not answer (503).
+    NoAnswer,
+}
+
+/// All tables at one moment.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// When it was taken.
+    pub at: Instant,
+    /// The tables, sorted by name.
+    pub tables: Vec<TableView>,
+}
+
+/// One table at one moment. Its JSON is the API's, described in `docs/admin.md`.
+#[derive(Clone, Debug, Serialize)]
+pub struct TableView {
+    /// `cluster/schema.table`.
+    pub name: String,
+    /// The cluster.
+    pub cluster: Arc<str>,
+    /// The schema.
+    pub schema: Arc<str>,
+    /// The table.
+    pub table: Arc<str>,
+    /// Where its rows go: `dataset.table`, with the project before it where there is one.
+    pub destination: String,
+    /// What it may do.
+    #[serde(serialize_with = "mode_name")]
+    pub mode: TableMode,
+    /// Why it does not run, when it was not an admin who stopped it.
+    pub reason: Option<String>,
+    /// True when it runs, and its oldest waiting event is older than `late_after_seconds`.
+    pub late: bool,
+    /// Two windows and a minute: what a file may take when nothing is wrong.
+    pub late_after_seconds: u64,
+    /// Every file that was announced and whose event is older than this is loaded, poison or vanished. The oldest
+    /// event time of a file that waits, else of the newest one that was loaded; none when neither is known.
+    #[serde(serialize_with = "moment")]
+    pub watermark: Option<Instant>,
+    /// Seconds from the watermark until now.
+    pub freshness_seconds: Option<f64>,
+    /// Files that are announced and not loaded.
+    pub pending: Pending,
+    /// Rows loaded since midnight UTC.
+    pub rows_today: u64,
+    /// Files loaded since midnight UTC.
+    pub files_today: u64,
+    /// When a batch was last committed.
+    #[serde(serialize_with = "moment")]
+    pub last_load_at: Option<Instant>,
+    /// Files that are never loaded.
+    pub poison: u64,
+    /// Files whose object was gone.
+    pub vanished: u64,
+    /// The last warning or error since the start.
+    pub last_error: Option<ErrorView>,
+}
+
+/// Files of a table that are not loaded, by where they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Pending {
+    /// In hand of the table's batcher, those in the window and in loads included.
+    pub in_hand: u64,
+    /// In the open window.
+    pub in_window: u64,
+    /// Received, and waiting for the table to run or to have room.
+    pub parked: u64,
+    /// Written down in the ledger, to be taken up later.
+    pub deferred: u64,
+    /// Batches (not files) being built or loaded.
+    pub loads: u64,
+}
+
+impl Pending {
+    /// Files in all.
+    pub fn files(&self) -> u64 {
+        self.in_hand.saturating_add(self.parked).saturating_add(self.deferred)
+    }
+}
+
+/// A warning or an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorView {
+    /// When.
+    #[serde(serialize_with = "moment_of")]
+    pub at: Instant,
+    /// `error`: someone must act. `warning`: landbridge recovers by itself.
+    pub level: &'static str,
+    /// What happened.
+    pub text: String,
+    /// What to do.
+    pub remedy: Option<String>,
+}
+
+/// A table after an action.
+#[derive(Clone, Debug, Serialize)]
+pub struct Acted {
+    /// The table.
+    #[serde(flatten)]
+    pub table: TableView,
+    /// What is not as it should be: the ledger does not have the mode yet, or there was nothing to do.
+    pub warning: Option<String>,
+}
+
+/// How much a table needs a person; the greatest need first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Stopped after crashes.
+    Quarantined,
+    /// Stopped because an outcome needs a person.
+    Held,
+    /// Runs, and is behind.
+    Late,
+    /// Stopped by an admin.
+    Paused,
+    /// Runs.
+    Running,
+}
+
+impl State {
+    /// Every state, the greatest need first.
+    pub const ALL: [Self; 5] = [Self::Quarantined, Self::Held, Self::Late, Self::Paused, Self::Running];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quarantined => "quarantined",
+            Self::Held => "held",
+            Self::Late => "late",
+            Self::Paused => "paused",
+            Self::Running => "running",
+        }
+    }
+}
+
+impl TableView {
+    /// Its state.
+    pub fn state(&self) -> State {
+        match &self.mode {
+            TableMode::Quarantined(_) => State::Quarantined,
+            TableMode::Held(_) => State::Held,
+            TableMode::Paused => State::Paused,
+            TableMode::Running if self.late => State::Late,
+            TableMode::Running => State::Running,
+        }
+    }
+}
+
+/// A mode's name.
+pub const fn name_of(mode: &TableMode) -> &'static str {
+    match mode {
+        TableMode::Running => "running",
+        TableMode::Paused => "paused",
+        TableMode::Quarantined(_) => "quarantined",
+        TableMode::Held(_) => "held",
+    }
+}
+
+fn mode_name<S: Serializer>(mode: &TableMode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name_of(mode))
+}
+
+fn moment<S: Serializer>(at: &Option<Instant>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.map(Instant::rfc3339).serialize(serializer)
+}
+
+fn moment_of<S: Serializer>(at: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.rfc3339())
+}
