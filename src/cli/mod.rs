@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod admin;
 mod check;
 mod demo;
 mod run;
@@ -30,6 +31,16 @@ enum Command {
     },
     /// Show it: DMS-shaped traffic of 70 tables into a lake, and a reconciliation of every row
     Demo(demo::Arguments),
+    /// How the tables do; those that need a person come first
+    Status(admin::StatusArguments),
+    /// Stop a table until it is resumed; its files wait
+    Pause(admin::ActArguments),
+    /// Let a table go on, whatever stopped it
+    Resume(admin::ActArguments),
+    /// Load what a table has gathered so far
+    Flush(admin::ActArguments),
+    /// Make an admin token, and the hash that the configuration wants
+    Token,
     /// Say what is wrong with a configuration, without starting anything
     Check {
         /// The configuration
@@ -44,6 +55,11 @@ pub fn main(arguments: Arguments) -> ExitCode {
     match arguments.command {
         Command::Run { config, until_idle } => run::run(&config, until_idle),
         Command::Demo(arguments) => demo::demo(arguments),
+        Command::Status(arguments) => admin::status(&arguments),
+        Command::Pause(arguments) => admin::act("pause", &arguments),
+        Command::Resume(arguments) => admin::act("resume", &arguments),
+        Command::Flush(arguments) => admin::act("flush", &arguments),
+        Command::Token => admin::token_command(),
         Command::Check { config } => check::check(&config),
     }
 }

@@ -55,6 +55,17 @@ impl Instant {
         self.format("%Y-%m-%d")
     }
 
+    /// The time of day in UTC, `hh:mm:ss`.
+    pub fn time_of_day(self) -> String {
+        self.format("%H:%M:%S")
+    }
+
+    /// Reads what `rfc3339` writes, and any other offset; `None` for anything else.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let parsed = DateTime::parse_from_rfc3339(text).ok()?;
+        Some(Self::from_micros(parsed.timestamp_micros()))
+    }
+
     /// RFC 3339 with milliseconds and `Z`.
     pub fn rfc3339(self) -> String {
         self.format("%Y-%m-%dT%H:%M:%S%.3fZ")

@@ -70,7 +70,9 @@ impl Access {
             ),
             None if loopback => None,
             None => {
-                return Err(cannot("it can be reached from other machines and needs http.admin_token_sha256"));
+                return Err(cannot(
+                    "it can be reached from other machines and needs http.admin_token_sha256",
+                ));
             }
         };
         // Cookies are shared by all ports of a host: two landbridges must not sign each other's readers out.

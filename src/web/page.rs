@@ -115,6 +115,8 @@ fn summary(overview: &Overview) -> Markup {
         .collect();
     let rows = overview.tables.iter().map(|table| table.rows_today).sum();
     let pending = overview.tables.iter().map(|table| table.pending.files()).sum();
+    let poison = overview.tables.iter().map(|table| table.poison).sum();
+    let vanished = overview.tables.iter().map(|table| table.vanished).sum();
     let bad = wrong.iter().any(|(state, _)| *state != State::Paused);
     let title = wrong.iter().map(|(state, count)| format!("{count} {}", state.name())).collect::<Vec<_>>();
     let all = counted(overview.tables.len() as u64, "table");
@@ -127,7 +129,9 @@ fn summary(overview: &Overview) -> Markup {
             }
             p {
                 (number(rows)) " rows today, " (counted(pending, "file")) " pending"
-                span class="at" { " · as of " time datetime=(overview.at.rfc3339()) { (overview.at.rfc3339()) } }
+                @if poison > 0 { ", " (number(poison)) " poison" }
+                @if vanished > 0 { ", " (number(vanished)) " vanished" }
+                span class="at" { " · as of " time datetime=(overview.at.rfc3339()) { (overview.at.time_of_day()) " UTC" } }
             }
         }
     }
@@ -205,7 +209,7 @@ fn errors(table: &TableView, now: Instant) -> Markup {
         @match &table.last_error {
             Some(ErrorView { at, level, text, remedy }) => {
                 details {
-                    summary class=(level) { span title=(at.rfc3339()) { (ago(now, *at)) " ago" } ": " (text) }
+                    summary class=(level) { span title=(at.rfc3339()) { (ago(now, *at)) " ago: " (text) } }
                     p { (text) }
                     @if let Some(remedy) = remedy { p class="remedy" { (remedy) } }
                 }

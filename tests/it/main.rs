@@ -10,10 +10,12 @@
     clippy::string_slice
 )]
 
+mod admin;
 mod architecture;
 mod bigquery;
 mod cli;
 mod demo;
+mod page;
 mod peers;
 mod pipeline;
 mod s3;

@@ -13,6 +13,7 @@ use gcp_bigquery_client::model::table::Table;
 use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
 use gcp_bigquery_client::model::table_schema::TableSchema;
 use gcp_bigquery_client::model::time_partitioning::TimePartitioning;
+use tokio::sync::Mutex;
 
 use super::answers::Failure;
 use super::rest::Rest;
@@ -44,11 +45,13 @@ pub(super) struct Tables {
     rest: Arc<Rest>,
     keys: Keys,
     known: DashMap<Destination, Arc<Known>>,
+    /// One change at a time: the tables of a new dataset would otherwise all create it.
+    changing: Mutex<()>,
 }
 
 impl Tables {
     pub(super) fn new(client: Arc<Client>, rest: Arc<Rest>, keys: Keys) -> Self {
-        Self { client, rest, keys, known: DashMap::new() }
+        Self { client, rest, keys, known: DashMap::new(), changing: Mutex::new(()) }
     }
 
     /// Forgets what is known of a table: someone has changed it.
@@ -62,8 +65,22 @@ impl Tables {
         created.is_some_and(|created| created.elapsed() < SETTLING)
     }
 
-    /// The whole schema of the destination, which takes the columns `wanted` afterwards.
+    /// The whole schema of the destination, which takes the columns `wanted` afterwards. No fault of it is one of the
+    /// files: what the service says against a table, or a statement about one, must poison nobody.
     pub(super) async fn prepare(
+        &self,
+        destination: &Destination,
+        wanted: &[(String, SqlType)],
+    ) -> Result<TableSchema, Fault> {
+        self.try_to_prepare(destination, wanted).await.map_err(|mut fault| {
+            if fault.kind == FaultKind::ContentRefused {
+                fault.kind = FaultKind::DestinationRefused;
+            }
+            fault
+        })
+    }
+
+    async fn try_to_prepare(
         &self,
         destination: &Destination,
         wanted: &[(String, SqlType)],
@@ -72,23 +89,36 @@ impl Tables {
             check_name(name)?;
         }
         for _ in 0..ROUNDS_MAX {
-            let cached = self.known.get(destination).map(|known| Arc::clone(&known));
-            let known = match cached {
-                Some(known) => known,
-                None => match self.look(destination).await? {
-                    Some(fields) => self.learn(destination, Known { fields, created: None }),
-                    None => self.create(destination, wanted).await?,
-                },
-            };
+            let known = self.known_or_made(destination, wanted).await?;
             let missing = missing(destination, &known.fields, wanted)?;
             if missing.is_empty() {
                 return Ok(TableSchema::new(known.fields.clone()));
             }
+            let _changing = self.changing.lock().await;
             self.add(destination, &missing).await?;
             self.forget(destination);
         }
         let text = format!("{} does not keep the columns that are added to it", shown(destination));
         Err(Fault::new(FaultKind::DestinationRefused, text))
+    }
+
+    async fn known_or_made(
+        &self,
+        destination: &Destination,
+        wanted: &[(String, SqlType)],
+    ) -> Result<Arc<Known>, Fault> {
+        let cached = || self.known.get(destination).map(|known| Arc::clone(&known));
+        if let Some(known) = cached() {
+            return Ok(known);
+        }
+        if let Some(fields) = self.look(destination).await? {
+            return Ok(self.learn(destination, Known { fields, created: None }));
+        }
+        let _changing = self.changing.lock().await;
+        match cached() {
+            Some(known) => Ok(known),
+            None => self.create(destination, wanted).await,
+        }
     }
 
     fn learn(&self, destination: &Destination, known: Known) -> Arc<Known> {

@@ -137,3 +137,62 @@ async fn a_column_of_another_type_holds_the_table_before_anything_is_sent() {
     let fault = connect(&server.url).await.submit(&loaded.attempt, &loaded.body).await.unwrap_err();
     assert!(fault.chain().contains("p.d.t is in US, and `warehouse.location` is EU"), "{}", fault.chain());
 }
+
+#[tokio::test]
+async fn what_is_said_against_a_table_or_a_statement_is_no_fault_of_the_files() {
+    for failing in ["/tables", "/datasets", "/queries"] {
+        let server = Server::start(move |request| {
+            if is(request, "POST", failing) {
+                return Answer::error(400, "invalidQuery");
+            }
+            if is(request, "GET", "/tables/t") && failing == "/queries" {
+                let mut shown = table(&[]);
+                shown["schema"]["fields"].as_array_mut().unwrap().retain(|field| field["name"] != "rate");
+                return Answer::json(200, &shown);
+            }
+            Answer::error(404, "notFound")
+        })
+        .await;
+        let loaded = loaded(3).await;
+        let fault = connect(&server.url).await.submit(&loaded.attempt, &loaded.body).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::DestinationRefused, "{}", fault.chain());
+    }
+}
+
+#[tokio::test]
+async fn tables_of_a_new_dataset_make_it_once() {
+    let made = Mutex::new(false);
+    let server = Server::start(move |request| {
+        let mut made = made.lock().unwrap();
+        if request.method == "GET" || (is(request, "POST", "/tables") && !*made) {
+            return Answer::error(404, "notFound");
+        }
+        *made |= is(request, "POST", "/datasets");
+        if request.target.starts_with("/upload/") {
+            Answer::json(200, &json!({}))
+        } else {
+            Answer::json(200, &request.json())
+        }
+    })
+    .await;
+    let server_url = server.url.clone();
+    let (warehouse, loaded) = (connect(&server_url).await, loaded(3).await);
+    let attempts: Vec<_> = (0..6)
+        .map(|number| {
+            let mut attempt = loaded.attempt.clone();
+            attempt.destination.table = format!("t{number}").into();
+            attempt
+        })
+        .collect();
+    let (one, two, three, four, five, six) = tokio::join!(
+        warehouse.submit(&attempts[0], &loaded.body),
+        warehouse.submit(&attempts[1], &loaded.body),
+        warehouse.submit(&attempts[2], &loaded.body),
+        warehouse.submit(&attempts[3], &loaded.body),
+        warehouse.submit(&attempts[4], &loaded.body),
+        warehouse.submit(&attempts[5], &loaded.body),
+    );
+    assert!([one, two, three, four, five, six].into_iter().all(|answer| answer.is_ok()));
+    let datasets = server.requests().iter().filter(|request| is(request, "POST", "/datasets")).count();
+    assert_eq!(datasets, 1);
+}

@@ -3,7 +3,7 @@
 
 pub mod cloud;
 mod faults;
-mod journeys;
+pub mod journeys;
 mod notifications;
 pub mod process;
 mod proxy;

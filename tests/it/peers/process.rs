@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 impl Process {
     /// Starts it on a configuration; its address is free to choose.
     pub async fn start(config: &Path) -> Self {
+        landbridge::cloud::install_crypto();
         let listen = format!("127.0.0.1:{}", free_port());
         let log = config.with_extension("log");
         let output = File::options().append(true).create(true).open(&log).unwrap();
