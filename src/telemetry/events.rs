@@ -2,12 +2,15 @@
 //! which counter. WARN: landbridge recovers by itself. ERROR: someone must act, and the line says what to do.
 
 use super::catalogue as c;
+use super::outlet::raise;
 
+mod alerts;
 mod queues;
 mod tables;
 mod tree;
 mod warehouse;
 
+pub use alerts::*;
 pub use queues::*;
 pub use tables::*;
 pub use tree::*;

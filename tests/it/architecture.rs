@@ -52,6 +52,11 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         ],
         &["arrow", "parquet", "rusqlite", "notify"],
     ),
+    (
+        "alerts",
+        &["alerts", "domain", "telemetry", "config", "cloud"],
+        &["actix", "arrow", "parquet", "rusqlite"],
+    ),
     ("web", &["web", "messages", "domain", "telemetry"], &["arrow", "parquet", "rusqlite"]),
     (
         "demo",

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use super::{c, count, event, label, level, observe};
+use super::{c, count, event, label, level, observe, raise};
+use crate::domain::alert::AlertKind;
 use crate::domain::fault::Fault;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::TableId;
@@ -32,9 +33,10 @@ event! {
     /// A file is poison.
     FilePoisoned<'a> { table: &'a TableId, file: &'a FileId, reason: &'a str } |e| {
         error!(table = %e.table, file = %e.file, reason = e.reason,
-            remedy = "look at the file; reload the table in DMS if its rows are needed",
+            remedy = AlertKind::Poison.remedy(),
             "the file is poison: it is not loaded, the other files of its table go on");
         count(&c::FILES_TOTAL, &[label("table", e.table), label("outcome", Outcome::Poisoned.label())], 1);
+        raise(AlertKind::Poison, e.table, &e.file.to_string(), e.reason);
     }
 }
 
@@ -42,9 +44,10 @@ event! {
     /// A file is gone.
     FileVanished<'a> { table: &'a TableId, file: &'a FileId } |e| {
         error!(table = %e.table, file = %e.file,
-            remedy = "find out who deleted or replaced it (a TRUNCATE or reload in DMS does); reload the table if its rows are needed",
+            remedy = AlertKind::Vanished.remedy(),
             "the object was gone or replaced when it was to be read");
         count(&c::FILES_TOTAL, &[label("table", e.table), label("outcome", Outcome::Vanished.label())], 1);
+        raise(AlertKind::Vanished, e.table, &e.file.to_string(), "");
     }
 }
 
@@ -160,8 +163,9 @@ event! {
 event! {
     /// A table crashed too often.
     TableQuarantined<'a> { table: &'a TableId, panic: &'a str } |e| {
-        error!(table = %e.table, panic = e.panic, remedy = "report it with the log around it; resume the table when it is mended",
+        error!(table = %e.table, panic = e.panic, remedy = AlertKind::Quarantined.remedy(),
             "the table crashed five times in ten minutes and is quarantined: its files are deferred, other tables go on");
+        raise(AlertKind::Quarantined, e.table, "", e.panic);
     }
 }
 
@@ -170,5 +174,6 @@ event! {
     TableHeld<'a> { table: &'a TableId, reason: &'a str } |e| {
         error!(table = %e.table, reason = e.reason, remedy = "clear the cause, then resume the table",
             "the table is held: its files are deferred, other tables go on");
+        raise(AlertKind::Held, e.table, "", e.reason);
     }
 }
