@@ -13,14 +13,14 @@ pub fn landbridge() -> Command {
     command
 }
 
-fn output(command: &mut Command) -> (Output, String) {
+pub fn output(command: &mut Command) -> (Output, String) {
     let output = command.output().unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output, text)
 }
 
-fn generate(dir: &Path, rows: u64, rows_per_file: u64) {
+pub fn generate(dir: &Path, rows: u64, rows_per_file: u64) {
     let mut command = landbridge();
     command.args([
         "demo",
@@ -34,7 +34,7 @@ fn generate(dir: &Path, rows: u64, rows_per_file: u64) {
     assert!(output.status.success(), "{text}");
 }
 
-fn rows_in(lake: &Path) -> i64 {
+pub fn rows_in(lake: &Path) -> i64 {
     use parquet::file::reader::{FileReader, SerializedFileReader};
     let files = data_files(lake).unwrap();
     let rows = |path| {
