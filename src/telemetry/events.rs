@@ -24,6 +24,11 @@ fn count(metric: &c::Metric, labels: Labels<'_>, by: u64) {
     }
 }
 
+/// Shows a counter that has not counted yet.
+fn begin(metric: &c::Metric, labels: Labels<'_>) {
+    metrics::counter!(metric.name, labels).increment(0);
+}
+
 fn level(metric: &c::Metric, labels: Labels<'_>, value: f64) {
     metrics::gauge!(metric.name, labels).set(value);
 }

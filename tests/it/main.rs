@@ -13,6 +13,7 @@
 mod alerts;
 mod architecture;
 mod bigquery;
+mod board;
 mod cli;
 mod demo;
 mod peers;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use super::{c, count, event, label, level, observe, raise};
+use super::{begin, c, count, event, label, level, observe, raise};
 use crate::domain::alert::AlertKind;
-use crate::domain::fault::Fault;
+use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
@@ -131,9 +131,27 @@ fn mode_label(mode: &TableMode) -> &'static str {
     }
 }
 
+/// Shows a table's counters from zero: Prometheus sees no increase in one that first appears as 1, and the one poison
+/// file of a month would be on no board.
+fn begin_counters(table: &TableId) {
+    use Outcome::{Deferred, Held, Loaded, Poisoned, Vanished};
+    for outcome in [Loaded, Poisoned, Vanished, Deferred, Held] {
+        begin(&c::FILES_TOTAL, &[label("table", table), label("outcome", outcome.label())]);
+    }
+    for outcome in ["loaded", "held"] {
+        begin(&c::BATCH_OUTCOMES, &[label("table", table), label("outcome", outcome)]);
+    }
+    begin(&c::ATTEMPTS, &[label("table", table), label("state", "submitted"), label("reason", "")]);
+    let quota = FaultKind::QuotaExceeded.label();
+    for state in ["failed", "unknown"] {
+        begin(&c::ATTEMPTS, &[label("table", table), label("state", state), label("reason", quota)]);
+    }
+}
+
 event! {
     /// The mode that a table starts with.
     TableModeKnown<'a> { table: &'a TableId, mode: &'a TableMode } |e| {
+        begin_counters(e.table);
         let current = mode_label(e.mode);
         for mode in MODES {
             let value = if mode == current { 1.0 } else { 0.0 };
