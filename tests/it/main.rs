@@ -16,6 +16,7 @@ mod bigquery;
 mod board;
 mod cli;
 mod demo;
+mod deploy;
 mod peers;
 mod pipeline;
 mod s3;
