@@ -14,12 +14,21 @@ use crate::domain::alert::digest::{Digest, Effects, Event, Message, QUIET};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::telemetry::{events, outlet};
 
+#[cfg(test)]
+mod tests;
 mod webhook;
 
 /// How long the end of the process waits for the last messages.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Least time between two messages: Slack takes one a second.
 const SPACING: Duration = Duration::from_secs(1);
+
+/// Takes messages to a person.
+trait Messenger: Clone + Send + 'static {
+    /// Takes the message there, with one try when it is the `last` that the process has time for. Answers whether it
+    /// arrived, within a bound.
+    fn tell(&self, message: Message, last: bool) -> impl Future<Output = bool> + Send;
+}
 
 /// The running task.
 pub struct Alerting {
@@ -37,14 +46,7 @@ impl Alerting {
         let remark = "at most one message a kind and table in the quiet time";
         events::AlertsOn { quiet: QUIET, remark }.emit();
         let (stop, stopped) = oneshot::channel();
-        let sender = Sender {
-            receiver,
-            webhook,
-            digest: Digest::default(),
-            started: Instant::now(),
-            posts: JoinSet::new(),
-        };
-        Ok(Some(Self { stop, task: tokio::spawn(sender.run(stopped)) }))
+        Ok(Some(Self { stop, task: tokio::spawn(Sender::new(receiver, webhook).run(stopped)) }))
     }
 
     /// Sends what is gathered, waits at most `FLUSH_TIMEOUT` for it, and ends.
@@ -55,16 +57,21 @@ impl Alerting {
     }
 }
 
-struct Sender {
+struct Sender<M> {
     receiver: mpsc::Receiver<Alert>,
-    webhook: Webhook,
+    messenger: M,
     digest: Digest,
     started: Instant,
     /// At most one: the digest gives the next message out when the last has ended.
     posts: JoinSet<bool>,
 }
 
-impl Sender {
+impl<M: Messenger> Sender<M> {
+    fn new(receiver: mpsc::Receiver<Alert>, messenger: M) -> Self {
+        let (digest, posts) = (Digest::default(), JoinSet::new());
+        Self { receiver, messenger, digest, started: Instant::now(), posts }
+    }
+
     async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
         let mut effects = Effects::default();
         loop {
@@ -132,9 +139,9 @@ impl Sender {
 
     fn post(&mut self, message: Option<Message>, last: bool) {
         let Some(message) = message else { return };
-        let webhook = self.webhook.clone();
+        let messenger = self.messenger.clone();
         self.posts.spawn(async move {
-            let told = webhook.tell(&message, last).await;
+            let told = messenger.tell(message, last).await;
             if told && !last {
                 tokio::time::sleep(SPACING).await;
             }

@@ -6,6 +6,7 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response, Url};
 use serde_json::json;
 
+use super::Messenger;
 use crate::config::secret::Secret;
 use crate::domain::alert::digest::Message;
 use crate::domain::fault::{Fault, FaultKind};
@@ -58,9 +59,26 @@ impl Webhook {
         Ok(Self { http, url, host })
     }
 
-    /// Posts the message, with a few tries, or with one when it is the `last` that the process has time for. Answers
-    /// whether it was taken.
-    pub(super) async fn tell(&self, message: &Message, last: bool) -> bool {
+    /// One try, and what it came to in words.
+    async fn post(&self, body: String) -> (Answer, String) {
+        let request = self.http.post(self.url.clone()).header("content-type", "application/json").body(body);
+        match request.send().await {
+            Ok(response) => {
+                let status = response.status();
+                (judge(status.as_u16(), asked_wait(&response)), format!("it answered {}", status.as_u16()))
+            }
+            // Some webhooks have their secret in the host's name, which TLS names in its errors.
+            Err(error) => {
+                let text = chain(&error.without_url());
+                let shown = if self.host.is_empty() { text } else { text.replace(&self.host, "***") };
+                (Answer::Again(None), shown)
+            }
+        }
+    }
+}
+
+impl Messenger for Webhook {
+    async fn tell(&self, message: Message, last: bool) -> bool {
         let body = json!({ "text": message.text }).to_string();
         let mut waits = WAITS.iter().take(if last { 0 } else { WAITS.len() });
         loop {
@@ -82,23 +100,6 @@ impl Webhook {
                 return false;
             };
             tokio::time::sleep(asked.unwrap_or(*wait)).await;
-        }
-    }
-
-    /// One try, and what it came to in words.
-    async fn post(&self, body: String) -> (Answer, String) {
-        let request = self.http.post(self.url.clone()).header("content-type", "application/json").body(body);
-        match request.send().await {
-            Ok(response) => {
-                let status = response.status();
-                (judge(status.as_u16(), asked_wait(&response)), format!("it answered {}", status.as_u16()))
-            }
-            // Some webhooks have their secret in the host's name, which TLS names in its errors.
-            Err(error) => {
-                let text = chain(&error.without_url());
-                let shown = if self.host.is_empty() { text } else { text.replace(&self.host, "***") };
-                (Answer::Again(None), shown)
-            }
         }
     }
 }

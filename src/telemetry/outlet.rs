@@ -66,4 +66,51 @@ mod tests {
         offer(&sender, &dropped, Alert::new(AlertKind::Poison, &table, "late", ""));
         assert_eq!(dropped.load(Ordering::Relaxed), 3);
     }
+
+    #[test]
+    fn the_events_that_need_a_person_raise_an_alert_and_no_other() {
+        use crate::domain::fault::{Fault, FaultKind};
+        use crate::domain::ids::{BatchId, JobId};
+        use crate::telemetry::events;
+
+        // The one test of this binary that opens the outlet; other tests' alerts are of other tables.
+        let mut receiver = open().unwrap();
+        let table = &TableId::new("outlet", "test", "alone");
+        let file = &crate::domain::file::FileId {
+            table: table.clone(),
+            bucket: "b".into(),
+            key: "k".into(),
+            etag: "e".into(),
+            size_bytes: 1,
+        };
+        let (batch, job) = (&BatchId::from_stored("b1"), &JobId::from_stored("j1"));
+        let call = "submit";
+        for kind in FaultKind::ALL {
+            let fault = &Fault::new(kind, "said so");
+            events::AttemptUnknown { table, job, call, fault }.emit();
+            events::JobFailed { table, job, kind, reason: "said so" }.emit();
+        }
+        events::FilePoisoned { table, file, reason: "damaged" }.emit();
+        events::FileVanished { table, file }.emit();
+        events::FileStruck { file, strikes: 1, reason: "cut" }.emit();
+        events::BatchHeld { table, batch, reason: "rows differ" }.emit();
+        events::TableHeld { table, reason: "rows differ" }.emit();
+        events::TableQuarantined { table, panic: "boom" }.emit();
+        let raised = std::iter::from_fn(|| receiver.try_recv().ok()).filter(|alert| alert.table == *table);
+        let raised: Vec<_> = raised.map(|alert| (alert.kind, alert.subject, alert.reason)).collect();
+        let expected = [
+            (AlertKind::Quota, "job j1", "said so"),
+            (AlertKind::Quota, "job j1", "said so"),
+            (AlertKind::Poison, "b/k@e", "damaged"),
+            (AlertKind::Vanished, "b/k@e", ""),
+            (AlertKind::Held, "batch b1", "rows differ"),
+            (AlertKind::Held, "", "rows differ"),
+            (AlertKind::Quarantined, "", "boom"),
+        ];
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(kind, subject, reason)| (kind, subject.to_owned(), reason.to_owned()))
+            .collect();
+        assert_eq!(raised, expected);
+    }
 }
