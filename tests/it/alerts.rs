@@ -7,7 +7,10 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use crate::cli::{generate, landbridge, output, rows_in};
+use serde_json::json;
+
+use crate::cli::{Running, generate, landbridge, output, rows_in, until};
+use crate::support::http::{Answer, Request, Server};
 
 /// What makes the webhook's address a secret.
 const SECRET: &str = "services/T0SECRET/B0SECRET/x0secret";
@@ -187,5 +190,62 @@ fn check_says_whether_alerts_are_sent_and_never_where_to() {
     for wrong in ["SECRET", "ftp://SECRET", "https://", "https://host/SECRET more"] {
         let (good, text) = check(Some(wrong));
         assert!(!good && text.contains("alerts.webhook_url: the secret is no address"), "{text}");
+    }
+}
+
+/// BigQuery, whose quota is used up: for uploads, or for the jobs that they make.
+fn used_up(request: &Request, at_upload: bool) -> Answer {
+    let target = &request.target;
+    if target.starts_with("/upload/") {
+        return if at_upload { Answer::error(403, "quotaExceeded") } else { Answer::json(200, &json!({})) };
+    }
+    if request.method == "POST" {
+        // A table, or a fence: what is made looks as it was asked for.
+        return Answer::json(200, &request.json());
+    }
+    let Some((_, job)) = target.split_once("/jobs/") else { return Answer::error(404, "notFound") };
+    if at_upload {
+        return Answer::error(404, "notFound");
+    }
+    let id = job.split('?').next().unwrap();
+    let error = json!({"reason": "quotaExceeded", "message": "Quota exceeded: too many loads"});
+    Answer::json(
+        200,
+        &json!({
+            "jobReference": {"projectId": "p", "location": "EU", "jobId": id},
+            "configuration": {"load": {"destinationTable": {"projectId": "p", "datasetId": "d", "tableId": "t"}}},
+            "status": {"state": "DONE", "errorResult": error, "errors": [error]},
+        }),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_used_up_quota_is_told_whether_a_request_or_a_job_says_so() {
+    for (at_upload, state) in [(true, "unknown"), (false, "failed")] {
+        let folder = tempfile::tempdir().unwrap();
+        generate(folder.path(), 400, 400);
+        let bigquery = Server::start(move |request| used_up(request, at_upload)).await;
+        let webhook = Webhook::start(Manner::Takes);
+        let environment = [
+            ("LANDBRIDGE__ALERTS__WEBHOOK_URL", webhook.url.as_str()),
+            ("LANDBRIDGE__WAREHOUSE__KIND", "bigquery"),
+            ("LANDBRIDGE__WAREHOUSE__PROJECT", "p"),
+            ("LANDBRIDGE__WAREHOUSE__LOCATION", "EU"),
+            ("LANDBRIDGE__WAREHOUSE__CREDENTIALS", "anonymous"),
+            ("LANDBRIDGE__WAREHOUSE__ENDPOINT", bigquery.url.as_str()),
+            ("LANDBRIDGE__TIMING__DRAIN_TIMEOUT", "1s"),
+        ];
+        let running = Running::start_with(folder.path(), "1s", &environment);
+        let series = format!("state=\"{state}\",reason=\"quota_exceeded\"}} ");
+        until("the quota is used up", || {
+            let metrics = running.get("/metrics");
+            metrics.lines().any(|line| line.split_once(&series).is_some_and(|(_, count)| count != "0"))
+        });
+        assert!(running.stop());
+        let told = webhook.told();
+        assert_eq!(told.len(), 1, "{told:#?}");
+        let headline = "*landbridge: a BigQuery quota is used up for `game-a/casino.bet_history` (";
+        assert!(told[0].starts_with(headline) && told[0].contains("quotaExceeded"), "{}", told[0]);
+        assert!(told[0].contains("wait for the quota to refill"), "{}", told[0]);
     }
 }
