@@ -7,6 +7,7 @@
 compile_error!("landbridge isolates tables by unwinding; build with panic = \"unwind\"");
 
 pub mod actors;
+pub mod alerts;
 pub mod app;
 pub mod bucket;
 pub mod cli;

@@ -47,6 +47,8 @@ struct Performer {
     /// What the inputs occupy.
     credit: Vec<Credit>,
     body: Option<Built>,
+    /// Why the job that was asked about last has failed, if it has.
+    job_failed: Option<FaultKind>,
     started: tokio::time::Instant,
 }
 
@@ -66,6 +68,7 @@ pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: Arc<Sem
         inputs: Vec::new(),
         credit: Vec::new(),
         body: None,
+        job_failed: None,
         started: tokio::time::Instant::now(),
     };
     let mut unclaimed = matches!(begin, Begin::Fresh(..));
@@ -119,6 +122,7 @@ impl Performer {
                     table: &self.table,
                     batch: &batch.id,
                     attempt: failed,
+                    kind: self.job_failed,
                     reason: &reason,
                 }
                 .emit();
@@ -198,7 +202,15 @@ impl Performer {
 
     async fn ask(&mut self, attempt: Attempt) -> Event {
         match self.world.ports.warehouse.ask(&attempt).await {
-            Ok(status) => Event::Status(status),
+            Ok(status) => {
+                self.job_failed = None;
+                if let JobStatus::Failed { kind, reason } = &status {
+                    let (table, job) = (&self.table, &attempt.job_id);
+                    events::JobFailed { table, job, kind: *kind, reason }.emit();
+                    self.job_failed = Some(*kind);
+                }
+                Event::Status(status)
+            }
             Err(fault) => {
                 events::AttemptUnknown {
                     table: &self.table,

@@ -13,6 +13,7 @@ use super::SystemClock;
 use super::Tree;
 use super::console::TreeConsole;
 use super::edges::Edges;
+use crate::alerts::Alerting;
 use crate::bucket::local::announcer::Announcer;
 use crate::config::types::{Config, LogFormat};
 use crate::domain::fault::Fault;
@@ -79,6 +80,7 @@ pub async fn run(config: Config, until_idle: bool) -> Result<ExitCode, Fault> {
     let health = HealthState::new();
     let console = ConsoleSlot::default();
     let server = start_server(&config, &health, prometheus, &console)?;
+    let alerting = Alerting::start(config.alerts.webhook_url.as_ref())?;
     let edges = Edges::open(&config).await?;
     let tree = Tree::start(&config, edges.ports.clone(), CpuPool::for_this_machine()).await?;
     // Nobody else fills it.
@@ -113,6 +115,9 @@ pub async fn run(config: Config, until_idle: bool) -> Result<ExitCode, Fault> {
         }
     };
     drop(beats);
+    if let Some(alerting) = alerting {
+        alerting.finish().await;
+    }
     if let Some(server) = server {
         server.stop(false).await;
     }

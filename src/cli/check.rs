@@ -36,6 +36,11 @@ fn summary(config: &Config) -> String {
         humantime::format_duration(config.batching.window),
         config.ledger.path.display(),
     );
+    let alerts = match &config.alerts.webhook_url {
+        Some(_) => "sent to the webhook of `alerts.webhook_url`",
+        None => "not sent: `alerts.webhook_url` is not set, the log alone tells",
+    };
+    text.push_str(&format!("  alerts  {alerts}\n"));
     for mapping in &config.mappings {
         let source = match &mapping.source {
             Source::Directory(source) => source.display().to_string(),
@@ -63,6 +68,10 @@ fn counted(count: usize, noun: &str) -> String {
 
 fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
+    if config.alerts.webhook_url.as_ref().is_some_and(|url| url.expose().starts_with("http://")) {
+        warnings
+            .push("`alerts.webhook_url` begins with http://: alerts and address travel in clear".to_owned());
+    }
     for mapping in &config.mappings {
         let cluster = &mapping.route.cluster;
         if mapping.dms.sequence.is_none() {

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use super::document::{Document, Section, read};
 use super::mapping::{self, Placed};
-use super::secret::Secret;
 use super::settings::{SETTINGS, sections};
 use super::types::{
     Alerts, Aws, Batching, Config, Http, Ledger, Limits, Log, LogFormat, Source, Spool, Timing, Warehouse,
 };
 use super::values::{Given, Value};
-use super::{ConfigError, ConfigErrors, Place, against, nearest, secret, warehouse};
+use super::{ConfigError, ConfigErrors, Place, against, alerts, nearest, secret, warehouse};
 
 /// The prefix of environment variables that override settings.
 const PREFIX: &str = "LANDBRIDGE__";
@@ -60,8 +59,9 @@ fn assemble(
     }
     mapping::check_together(&mappings, errors);
     let warehouse = warehouse::read(&settings, errors);
-    let mut config =
-        settings.config(warehouse?, mappings.iter().map(|placed| placed.mapping.clone()).collect())?;
+    let alerts = alerts::read(&settings, errors);
+    let clusters = mappings.iter().map(|placed| placed.mapping.clone()).collect();
+    let mut config = settings.config(warehouse?, alerts, clusters)?;
     warehouse::name_destinations(&mut config);
     check_paths(&config, &mappings, errors);
     check_times(&config, path, root, errors);
@@ -164,7 +164,12 @@ impl<'a> Settings<'a> {
     }
 
     /// `None` when a value was wrong; that error is told already.
-    fn config(&self, warehouse: Warehouse, mappings: Vec<super::types::Mapping>) -> Option<Config> {
+    fn config(
+        &self,
+        warehouse: Warehouse,
+        alerts: Alerts,
+        mappings: Vec<super::types::Mapping>,
+    ) -> Option<Config> {
         let ledger = self.path("ledger", "path")?;
         let spool = match &warehouse {
             Warehouse::Lake { path } => path.join(".spool"),
@@ -190,7 +195,7 @@ impl<'a> Settings<'a> {
                 endpoint: self.text("aws", "endpoint").map(str::to_owned),
                 path_style: self.text("aws", "path_style")? == "always",
             },
-            alerts: Alerts { webhook_url: self.text("alerts", "webhook_url").map(Secret::new) },
+            alerts,
             batching: Batching {
                 window: self.duration("batching", "window")?,
                 bytes_max: self.number("batching", "bytes")?,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+mod alerts;
 mod document;
 mod load;
 mod mapping;

@@ -3,6 +3,7 @@
 //! Every machine here is a synchronous `step(now, event) -> effects`. The actors translate and perform; the tests,
 //! the simulation and the model call the same functions.
 
+pub mod alert;
 pub mod batch;
 pub mod clock;
 pub mod delivery;

@@ -57,6 +57,8 @@ pub struct BatchRecord {
 }
 
 /// The new home of a file of an abandoned batch.
+// At most as many as a batch has files, for as long as one step takes.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Home {
     /// A batch of its own or with others; its files are those of its manifest.

@@ -91,6 +91,9 @@ catalogue! {
     RESTARTS = "landbridge_restarts_total", Counter, ["child"], &[], "Ends of actors that were followed by a restart or a quarantine.";
     PANICS = "landbridge_panics_total", Counter, ["child"], &[], "Panics, by what panicked; `all` counts every panic of the process.";
     TABLE_MODE = "landbridge_table_mode", Gauge, ["table", "mode"], &[], "1 for the table's mode: running, paused, quarantined or held.";
+    ALERTS_SENT = "landbridge_alerts_sent_total", Counter, ["kind"], &[], "Messages that the webhook took.";
+    ALERTS_FAILED = "landbridge_alert_failures_total", Counter, ["kind"], &[], "Messages that the webhook did not take, after all tries; a later message tells of their alerts.";
+    ALERTS_DROPPED = "landbridge_alerts_dropped_total", Counter, ["kind"], &[], "Alerts that came too fast to be told one by one; the next message says how many.";
     RESIDENT_BYTES = "landbridge_process_resident_bytes", Gauge, [], &[], "Resident memory of the process.";
     CPU_SECONDS = "landbridge_process_cpu_seconds", Gauge, [], &[], "CPU time of the process, user and system.";
 }
@@ -139,6 +142,8 @@ mod tests {
     #[test]
     fn every_metric_of_the_catalogue_is_moved_by_an_event() {
         let sources = concat!(
+            include_str!("events/alerts.rs"),
+            include_str!("outlet.rs"),
             include_str!("events/queues.rs"),
             include_str!("events/tables.rs"),
             include_str!("events/tree.rs"),

@@ -2,12 +2,15 @@
 //! which counter. WARN: landbridge recovers by itself. ERROR: someone must act, and the line says what to do.
 
 use super::catalogue as c;
+use super::outlet::raise;
 
+mod alerts;
 mod queues;
 mod tables;
 mod tree;
 mod warehouse;
 
+pub use alerts::*;
 pub use queues::*;
 pub use tables::*;
 pub use tree::*;
@@ -19,6 +22,11 @@ fn count(metric: &c::Metric, labels: Labels<'_>, by: u64) {
     if by > 0 {
         metrics::counter!(metric.name, labels).increment(by);
     }
+}
+
+/// Shows a counter that has not counted yet.
+fn begin(metric: &c::Metric, labels: Labels<'_>) {
+    metrics::counter!(metric.name, labels).increment(0);
 }
 
 fn level(metric: &c::Metric, labels: Labels<'_>, value: f64) {

@@ -12,6 +12,7 @@ pub mod catalogue;
 pub mod events;
 pub mod last_errors;
 pub mod logging;
+pub mod outlet;
 pub mod process;
 
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 const CLIENTS: [&str; 6] =
     ["aws_config", "aws_sdk_s3", "aws_sdk_sqs", "gcp_bigquery_client", "google_cloud_auth", "reqwest"];
 
-/// Who may use clients of clouds.
-const WITH_CLIENTS: [&str; 6] = ["cloud", "queue", "bucket", "warehouse", "cli", "app"];
+/// Who may use clients of clouds. `alerts` posts to a webhook.
+const WITH_CLIENTS: [&str; 7] = ["cloud", "queue", "bucket", "warehouse", "cli", "app", "alerts"];
 
 /// What a module may use of the crate, and which foreign crates it must not.
 const RULES: &[(&str, &[&str], &[&str])] = &[
@@ -51,6 +51,11 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
             "ledger",
         ],
         &["arrow", "parquet", "rusqlite", "notify"],
+    ),
+    (
+        "alerts",
+        &["alerts", "domain", "telemetry", "config", "cloud"],
+        &["actix", "arrow", "parquet", "rusqlite", "aws_config", "gcp_bigquery_client", "google_cloud_auth"],
     ),
     ("web", &["web", "messages", "domain", "telemetry"], &["arrow", "parquet", "rusqlite"]),
     (

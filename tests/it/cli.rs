@@ -13,14 +13,14 @@ pub fn landbridge() -> Command {
     command
 }
 
-fn output(command: &mut Command) -> (Output, String) {
+pub fn output(command: &mut Command) -> (Output, String) {
     let output = command.output().unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output, text)
 }
 
-fn generate(dir: &Path, rows: u64, rows_per_file: u64) {
+pub fn generate(dir: &Path, rows: u64, rows_per_file: u64) {
     let mut command = landbridge();
     command.args([
         "demo",
@@ -34,7 +34,7 @@ fn generate(dir: &Path, rows: u64, rows_per_file: u64) {
     assert!(output.status.success(), "{text}");
 }
 
-fn rows_in(lake: &Path) -> i64 {
+pub fn rows_in(lake: &Path) -> i64 {
     use parquet::file::reader::{FileReader, SerializedFileReader};
     let files = data_files(lake).unwrap();
     let rows = |path| {
@@ -48,7 +48,7 @@ fn rows_in(lake: &Path) -> i64 {
 }
 
 /// Waits until `done`, which something outside this process brings about.
-fn until(what: &str, done: impl Fn() -> bool) {
+pub fn until(what: &str, done: impl Fn() -> bool) {
     #[allow(clippy::disallowed_methods)]
     let started = Instant::now();
     while !done() {
@@ -106,24 +106,29 @@ fn check_tells_what_is_wrong_and_creates_nothing() {
 }
 
 /// A run that serves on a port of its own.
-struct Running {
+pub struct Running {
     child: Child,
     port: u16,
 }
 
 impl Running {
     fn start(dir: &Path, window: &str) -> Self {
+        Self::start_with(dir, window, &[])
+    }
+
+    /// With more of the environment.
+    pub fn start_with(dir: &Path, window: &str, environment: &[(&str, &str)]) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = landbridge();
         command.env("LANDBRIDGE__HTTP__LISTEN", format!("127.0.0.1:{port}"));
-        command.env("LANDBRIDGE__BATCHING__WINDOW", window);
+        command.env("LANDBRIDGE__BATCHING__WINDOW", window).envs(environment.iter().copied());
         command.args(["run", "--config"]).arg(dir.join("landbridge.toml")).stderr(Stdio::null());
         let running = Self { child: command.spawn().unwrap(), port };
         until("readiness", || running.get("/health/ready").contains("200 OK"));
         running
     }
 
-    fn get(&self, path: &str) -> String {
+    pub fn get(&self, path: &str) -> String {
         use std::io::{Read, Write};
         let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.port)) else {
             return String::new();
@@ -132,6 +137,12 @@ impl Running {
         let _ = stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes());
         let _ = stream.read_to_string(&mut answer);
         answer
+    }
+
+    /// Lets it drain, and waits for its end.
+    pub fn stop(mut self) -> bool {
+        self.signal("-TERM");
+        self.child.wait().unwrap().success()
     }
 
     fn signal(&self, signal: &str) {

@@ -11,10 +11,13 @@
 )]
 
 mod admin;
+mod alerts;
 mod architecture;
 mod bigquery;
+mod board;
 mod cli;
 mod demo;
+mod deploy;
 mod page;
 mod peers;
 mod pipeline;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use super::{c, count, event, label, level, observe};
-use crate::domain::fault::Fault;
+use super::{begin, c, count, event, label, level, observe, raise};
+use crate::domain::alert::AlertKind;
+use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
@@ -32,9 +33,10 @@ event! {
     /// A file is poison.
     FilePoisoned<'a> { table: &'a TableId, file: &'a FileId, reason: &'a str } |e| {
         error!(table = %e.table, file = %e.file, reason = e.reason,
-            remedy = "look at the file; reload the table in DMS if its rows are needed",
+            remedy = AlertKind::Poison.remedy(),
             "the file is poison: it is not loaded, the other files of its table go on");
         count(&c::FILES_TOTAL, &[label("table", e.table), label("outcome", Outcome::Poisoned.label())], 1);
+        raise(AlertKind::Poison, e.table, &e.file.to_string(), e.reason);
     }
 }
 
@@ -42,9 +44,10 @@ event! {
     /// A file is gone.
     FileVanished<'a> { table: &'a TableId, file: &'a FileId } |e| {
         error!(table = %e.table, file = %e.file,
-            remedy = "find out who deleted or replaced it (a TRUNCATE or reload in DMS does); reload the table if its rows are needed",
+            remedy = AlertKind::Vanished.remedy(),
             "the object was gone or replaced when it was to be read");
         count(&c::FILES_TOTAL, &[label("table", e.table), label("outcome", Outcome::Vanished.label())], 1);
+        raise(AlertKind::Vanished, e.table, &e.file.to_string(), "");
     }
 }
 
@@ -128,9 +131,27 @@ fn mode_label(mode: &TableMode) -> &'static str {
     }
 }
 
+/// Shows a table's counters from zero: Prometheus sees no increase in one that first appears as 1, and the one poison
+/// file of a month would be on no board.
+fn begin_counters(table: &TableId) {
+    use Outcome::{Deferred, Held, Loaded, Poisoned, Vanished};
+    for outcome in [Loaded, Poisoned, Vanished, Deferred, Held] {
+        begin(&c::FILES_TOTAL, &[label("table", table), label("outcome", outcome.label())]);
+    }
+    for outcome in ["loaded", "held"] {
+        begin(&c::BATCH_OUTCOMES, &[label("table", table), label("outcome", outcome)]);
+    }
+    begin(&c::ATTEMPTS, &[label("table", table), label("state", "submitted"), label("reason", "")]);
+    let quota = FaultKind::QuotaExceeded.label();
+    for state in ["failed", "unknown"] {
+        begin(&c::ATTEMPTS, &[label("table", table), label("state", state), label("reason", quota)]);
+    }
+}
+
 event! {
     /// The mode that a table starts with.
     TableModeKnown<'a> { table: &'a TableId, mode: &'a TableMode } |e| {
+        begin_counters(e.table);
         let current = mode_label(e.mode);
         for mode in MODES {
             let value = if mode == current { 1.0 } else { 0.0 };
@@ -160,8 +181,9 @@ event! {
 event! {
     /// A table crashed too often.
     TableQuarantined<'a> { table: &'a TableId, panic: &'a str } |e| {
-        error!(table = %e.table, panic = e.panic, remedy = "report it with the log around it; resume the table when it is mended",
+        error!(table = %e.table, panic = e.panic, remedy = AlertKind::Quarantined.remedy(),
             "the table crashed five times in ten minutes and is quarantined: its files are deferred, other tables go on");
+        raise(AlertKind::Quarantined, e.table, "", e.panic);
     }
 }
 
@@ -170,5 +192,6 @@ event! {
     TableHeld<'a> { table: &'a TableId, reason: &'a str } |e| {
         error!(table = %e.table, reason = e.reason, remedy = "clear the cause, then resume the table",
             "the table is held: its files are deferred, other tables go on");
+        raise(AlertKind::Held, e.table, "", e.reason);
     }
 }

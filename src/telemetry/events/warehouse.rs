@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use super::{c, count, event, label, level, observe};
+use super::{c, count, event, label, level, observe, raise};
+use crate::domain::alert::AlertKind;
 use crate::domain::batch::Batch;
-use crate::domain::fault::Fault;
+use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::ids::{AttemptNumber, BatchId, JobId, TableId};
 use crate::domain::instant::Instant;
@@ -55,6 +56,7 @@ event! {
             remedy = "compare the warehouse's job with the batch, then resume the table",
             "the batch is held: nothing of it was committed or repeated");
         batch_outcome(e.table, "held");
+        raise(AlertKind::Held, e.table, &format!("batch {}", e.batch), e.reason);
     }
 }
 
@@ -121,6 +123,19 @@ event! {
         warn!(table = %e.table, job = %e.job, call = e.call, error = e.fault.chain(), remedy = e.fault.kind.remedy(),
             "the warehouse did not answer: the same job id is asked about until it is known");
         attempt(e.table, "unknown", e.fault.kind.label());
+        if e.fault.kind == FaultKind::QuotaExceeded {
+            raise(AlertKind::Quota, e.table, &format!("job {}", e.job), &e.fault.chain());
+        }
+    }
+}
+
+event! {
+    /// The warehouse ran the job, and it failed. What follows is told when it is written down.
+    JobFailed<'a> { table: &'a TableId, job: &'a JobId, kind: FaultKind, reason: &'a str } |e| {
+        warn!(table = %e.table, job = %e.job, kind = e.kind.label(), reason = e.reason, remedy = e.kind.remedy(), "the job failed");
+        if e.kind == FaultKind::QuotaExceeded {
+            raise(AlertKind::Quota, e.table, &format!("job {}", e.job), e.reason);
+        }
     }
 }
 
@@ -133,9 +148,9 @@ event! {
 }
 
 event! {
-    /// An attempt is known to have failed.
-    AttemptFailed<'a> { table: &'a TableId, batch: &'a BatchId, attempt: AttemptNumber, reason: &'a str } |e| {
+    /// An attempt is known to have failed: its job did, with a kind, or a fence stands in its place.
+    AttemptFailed<'a> { table: &'a TableId, batch: &'a BatchId, attempt: AttemptNumber, kind: Option<FaultKind>, reason: &'a str } |e| {
         warn!(table = %e.table, batch = %e.batch, attempt = e.attempt.0, reason = e.reason, "the attempt failed");
-        attempt(e.table, "failed", "known");
+        attempt(e.table, "failed", e.kind.map_or("fenced", FaultKind::label));
     }
 }
