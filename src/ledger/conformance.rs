@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{AttemptOutcome, BatchState, Claim, Home, SharedLedger, Step, TableMode, Verdict};
 use crate::domain::batch::{Attempt, Batch, Destination, Manifest, ManifestEntry};
+use crate::domain::fault::FaultKind;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, TableId};
 use crate::domain::instant::Instant;
@@ -136,6 +137,54 @@ pub(crate) async fn a_batch_of_zero_rows_commits_without_an_attempt(ledger: Shar
     assert_eq!(ledger.claim(&empty, None, at(1)).await.unwrap(), Claim::Won);
     assert_eq!(ledger.commit(&empty.id, at(2)).await.unwrap(), Step::Done);
     assert_eq!(states(&ledger, &["x"]).await, [loaded(&empty)]);
+}
+
+/// Rows without a job cannot have been loaded: such a batch is neither claimed nor, as a child, made.
+pub(crate) async fn rows_need_an_attempt(ledger: SharedLedger) {
+    let one = batch(&["x"], 3, 1);
+    assert_eq!(ledger.claim(&one, None, at(1)).await.unwrap_err().kind, FaultKind::Internal);
+    let foreign = first(&batch(&["y"], 3, 1));
+    assert_eq!(ledger.claim(&one, Some(&foreign), at(1)).await.unwrap_err().kind, FaultKind::Internal);
+    assert_eq!(states(&ledger, &["x"]).await, [None]);
+    assert_eq!(ledger.commit(&one.id, at(2)).await.unwrap(), Step::Refused);
+    claim(&ledger, &one).await;
+    ledger.fail_attempt(&one.id, AttemptNumber(1), "no", None, at(2)).await.unwrap();
+    let (half, _) = child(&one, &["x"]);
+    let orphan = [Home::Batch { batch: half, attempt: None }];
+    assert_eq!(ledger.rehome(&one.id, &orphan, at(3)).await.unwrap_err().kind, FaultKind::Internal);
+    assert_eq!(states(&ledger, &["x"]).await, [claimed(&one, false)]);
+}
+
+/// A step that is repeated after a lost answer is told from another step that looks like it.
+pub(crate) async fn only_the_same_step_is_done_already(ledger: SharedLedger) {
+    let one = batch(&["x", "y"], 3, 1);
+    claim(&ledger, &one).await;
+    let next = one.attempt(AttemptNumber(2), "plan");
+    let other = one.attempt(AttemptNumber(2), "another plan");
+    let fail = async |number: u32, next: Option<&Attempt>| {
+        ledger.fail_attempt(&one.id, AttemptNumber(number), "no", next, at(2)).await.unwrap()
+    };
+    assert_eq!(fail(1, Some(&next)).await, Step::Done);
+    assert_eq!(fail(1, Some(&next)).await, Step::Done);
+    assert_eq!(fail(1, Some(&other)).await, Step::Refused);
+    assert_eq!(fail(2, None).await, Step::Done);
+    let homes = [Home::Deferred(file("x")), Home::Poison(file("y"), "bad".into())];
+    let rehome = async |homes: &[Home]| ledger.rehome(&one.id, homes, at(9)).await.unwrap();
+    assert_eq!(rehome(&homes).await, Step::Done);
+    // The files have moved on since: it is the same step all the same.
+    let later = batch(&["x"], 3, 10);
+    claim(&ledger, &later).await;
+    assert_eq!(rehome(&homes).await, Step::Done);
+    let others = [
+        [Home::Poison(file("x"), "bad".into()), Home::Deferred(file("y"))],
+        [Home::Deferred(file("x")), Home::Poison(file("y"), "for another reason".into())],
+        [Home::Deferred(file("x")), Home::Vanished(file("y"))],
+    ];
+    for other in others {
+        assert_eq!(rehome(&other).await, Step::Refused);
+    }
+    let expected = [claimed(&later, false), Some(FileState::Poison { reason: "bad".into() })];
+    assert_eq!(states(&ledger, &["x", "y"]).await, expected);
 }
 
 /// Re-homing takes every file of a failed batch somewhere else, each once, in one step.
@@ -362,7 +411,8 @@ macro_rules! suite {
     ($empty:expr) => {
         $crate::ledger::conformance::suite!($empty; claims_are_all_or_nothing, batches_are_read_back_whole,
             deferred_and_vanished_files_can_be_claimed, attempts_follow_one_another,
-            a_batch_of_zero_rows_commits_without_an_attempt, rehoming_is_one_step_over_all_files,
+            a_batch_of_zero_rows_commits_without_an_attempt, rows_need_an_attempt,
+            only_the_same_step_is_done_already, rehoming_is_one_step_over_all_files,
             batches_are_held_and_let_go, verdicts_apply_only_where_they_may, deferred_files_come_oldest_first,
             strikes_and_modes_are_kept, loads_are_counted_once_on_their_day, homes_are_counted_as_files_move,
             the_oldest_waiting_event_is_known, a_race_has_one_winner);

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
+use sha2::{Digest, Sha256};
 
 use super::StepError;
 use super::files::{self, DEFERRED, POISON, VANISHED};
 use super::rows::{from_json, manifest_of, manifest_text, table_of, table_text, to_json};
 use super::summary;
-use crate::domain::batch::{Attempt, Batch, FILES_PER_BATCH_MAX};
+use crate::domain::batch::{Attempt, Batch, FILES_PER_BATCH_MAX, hex};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, JobId, TableId};
 use crate::domain::instant::Instant;
@@ -64,8 +65,19 @@ pub(super) fn claim(
     if !taken.is_empty() {
         return Ok(Claim::Lost(taken));
     }
+    check_attempt(batch, attempt)?;
     insert(step, batch, attempt, events, now)?;
     Ok(Claim::Won)
+}
+
+/// Rows come into the warehouse by an attempt alone: a batch that has some needs one from the start (Invariant I-2).
+fn check_attempt(batch: &Batch, attempt: Option<&Attempt>) -> Result<(), StepError> {
+    let ours = attempt.is_none_or(|attempt| attempt.batch == batch.id);
+    if ours && (attempt.is_some() || batch.manifest.rows() == 0) {
+        return Ok(());
+    }
+    let rows = batch.manifest.rows();
+    Err(StepError::Misused(format!("batch {} of {rows} rows has no attempt of its own", batch.id)))
 }
 
 /// Writes the batch, points its files to it, and writes its first attempt.
@@ -129,6 +141,21 @@ fn last_attempt(step: &Transaction<'_>, batch: i64) -> Result<Option<(u32, i64)>
     Ok(select.query_row([batch], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
+/// True when the batch's attempt of that number is this one in all that a body depends on.
+fn is_attempt(step: &Transaction<'_>, batch: i64, attempt: &Attempt) -> Result<bool, StepError> {
+    let mut select = step.prepare_cached(
+        "SELECT job_id, manifest_hash, plan_hash, destination FROM attempts WHERE batch = ?1 AND number = ?2",
+    )?;
+    let stored: Option<[String; 4]> = select
+        .query_row(params![batch, attempt.number.0], |row| {
+            Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+        })
+        .optional()?;
+    let destination = to_json(&attempt.destination)?;
+    let wanted = [attempt.job_id.as_str(), &attempt.manifest_hash, &attempt.plan_hash, &destination];
+    Ok(stored.is_some_and(|stored| stored == wanted))
+}
+
 pub(super) fn fail_attempt(
     step: &Transaction<'_>,
     batch: &BatchId,
@@ -144,7 +171,9 @@ pub(super) fn fail_attempt(
         && last == next.number.0
         && next.number == failed.next()
     {
-        return Ok(Step::Done);
+        // Another plan under the same number would be another body under the same job id (Invariant I-2).
+        let same = is_attempt(step, number, next)?;
+        return Ok(if same { Step::Done } else { Step::Refused });
     }
     // Invariant I-3: only the last attempt can fail, and n+1 follows n.
     let follows = next.is_none_or(|next| next.number == failed.next());
@@ -181,6 +210,9 @@ pub(super) fn commit(step: &Transaction<'_>, batch: &BatchId, now: Instant) -> R
         let mut update =
             step.prepare_cached("UPDATE attempts SET outcome = 2, at = ?3 WHERE batch = ?1 AND number = ?2")?;
         update.execute(params![number, last, now.micros()])?;
+    } else if record(step, batch)?.is_some_and(|record| record.batch.manifest.rows() > 0) {
+        // No job can have loaded them.
+        return Ok(Step::Refused);
     }
     set_state(step, number, LOADED, now)?;
     summary::count_load(step, number, now)?;
@@ -209,8 +241,9 @@ pub(super) fn rehome(
     now: Instant,
 ) -> Result<Step, StepError> {
     let Some(record) = record(step, batch)? else { return Ok(Step::Refused) };
+    let mark = mark_of(homes);
     if record.state == BatchState::Abandoned {
-        return if is_rehomed(step, homes)? { Ok(Step::Done) } else { Ok(Step::Refused) };
+        return if is_rehomed(step, batch, &mark)? { Ok(Step::Done) } else { Ok(Step::Refused) };
     }
     let failed = matches!(record.last_attempt, Some((_, AttemptOutcome::Failed(_))));
     if record.state == BatchState::Loaded || !failed || !covers(&record.batch, homes) {
@@ -220,6 +253,7 @@ pub(super) fn rehome(
     for home in homes {
         match home {
             Home::Batch { batch, attempt } => {
+                check_attempt(batch, attempt.as_ref())?;
                 insert(step, batch, attempt.as_ref(), record.batch.events, now)?;
             }
             Home::Poison(file, reason) => files::put(step, file, POISON, Some(reason), now)?,
@@ -233,6 +267,7 @@ pub(super) fn rehome(
         }
     }
     set_state(step, number, ABANDONED, now)?;
+    step.prepare_cached("UPDATE batches SET homes = ?2 WHERE number = ?1")?.execute(params![number, mark])?;
     Ok(Step::Done)
 }
 
@@ -253,20 +288,42 @@ fn covers(batch: &Batch, homes: &[Home]) -> bool {
     housed == files
 }
 
-/// True when this very re-homing has happened: its batches are there, its other files have moved on from the batch.
-fn is_rehomed(step: &Transaction<'_>, homes: &[Home]) -> Result<bool, StepError> {
+/// A hash over homes, by which the same re-homing is known again whatever became of its files since.
+fn mark_of(homes: &[Home]) -> String {
+    let mut hasher = Sha256::new();
+    let mut add = |parts: &[&str]| {
+        for part in parts {
+            // Length-prefixed, so that no two lists can share a byte string.
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(part.as_bytes());
+        }
+    };
     for home in homes {
-        let there = match home {
-            Home::Batch { batch, .. } => find(step, &batch.id)?.is_some(),
-            Home::Poison(file, _) | Home::Vanished(file) | Home::Deferred(file) => {
-                files::state(step, file)?.is_some()
+        match home {
+            // A batch's id is a hash of its manifest, destination and parent.
+            Home::Batch { batch, attempt } => {
+                let attempt = attempt.as_ref();
+                let job_id = attempt.map_or("", |attempt| attempt.job_id.as_str());
+                add(&["batch", batch.id.as_str(), job_id, attempt.map_or("", |attempt| &attempt.plan_hash)]);
             }
-        };
-        if !there {
-            return Ok(false);
+            Home::Poison(file, reason) => add(&["poison", &identity(file), reason]),
+            Home::Vanished(file) => add(&["vanished", &identity(file)]),
+            Home::Deferred(file) => add(&["deferred", &identity(file)]),
         }
     }
-    Ok(true)
+    hex(&hasher.finalize())
+}
+
+fn identity(file: &FileId) -> String {
+    format!("{}|{}|{}", file.table, file.source_file(), file.size_bytes)
+}
+
+/// True when this very re-homing has happened.
+fn is_rehomed(step: &Transaction<'_>, batch: &BatchId, mark: &str) -> Result<bool, StepError> {
+    let mut select = step.prepare_cached("SELECT homes FROM batches WHERE id = ?1")?;
+    let stored: Option<String> = select.query_row([batch.as_str()], |row| row.get(0))?;
+    // Without a mark it was abandoned by a version that kept none, and long ago.
+    Ok(stored.is_none_or(|stored| stored == mark))
 }
 
 const RECORD: &str =

@@ -95,6 +95,7 @@ impl SqliteLedger {
             };
             run().map_err(|error| match error {
                 StepError::Sqlite(error) => fault_of(&context(), error),
+                StepError::Misused(text) => Fault::new(FaultKind::Internal, format!("{}: {text}", context())),
                 StepError::Corrupt(text) => {
                     Fault::new(FaultKind::LedgerCorrupt, format!("{}: {text}", context()))
                 }
@@ -111,6 +112,8 @@ enum StepError {
     Sqlite(rusqlite::Error),
     /// What was read back makes no sense.
     Corrupt(String),
+    /// What is asked would break an invariant: a bug of whoever asks.
+    Misused(String),
 }
 
 impl From<rusqlite::Error> for StepError {
@@ -143,6 +146,18 @@ fn lock(path: &Path) -> Result<File, Fault> {
 /// SQLite's errors in our words.
 fn fault_of(context: &str, error: rusqlite::Error) -> Fault {
     use rusqlite::ErrorCode;
+    // What is stored is not what was written: trying again reads the same.
+    let unreadable = matches!(
+        error,
+        rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..)
+            | rusqlite::Error::QueryReturnedNoRows
+    );
+    if unreadable {
+        return Fault::from_error(FaultKind::LedgerCorrupt, context, error);
+    }
     // The codes are open to additions.
     #[allow(clippy::wildcard_enum_match_arm)]
     let kind = match error.sqlite_error_code() {
@@ -269,3 +284,6 @@ impl Ledger for SqliteLedger {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod model_tests;

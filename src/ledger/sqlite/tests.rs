@@ -110,3 +110,29 @@ fn the_summary_scans_neither_files_nor_all_batches() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_back_is_corrupt_and_not_tried_again() {
+    let ledger = SqliteLedger::open_in_memory().unwrap();
+    let table = TableId::new("a", "s", "t");
+    ledger.set_mode(&table, &TableMode::Paused, Instant::from_micros(1)).await.unwrap();
+    let spoil = |statement: &'static str| {
+        let ledger = ledger.clone();
+        async move {
+            ledger
+                .step("spoil", move |step| {
+                    step.execute_batch("PRAGMA ignore_check_constraints = ON")?;
+                    Ok(step.execute_batch(statement)?)
+                })
+                .await
+                .unwrap();
+        }
+    };
+    spoil("INSERT INTO strikes VALUES (x'00', -7, 'r', 1)").await;
+    spoil("UPDATE modes SET mode = 9").await;
+    assert_eq!(ledger.modes().await.unwrap_err().kind, FaultKind::LedgerCorrupt);
+    let read = ledger
+        .step("read", |step| Ok(step.query_row("SELECT count FROM strikes", [], |row| row.get::<_, u32>(0))?))
+        .await;
+    assert_eq!(read.unwrap_err().kind, FaultKind::LedgerCorrupt);
+}
