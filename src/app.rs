@@ -22,6 +22,7 @@ use crate::domain::route::Router;
 use crate::domain::table::{CloseReason, TableBounds};
 use crate::flow::cpu::CpuPool;
 use crate::flow::credit::CreditPool;
+use crate::flow::pulse::Answers;
 use crate::messages::root::{BeginDrain, FlushAll};
 use crate::messages::{batcher, loader, poller};
 use crate::telemetry::events;
@@ -120,6 +121,7 @@ impl Tree {
             spool_credit: CreditPool::new(config.spool.limit_bytes),
             cpu,
             directory: Directory::default(),
+            answers: Answers::default(),
             bodies: AtomicU64::new(0),
             fatal: fatal_sender,
             ports,
@@ -190,7 +192,9 @@ impl Tree {
         let took = started.elapsed();
         events::DrainEnded { in_flight: left.in_flight, held_messages: left.held_messages, took, remark }
             .emit();
-        if let Err(fault) = self.world.ports.ledger.close().await {
+        // A ledger that hangs must not keep the process from ending.
+        let close = tokio::time::timeout(SNAPSHOT_TIMEOUT, self.world.ports.ledger.close());
+        if let Ok(Err(fault)) = close.await {
             events::LedgerFailed { step: "close", fault: &fault }.emit();
         }
         left

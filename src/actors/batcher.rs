@@ -14,13 +14,15 @@ use crate::columns::plan::ColumnPlan;
 use crate::domain::batch::FILES_PER_BATCH_MAX;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{Generation, TableId};
+use crate::domain::instant::Instant;
 use crate::domain::table::{CloseReason, Effect, Event, Table, TableBounds};
 use crate::domain::transition::Verdict;
+use crate::domain::watchdog::{Edge, Reading};
 use crate::flow::lease::Lease;
 use crate::messages::batcher::{
     BatcherSnapshot, DeliveryEnded, FileEnd, FileFetched, FlushWindow, LedgerAnswered, OfferFiles, Snapshot,
 };
-use crate::messages::child::{Ping, Stop};
+use crate::messages::child::{Ping, Pulse, Stop};
 use crate::messages::fetcher::{FetchFile, Fetched};
 use crate::messages::loader::{LoadBatch, LoadFile};
 use crate::telemetry::events;
@@ -39,6 +41,8 @@ pub struct Batcher {
     wake: Option<SpawnHandle>,
     /// The next take-up of deferred files.
     take_up: Option<SpawnHandle>,
+    /// When the ledger was asked for deferred files, while it has not answered.
+    take_up_asked: Option<Instant>,
     /// How often files were deferred, as far as this batcher heard.
     deferrals: u64,
     none_deferred: bool,
@@ -58,6 +62,7 @@ impl Batcher {
             window_plan: ColumnPlan::empty(),
             wake: None,
             take_up: None,
+            take_up_asked: None,
             deferrals: 0,
             none_deferred: false,
         }
@@ -110,7 +115,7 @@ impl Batcher {
             let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
             let files = chunk.to_vec();
             tokio::spawn(async move {
-                let events = match world.ports.ledger.lookup(&files).await {
+                let events = match world.heard(Edge::Ledger, world.ports.ledger.lookup(&files)).await {
                     Ok(states) => files
                         .into_iter()
                         .zip(states)
@@ -138,7 +143,8 @@ impl Batcher {
                 })
                 .collect();
             tokio::spawn(async move {
-                let events = match world.ports.ledger.settle(&files, world.ports.clock.now()).await {
+                let settle = world.ports.ledger.settle(&files, world.ports.clock.now());
+                let events = match world.heard(Edge::Ledger, settle).await {
                     Ok(states) => {
                         world.note_deferred_events(event_times, &states).await;
                         let settled = files.into_iter().zip(states).map(|((file, verdict), state)| {
@@ -166,7 +172,8 @@ impl Batcher {
     fn strike(&self, file: FileId, reason: String, context: &mut Context<Self>) {
         let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
         tokio::spawn(async move {
-            let event = match world.ports.ledger.strike(&file, &reason, world.ports.clock.now()).await {
+            let strike = world.ports.ledger.strike(&file, &reason, world.ports.clock.now());
+            let event = match world.heard(Edge::Ledger, strike).await {
                 Ok(strikes) => {
                     events::FileStruck { file: &file, strikes, reason: &reason }.emit();
                     Event::Struck { file, strikes, reason }
@@ -337,9 +344,12 @@ impl Handler<Snapshot> for Batcher {
 }
 
 impl Handler<Ping> for Batcher {
-    type Result = ();
+    type Result = Option<Pulse>;
 
-    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) -> Self::Result {
+        let asked = self.take_up_asked.map(|at| (at, Edge::Ledger, "asking for deferred files"));
+        Some(Pulse::own([("files", self.table.reading()), ("deferred", Reading::of_oldest(asked))]))
+    }
 }
 
 impl Handler<Stop> for Batcher {

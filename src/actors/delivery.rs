@@ -20,7 +20,9 @@ use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 use crate::domain::summary::EventSpan;
 use crate::domain::table::VANISHED_TRIES;
 use crate::domain::transition::BatchRecord;
+use crate::domain::watchdog::Edge;
 use crate::flow::credit::Credit;
+use crate::flow::pulse;
 use crate::messages::fetcher::Fetched;
 use crate::telemetry::events;
 
@@ -52,9 +54,11 @@ struct Performer {
     started: tokio::time::Instant,
 }
 
-/// Runs one delivery to its end. `slots` bounds how many run at one time.
-pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: Arc<Semaphore>) -> End {
-    let Ok(_slot) = slots.acquire().await else { return End::Superseded };
+/// Runs one delivery to its end. `slots` bound how many run at one time, of its table and in all.
+pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: [Arc<Semaphore>; 2]) -> End {
+    let [share, slots] = &slots;
+    let Ok(_share) = pulse::waiting("a load slot", share.acquire()).await else { return End::Superseded };
+    let Ok(_slot) = pulse::waiting("a load slot", slots.acquire()).await else { return End::Superseded };
     let Some(setup) = world.tables.get(&table).cloned() else {
         // Its mapping is gone; the ledger keeps the batch until it is back.
         return End::Superseded;
@@ -92,7 +96,7 @@ pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: Arc<Sem
     loop {
         let (wait, action) = delivery.step(world.ports.clock.now(), event);
         if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
+            pulse::waiting("its next try", tokio::time::sleep(wait)).await;
         }
         // A table that was closed while its batch waited and was built starts no load: nothing is claimed, and the
         // files come back through their leases. From the first claim on, the batch is in flight and goes to its end.
@@ -105,7 +109,9 @@ pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: Arc<Sem
             performer.conclude(delivery.batch(), &end);
             return end;
         }
-        event = performer.perform(delivery.batch(), action).await;
+        let (edge, what) = action.work();
+        pulse::working(edge, what);
+        event = world.heard(edge, performer.perform(delivery.batch(), action)).await;
     }
 }
 
@@ -280,7 +286,11 @@ impl Performer {
         let wanted = Arc::new(());
         let watch = Arc::downgrade(&wanted);
         let job = move || {
-            let result = build(&batch, &plan, &rules, &inputs, path, &|| watch.strong_count() > 0);
+            let goes_on = || {
+                pulse::moved();
+                watch.strong_count() > 0
+            };
+            let result = build(&batch, &plan, &rules, &inputs, path, &goes_on);
             (inputs, result)
         };
         let outcome = self.world.cpu.run("building a batch", job).await;
@@ -327,10 +337,12 @@ impl Performer {
     async fn open(&self, file: &FileId) -> Result<Input, Fault> {
         let mut tries = 1;
         let object = loop {
-            match self.world.ports.bucket.open(file).await {
+            pulse::working(Edge::Bucket, "opening a file");
+            match self.world.heard(Edge::Bucket, self.world.ports.bucket.open(file)).await {
                 Ok(object) => break object,
                 Err(fault) if fault.kind == FaultKind::Vanished && tries < VANISHED_TRIES => {
-                    tokio::time::sleep(crate::domain::table::FIRST_WAIT * tries).await;
+                    let wait = tokio::time::sleep(crate::domain::table::FIRST_WAIT * tries);
+                    pulse::waiting("its next try", wait).await;
                     tries += 1;
                 }
                 Err(fault) => return Err(fault),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actix::Addr;
+use actix::{Addr, Recipient};
 use dashmap::DashMap;
 
 use super::batcher::Batcher;
@@ -12,6 +12,7 @@ use super::loader::Loader;
 use super::poller::Poller;
 use super::root::Root;
 use crate::domain::ids::{Generation, QueueId, TableId};
+use crate::messages::child::{ChildId, Ping};
 
 /// The directory, shared by all actors and their tasks.
 #[derive(Clone, Debug, Default)]
@@ -22,9 +23,9 @@ pub struct Directory {
 #[derive(Debug, Default)]
 struct Inner {
     batchers: DashMap<TableId, (Addr<Batcher>, Generation)>,
-    pollers: DashMap<QueueId, Addr<Poller>>,
-    fetchers: DashMap<usize, Addr<Fetcher>>,
-    loader: DashMap<(), Addr<Loader>>,
+    pollers: DashMap<QueueId, (Addr<Poller>, Generation)>,
+    fetchers: DashMap<usize, (Addr<Fetcher>, Generation)>,
+    loader: DashMap<(), (Addr<Loader>, Generation)>,
     root: DashMap<(), Addr<Root>>,
     turn: AtomicUsize,
 }
@@ -54,34 +55,62 @@ impl Directory {
 
     /// All pollers.
     pub fn pollers(&self) -> Vec<Addr<Poller>> {
-        self.inner.pollers.iter().map(|entry| entry.value().clone()).collect()
+        self.inner.pollers.iter().map(|entry| entry.value().0.clone()).collect()
     }
 
     /// Sets a poller's address.
-    pub fn set_poller(&self, queue: QueueId, poller: Addr<Poller>) {
-        self.inner.pollers.insert(queue, poller);
+    pub fn set_poller(&self, queue: QueueId, poller: Addr<Poller>, generation: Generation) {
+        self.inner.pollers.insert(queue, (poller, generation));
     }
 
     /// The next fetcher in turn.
     pub fn fetcher(&self) -> Option<Addr<Fetcher>> {
         let turn = self.inner.turn.fetch_add(1, Ordering::Relaxed);
         let number = turn.checked_rem(self.inner.fetchers.len())?;
-        self.inner.fetchers.get(&number).map(|entry| entry.value().clone())
+        self.inner.fetchers.get(&number).map(|entry| entry.value().0.clone())
+    }
+
+    /// All fetchers.
+    pub fn fetchers(&self) -> Vec<Addr<Fetcher>> {
+        self.inner.fetchers.iter().map(|entry| entry.value().0.clone()).collect()
     }
 
     /// Sets a fetcher's address. Fetchers are numbered from 0 without gaps.
-    pub fn set_fetcher(&self, number: usize, fetcher: Addr<Fetcher>) {
-        self.inner.fetchers.insert(number, fetcher);
+    pub fn set_fetcher(&self, number: usize, fetcher: Addr<Fetcher>, generation: Generation) {
+        self.inner.fetchers.insert(number, (fetcher, generation));
     }
 
     /// The loader.
     pub fn loader(&self) -> Option<Addr<Loader>> {
-        self.inner.loader.get(&()).map(|entry| entry.value().clone())
+        self.inner.loader.get(&()).map(|entry| entry.value().0.clone())
     }
 
     /// Sets the loader's address.
-    pub fn set_loader(&self, loader: Addr<Loader>) {
-        self.inner.loader.insert((), loader);
+    pub fn set_loader(&self, loader: Addr<Loader>, generation: Generation) {
+        self.inner.loader.insert((), (loader, generation));
+    }
+
+    /// Everybody whom the watchdog asks.
+    pub fn children(&self) -> Vec<(ChildId, Generation, Recipient<Ping>)> {
+        let inner = &self.inner;
+        let mut children: Vec<(ChildId, Generation, Recipient<Ping>)> = Vec::new();
+        for entry in &inner.batchers {
+            let (address, generation) = entry.value().clone();
+            children.push((ChildId::Batcher(entry.key().clone()), generation, address.recipient()));
+        }
+        for entry in &inner.pollers {
+            let (address, generation) = entry.value().clone();
+            children.push((ChildId::Poller(entry.key().clone()), generation, address.recipient()));
+        }
+        for entry in &inner.fetchers {
+            let (address, generation) = entry.value().clone();
+            children.push((ChildId::Fetcher(*entry.key()), generation, address.recipient()));
+        }
+        for entry in &inner.loader {
+            let (address, generation) = entry.value().clone();
+            children.push((ChildId::Loader, generation, address.recipient()));
+        }
+        children
     }
 
     /// The root.

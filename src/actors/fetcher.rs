@@ -1,42 +1,71 @@
 //! A fetcher: opens objects and reads their footers, a few at a time. It holds no state: its crash costs the files in
-//! its hands one more try.
+//! its hands one more try. A fetch that is wedged is ended alone, and charged to its table.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, Id, JoinSet};
 
 use super::supervision::{report, tell};
 use super::world::World;
 use crate::columns::footer::read_footer;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
+use crate::domain::ids::TableId;
+use crate::domain::watchdog::{Doing, Edge};
 use crate::flow::cpu::panic_text;
 use crate::flow::credit::{Credit, CreditPool};
+use crate::flow::pulse::{self, Pulse as TaskPulse};
 use crate::messages::batcher::FileFetched;
-use crate::messages::child::{Ping, Stop};
-use crate::messages::fetcher::{FetchFile, Fetched};
+use crate::messages::child::{Part, Ping, Pulse, Stop};
+use crate::messages::fetcher::{AbortFetches, FetchFile, Fetched};
 use crate::messages::root::CreditShort;
 use crate::telemetry::events;
 
 /// How long a fetch waits for credit before it asks again for windows to be closed.
 const PRESSURE_INTERVAL: Duration = Duration::from_secs(1);
 
+struct InHand {
+    number: u64,
+    table: TableId,
+    pulse: TaskPulse,
+    abort: AbortHandle,
+}
+
 /// The actor.
 pub struct Fetcher {
     world: Arc<World>,
     slots: Arc<Semaphore>,
+    /// One table's share of the slots: all but one, so that objects that do not come keep no other table waiting.
+    shares: HashMap<TableId, Arc<Semaphore>>,
+    next: u64,
     /// Aborted with the actor.
     fetches: JoinSet<()>,
+    in_hand: HashMap<Id, InHand>,
 }
 
 impl Fetcher {
     /// A fetcher with nothing to do.
     pub fn new(world: Arc<World>) -> Self {
         let slots = Arc::new(Semaphore::new(world.bounds.fetches_per_fetcher.max(1)));
-        Self { world, slots, fetches: JoinSet::new() }
+        let (shares, fetches, in_hand) = (HashMap::new(), JoinSet::new(), HashMap::new());
+        Self { world, slots, shares, next: 0, fetches, in_hand }
+    }
+
+    fn share(&mut self, table: &TableId) -> Arc<Semaphore> {
+        let size = self.world.bounds.fetches_per_fetcher.saturating_sub(1).max(1);
+        Arc::clone(self.shares.entry(table.clone()).or_insert_with(|| Arc::new(Semaphore::new(size))))
+    }
+
+    /// Forgets the fetches that have ended.
+    fn sweep(&mut self) {
+        while let Some(ended) = self.fetches.try_join_next_with_id() {
+            let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+            self.in_hand.remove(&id);
+        }
     }
 }
 
@@ -53,13 +82,18 @@ impl Handler<FetchFile> for Fetcher {
     type Result = ();
 
     fn handle(&mut self, message: FetchFile, _: &mut Self::Context) {
-        while self.fetches.try_join_next().is_some() {}
-        let (world, slots) = (Arc::clone(&self.world), Arc::clone(&self.slots));
-        self.fetches.spawn(async move {
+        self.sweep();
+        let (world, slots, file) = (Arc::clone(&self.world), Arc::clone(&self.slots), message.0);
+        let (number, table) = (self.next, file.table.clone());
+        let share = self.share(&table);
+        self.next = self.next.saturating_add(1);
+        let pulse = TaskPulse::new(Doing::Waiting("a fetch slot"));
+        let shown = pulse.clone();
+        let abort = self.fetches.spawn(async move {
+            let Ok(_share) = share.acquire().await else { return };
             let Ok(_slot) = slots.acquire().await else { return };
-            let file = message.0;
             // A task of its own, so that a panic is this one file's fault.
-            let task = tokio::spawn(fetch(Arc::clone(&world), file.clone()));
+            let task = tokio::spawn(pulse.of(fetch(Arc::clone(&world), file.clone())));
             let result = match AbortGuard(task).join().await {
                 Ok(result) => result,
                 Err(text) => {
@@ -71,6 +105,15 @@ impl Handler<FetchFile> for Fetcher {
                 report(&batcher, FileFetched { file, result });
             }
         });
+        self.in_hand.insert(abort.id(), InHand { number, table, pulse: shown, abort });
+    }
+}
+
+impl Handler<AbortFetches> for Fetcher {
+    type Result = ();
+
+    fn handle(&mut self, message: AbortFetches, _: &mut Self::Context) {
+        self.in_hand.values().filter(|one| one.table == message.0).for_each(|one| one.abort.abort());
     }
 }
 
@@ -100,7 +143,8 @@ async fn fetch(world: Arc<World>, file: FileId) -> Result<Fetched, Fault> {
             None => wait_for_credit(&world, kind, pool, bytes).await,
         });
     }
-    let object = world.ports.bucket.open(&file).await?;
+    pulse::working(Edge::Bucket, "opening a file");
+    let object = world.heard(Edge::Bucket, world.ports.bucket.open(&file)).await?;
     let setup = world.tables.get(&file.table).ok_or_else(|| {
         Fault::new(FaultKind::Internal, format!("{file} belongs to a table that no mapping names"))
     })?;
@@ -129,9 +173,14 @@ async fn wait_for_credit(world: &World, kind: &'static str, pool: &CreditPool, b
 }
 
 impl Handler<Ping> for Fetcher {
-    type Result = ();
+    type Result = Option<Pulse>;
 
-    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) -> Self::Result {
+        self.sweep();
+        let parts = self.in_hand.values();
+        let parts = parts.map(|one| (Part::Fetch(one.number), Some(one.table.clone()), one.pulse.read()));
+        Some(Pulse { parts: parts.collect() })
+    }
 }
 
 impl Handler<Stop> for Fetcher {

@@ -4,9 +4,8 @@
 //! It hears batchers (batches to load), the root (resume, hold) and its own tasks. When it dies its tasks are aborted,
 //! and the next generation starts from the open batches in the ledger.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
 use tokio::sync::Semaphore;
@@ -18,24 +17,23 @@ use crate::domain::delivery::End;
 use crate::domain::fault::FaultKind;
 use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, Generation, TableId};
+use crate::domain::instant::Instant;
 use crate::domain::summary::EventSpan;
 use crate::domain::table::Outcome;
 use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Home};
+use crate::domain::watchdog::{Doing, Edge, Reading};
 use crate::flow::cpu::panic_text;
 use crate::flow::lease::Lease;
+use crate::flow::pulse::Pulse as TaskPulse;
 use crate::messages::batcher::{DeliveryEnded, FileEnd};
-use crate::messages::child::{Ping, Stop};
+use crate::messages::child::{Part, Ping, Pulse, Stop};
 use crate::messages::loader::{
-    DeliveryCrashed, DeliveryDone, HoldBatches, LoadBatch, LoaderSnapshot, LoadsByTable, OpenBatchesListed,
-    ResumeBatches, Snapshot,
+    AbortDeliveries, DeliveryCrashed, DeliveryDone, LoadBatch, LoaderSnapshot, LoadsByTable, Snapshot,
 };
 use crate::messages::root::{HoldTable, LedgerLost, TableCrashed};
 use crate::telemetry::events;
 
-/// Open batches read from the ledger at one time.
-const OPEN_BATCHES_PAGE: usize = 500;
-/// The wait before the ledger is asked again for open batches.
-const LIST_AGAIN: Duration = Duration::from_secs(5);
+mod open;
 
 type Leases = Vec<(FileId, Vec<Lease>)>;
 
@@ -45,6 +43,7 @@ struct InFlight {
     batcher: Option<Generation>,
     /// The batch, when it was in the ledger before the delivery began.
     resumed: Option<BatchId>,
+    pulse: TaskPulse,
     _task: AbortOnDrop,
     _watcher: AbortOnDrop,
 }
@@ -54,17 +53,29 @@ pub struct Loader {
     world: Arc<World>,
     generation: Generation,
     slots: Arc<Semaphore>,
+    /// One table's share of the slots. What is resumed or re-homed counts too: a table whose loads do not end keeps no
+    /// other waiting.
+    shares: HashMap<TableId, Arc<Semaphore>>,
     next: u64,
     in_flight: BTreeMap<u64, InFlight>,
     /// Open batches of earlier runs that still have to be read.
     recovered: bool,
+    next_question: u64,
+    /// When the ledger was asked for open batches, for each question that is out.
+    asked: BTreeMap<u64, Instant>,
 }
 
 impl Loader {
     /// A loader with nothing in flight.
     pub fn new(world: Arc<World>, generation: Generation) -> Self {
         let slots = Arc::new(Semaphore::new(world.bounds.loads_in_flight.max(1)));
-        Self { world, generation, slots, next: 0, in_flight: BTreeMap::new(), recovered: false }
+        let (shares, in_flight, asked) = (HashMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { world, generation, slots, shares, next: 0, in_flight, recovered: false, next_question: 0, asked }
+    }
+
+    fn share(&mut self, table: &TableId) -> Arc<Semaphore> {
+        let size = self.world.tables.get(table).map_or(1, |setup| setup.bounds.loads_max).max(1);
+        Arc::clone(self.shares.entry(table.clone()).or_insert_with(|| Arc::new(Semaphore::new(size))))
     }
 
     fn start(
@@ -81,26 +92,15 @@ impl Loader {
             Begin::Fresh(..) => None,
             Begin::Resumed(record) => Some(record.batch.id.clone()),
         };
-        let task = tokio::spawn(run(Arc::clone(&self.world), table.clone(), begin, Arc::clone(&self.slots)));
+        let pulse = TaskPulse::new(Doing::Waiting("a load slot"));
+        let slots = [self.share(&table), Arc::clone(&self.slots)];
+        let delivery_run = run(Arc::clone(&self.world), table.clone(), begin, slots);
+        let task = tokio::spawn(pulse.clone().of(delivery_run));
         let abort = AbortOnDrop(task.abort_handle());
         let watcher = tokio::spawn(watch(task, leases, delivery, self.generation, context.address()));
         let watcher = AbortOnDrop(watcher.abort_handle());
         self.in_flight
-            .insert(delivery, InFlight { table, batcher, resumed, _task: abort, _watcher: watcher });
-    }
-
-    fn list_open(&self, table: Option<TableId>, context: &mut Context<Self>) {
-        let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
-        tokio::spawn(async move {
-            let batches = match world.ports.ledger.open_batches(table.as_ref(), OPEN_BATCHES_PAGE).await {
-                Ok(batches) => Some(batches),
-                Err(fault) => {
-                    world.ledger_failed("open_batches", &fault);
-                    None
-                }
-            };
-            report(&address, OpenBatchesListed { generation, batches, table });
-        });
+            .insert(delivery, InFlight { table, batcher, resumed, pulse, _task: abort, _watcher: watcher });
     }
 
     /// Settles what is final, gives the rest back, and tells the batcher.
@@ -274,89 +274,20 @@ impl Handler<DeliveryCrashed> for Loader {
     }
 }
 
-impl Handler<OpenBatchesListed> for Loader {
+impl Handler<AbortDeliveries> for Loader {
     type Result = ();
 
-    fn handle(&mut self, message: OpenBatchesListed, context: &mut Self::Context) {
+    fn handle(&mut self, message: AbortDeliveries, _: &mut Self::Context) {
         if message.generation != self.generation {
             return;
         }
-        let Some(batches) = message.batches else {
-            context.run_later(LIST_AGAIN, move |loader, context| loader.list_open(message.table, context));
-            return;
-        };
-        let running: BTreeSet<_> = self.in_flight.values().filter_map(|one| one.resumed.clone()).collect();
-        let wanted = message.table.is_some();
-        for record in batches {
-            let known = self.world.tables.contains_key(&record.batch.table);
-            // Held batches wait for their table's resumption.
-            let held = !wanted && record.state == BatchState::Held;
-            if !known || held || running.contains(&record.batch.id) {
-                continue;
+        for delivery in message.deliveries {
+            // Dropping it aborts its task; its leases go back to the poller.
+            let Some(done) = self.in_flight.remove(&delivery) else { continue };
+            if let Some((batcher, _)) = self.world.directory.batcher(&done.table) {
+                report(&batcher, DeliveryEnded { generation: done.batcher, files: Vec::new() });
             }
-            events::BatchResumed { table: &record.batch.table, batch: &record.batch.id }.emit();
-            self.start(
-                record.batch.table.clone(),
-                Begin::Resumed(Box::new(record)),
-                None,
-                Vec::new(),
-                context,
-            );
         }
-        self.recovered = true;
-    }
-}
-
-impl Handler<ResumeBatches> for Loader {
-    type Result = ();
-
-    fn handle(&mut self, message: ResumeBatches, context: &mut Self::Context) {
-        let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
-        tokio::spawn(async move {
-            let table = message.0;
-            let batches = match release_held(&world, &table).await {
-                Ok(batches) => Some(batches),
-                Err(fault) => {
-                    world.ledger_failed("hold", &fault);
-                    None
-                }
-            };
-            report(&address, OpenBatchesListed { generation, batches, table: Some(table) });
-        });
-    }
-}
-
-/// Lets the table's held batches go on, and lists all that are open.
-async fn release_held(
-    world: &World,
-    table: &TableId,
-) -> Result<Vec<BatchRecord>, crate::domain::fault::Fault> {
-    let batches = world.ports.ledger.open_batches(Some(table), OPEN_BATCHES_PAGE).await?;
-    for record in batches.iter().filter(|record| record.state == BatchState::Held) {
-        world.ports.ledger.hold(&record.batch.id, false, world.ports.clock.now()).await?;
-    }
-    Ok(batches)
-}
-
-impl Handler<HoldBatches> for Loader {
-    type Result = ();
-
-    fn handle(&mut self, message: HoldBatches, _: &mut Self::Context) {
-        let table = message.0;
-        // Dropping them aborts their tasks; their leases go back to the poller.
-        self.in_flight.retain(|_, one| one.table != table);
-        let world = Arc::clone(&self.world);
-        tokio::spawn(async move {
-            let held = async {
-                for record in world.ports.ledger.open_batches(Some(&table), OPEN_BATCHES_PAGE).await? {
-                    world.ports.ledger.hold(&record.batch.id, true, world.ports.clock.now()).await?;
-                }
-                Ok::<_, crate::domain::fault::Fault>(())
-            };
-            if let Err(fault) = held.await {
-                world.ledger_failed("hold", &fault);
-            }
-        });
     }
 }
 
@@ -381,9 +312,17 @@ impl Handler<LoadsByTable> for Loader {
 }
 
 impl Handler<Ping> for Loader {
-    type Result = ();
+    type Result = Option<Pulse>;
 
-    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) -> Self::Result {
+        let asked = self.asked.values().min().map(|at| (*at, Edge::Ledger, "asking for open batches"));
+        let mut pulse = Pulse::own([("open batches", Reading::of_oldest(asked))]);
+        let deliveries = self.in_flight.iter();
+        pulse.parts.extend(deliveries.map(|(number, one)| {
+            (Part::Delivery(*number), Some(one.table.clone()), one.pulse.read())
+        }));
+        Some(pulse)
+    }
 }
 
 impl Handler<Stop> for Loader {

@@ -8,4 +8,5 @@ pub mod loader;
 pub mod poller;
 pub mod root;
 pub mod supervision;
+pub mod watchdog;
 pub mod world;

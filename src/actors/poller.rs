@@ -19,16 +19,16 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{QueueId, TableId};
 use crate::domain::intake::{Abandoned, Effect, Event, Intake, ItemId, Offer};
 use crate::domain::transition::Verdict;
+use crate::domain::watchdog::{Doing, Edge};
 use crate::flow::lease::{Lease, LeaseEnd};
+use crate::flow::pulse::Pulse as TaskPulse;
 use crate::messages::batcher::{FilesDeferred, OfferFiles, Offered};
-use crate::messages::child::{Ping, Stop};
-use crate::messages::poller::{
-    Happened, HeldByTable, OfferParked, PollerSnapshot, Received, ReleaseHeld, Snapshot, StopReceiving,
-    TableIntake,
-};
+use crate::messages::child::Stop;
+use crate::messages::poller::{Happened, OfferParked, Received, ReleaseHeld, StopReceiving};
 use crate::queue::{Queue, Receipt};
 use crate::telemetry::events;
 
+mod questions;
 mod receive;
 
 /// How often held messages are looked over.
@@ -49,6 +49,8 @@ pub struct Poller {
     room: watch::Sender<usize>,
     tasks: Vec<AbortOnDrop>,
     receiving: Option<AbortOnDrop>,
+    /// What the receive loop does.
+    receive_pulse: TaskPulse,
     ticks: u64,
 }
 
@@ -68,6 +70,7 @@ impl Poller {
             room,
             tasks: Vec::new(),
             receiving: None,
+            receive_pulse: TaskPulse::new(Doing::Waiting("its start")),
             ticks: 0,
         }
     }
@@ -129,7 +132,8 @@ impl Poller {
             .filter_map(|(item, file, _)| Some((file.clone(), self.intake.event_at(*item)?)))
             .collect();
         tokio::spawn(async move {
-            let events = match world.ports.ledger.settle(&files, world.ports.clock.now()).await {
+            let settle = world.ports.ledger.settle(&files, world.ports.clock.now());
+            let events = match world.heard(Edge::Ledger, settle).await {
                 Ok(states) => {
                     world.note_deferred_events(event_times, &states).await;
                     // Before their messages are settled, so that nobody takes the table for idle.
@@ -161,7 +165,8 @@ impl Poller {
         let (world, address) = (Arc::clone(&self.world), context.address());
         tokio::spawn(async move {
             let reason = "it was in hand when its table's batcher crashed";
-            let event = match world.ports.ledger.strike(&file, reason, world.ports.clock.now()).await {
+            let strike = world.ports.ledger.strike(&file, reason, world.ports.clock.now());
+            let event = match world.heard(Edge::Ledger, strike).await {
                 Ok(strikes) => {
                     events::FileStruck { file: &file, strikes, reason }.emit();
                     Event::Struck(item, strikes)
@@ -180,7 +185,8 @@ impl Poller {
         tokio::spawn(async move {
             events::MessageUnparsable { queue: &queue, reason: &reason }.emit();
             let now = world.ports.clock.now();
-            let event = match world.ports.ledger.dead_letter(&queue.0, &body, &reason, now).await {
+            let dead_letter = world.ports.ledger.dead_letter(&queue.0, &body, &reason, now);
+            let event = match world.heard(Edge::Ledger, dead_letter).await {
                 Ok(()) => Event::DeadLettered(message),
                 Err(fault) => {
                     world.ledger_failed("dead_letter", &fault);
@@ -192,10 +198,11 @@ impl Poller {
     }
 
     fn delete(&mut self, messages: Vec<(u64, Arc<str>)>, context: &mut Context<Self>) {
-        let (queue, address, id) = (Arc::clone(&self.queue), context.address(), self.id.clone());
+        let (world, queue) = (Arc::clone(&self.world), Arc::clone(&self.queue));
+        let (address, id) = (context.address(), self.id.clone());
         tokio::spawn(async move {
             let receipts: Vec<_> = messages.iter().map(|(_, receipt)| Receipt(Arc::clone(receipt))).collect();
-            let event = match queue.delete(&receipts).await {
+            let event = match world.heard(Edge::Queue, queue.delete(&receipts)).await {
                 Ok(failed) => {
                     // A receipt that is lost cannot delete; its message comes back and finds its files final.
                     events::MessagesDeleted {
@@ -358,35 +365,6 @@ impl Handler<ReleaseHeld> for Poller {
             }
         })
     }
-}
-
-impl Handler<Snapshot> for Poller {
-    type Result = Option<PollerSnapshot>;
-
-    fn handle(&mut self, _: Snapshot, context: &mut Self::Context) -> Self::Result {
-        // Whoever asks wants to know about idleness: deletes that wait for the tick go out now.
-        self.step(Event::Tick, context);
-        Some(PollerSnapshot {
-            held_messages: self.intake.held_messages(),
-            parked_files: self.intake.parked_files(),
-        })
-    }
-}
-
-impl Handler<HeldByTable> for Poller {
-    type Result = Option<Vec<TableIntake>>;
-
-    fn handle(&mut self, _: HeldByTable, _: &mut Self::Context) -> Self::Result {
-        let tables = self.intake.by_table().into_iter();
-        let tables = tables.map(|(table, parked, oldest_event)| TableIntake { table, parked, oldest_event });
-        Some(tables.collect())
-    }
-}
-
-impl Handler<Ping> for Poller {
-    type Result = ();
-
-    fn handle(&mut self, _: Ping, _: &mut Self::Context) {}
 }
 
 impl Handler<Stop> for Poller {

@@ -13,6 +13,7 @@ use super::fetcher::Fetcher;
 use super::loader::Loader;
 use super::poller::Poller;
 use super::supervision::{ChildHandle, start_child, tell};
+use super::watchdog::Watchdog;
 use super::world::World;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{Generation, QueueId, TableId};
@@ -21,10 +22,11 @@ use crate::domain::table::CloseReason;
 use crate::domain::transition::TableMode;
 use crate::messages::batcher::FlushWindow;
 use crate::messages::child::{ChildExit, ChildExited, ChildId, Stop};
+use crate::messages::fetcher::AbortFetches;
 use crate::messages::loader::{HoldBatches, ResumeBatches};
 use crate::messages::poller::OfferParked;
 use crate::messages::root::{
-    BeginDrain, CreditShort, FlushAll, FlushTable, HoldTable, LedgerLost, ModeSet, ModeWritten, NoSuchTable,
+    BeginDrain, ChildWedged, CreditShort, FlushAll, FlushTable, HoldTable, LedgerLost, ModeSet, ModeWritten, NoSuchTable,
     PauseTable, ResumeTable, RootSnapshot, Snapshot, TableCrashed,
 };
 use crate::telemetry::events;
@@ -58,6 +60,9 @@ pub struct Root {
     pollers: BTreeMap<QueueId, ChildHandle<Poller>>,
     fetchers: BTreeMap<usize, ChildHandle<Fetcher>>,
     loader: Option<ChildHandle<Loader>>,
+    watchdog: Option<ChildHandle<Watchdog>>,
+    /// Children that are being ended because they are wedged, with what they did.
+    wedged: BTreeMap<ChildId, String>,
     draining: bool,
     crashes: u64,
     pressed_at: Option<tokio::time::Instant>,
@@ -78,6 +83,8 @@ impl Root {
             pollers: BTreeMap::new(),
             fetchers: BTreeMap::new(),
             loader: None,
+            watchdog: None,
+            wedged: BTreeMap::new(),
             draining: false,
             crashes: 0,
             pressed_at: None,
@@ -98,7 +105,7 @@ impl Root {
         let world = Arc::clone(&self.world);
         let init = move || async move { Ok::<_, Fault>(Loader::new(world, generation)) };
         let handle = start_child(ChildId::Loader, generation, context.address().recipient(), init);
-        self.world.directory.set_loader(handle.address.clone());
+        self.world.directory.set_loader(handle.address.clone(), generation);
         self.loader = Some(handle);
     }
 
@@ -108,7 +115,7 @@ impl Root {
         let world = Arc::clone(&self.world);
         let init = move || async move { Ok::<_, Fault>(Fetcher::new(world)) };
         let handle = start_child(child, generation, context.address().recipient(), init);
-        self.world.directory.set_fetcher(number, handle.address.clone());
+        self.world.directory.set_fetcher(number, handle.address.clone(), generation);
         self.fetchers.insert(number, handle);
     }
 
@@ -119,8 +126,16 @@ impl Root {
         let (world, name) = (Arc::clone(&self.world), id.clone());
         let init = move || async move { Ok::<_, Fault>(Poller::new(world, name, queue)) };
         let handle = start_child(child, generation, context.address().recipient(), init);
-        self.world.directory.set_poller(id.clone(), handle.address.clone());
+        self.world.directory.set_poller(id.clone(), handle.address.clone(), generation);
         self.pollers.insert(id, handle);
+    }
+
+    fn start_watchdog(&mut self, context: &mut Context<Self>) {
+        let generation = self.next_generation(&ChildId::Watchdog, Spent::KeepTrying);
+        let world = Arc::clone(&self.world);
+        let init = move || async move { Ok::<_, Fault>(Watchdog::new(world)) };
+        let root = context.address().recipient();
+        self.watchdog = Some(start_child(ChildId::Watchdog, generation, root, init));
     }
 
     /// Starts the table's batcher, opens the table, and asks for what waits for it.
@@ -161,6 +176,9 @@ impl Root {
     /// Closes the table: its batcher goes, and what it held comes back to the pollers.
     fn close_table(&mut self, table: &TableId) {
         self.world.directory.set_batcher(table, None);
+        for fetcher in self.world.directory.fetchers() {
+            tell(&fetcher, AbortFetches(table.clone()));
+        }
         if let Some(seat) = self.tables.get_mut(table) {
             seat.restart = seat.restart.saturating_add(1);
             seat.batcher = None;
@@ -241,13 +259,13 @@ impl Root {
     }
 
     /// The end of a child that is not a batcher.
-    fn service_exited(&mut self, child: ChildId, exit: ChildExit, context: &mut Context<Self>) {
+    fn service_exited(&mut self, child: ChildId, end: &str, context: &mut Context<Self>) {
         self.crashes = self.crashes.saturating_add(1);
         let now = self.world.ports.clock.now();
         match &child {
             // What batchers had asked of it is gone with it: fresh ones ask anew, from what the leases bring back.
             ChildId::Loader | ChildId::Fetcher(_) => self.renew_batchers(context),
-            ChildId::Poller(_) | ChildId::Batcher(_) => {}
+            ChildId::Poller(_) | ChildId::Watchdog | ChildId::Batcher(_) => {}
         }
         let Some(seat) = self.seats.get_mut(&child) else { return };
         match seat.budget.on_crash(now, jitter(now.micros())) {
@@ -260,6 +278,7 @@ impl Root {
                         ChildId::Loader => root.start_loader(context),
                         ChildId::Fetcher(number) => root.start_fetcher(number, context),
                         ChildId::Poller(queue) => root.start_poller(queue, context),
+                        ChildId::Watchdog => root.start_watchdog(context),
                         // A batcher is its table's matter.
                         ChildId::Batcher(table) => root.start_batcher(&table, context),
                     }
@@ -267,7 +286,7 @@ impl Root {
             }
             Decision::Quarantine | Decision::Escalate => {
                 self.world.fail(format!(
-                    "{child} crashed too often, last: {exit:?}; the process ends to start clean"
+                    "{child} crashed too often, last: {end}; the process ends to start clean"
                 ));
             }
         }
@@ -296,6 +315,7 @@ impl Actor for Root {
         }
         let queues: Vec<_> = self.world.ports.queues.keys().cloned().collect();
         queues.into_iter().for_each(|queue| self.start_poller(queue, context));
+        self.start_watchdog(context);
     }
 }
 

@@ -20,8 +20,10 @@ use crate::domain::intake::IntakeBounds;
 use crate::domain::route::Router;
 use crate::domain::table::TableBounds;
 use crate::domain::transition::TableMode;
+use crate::domain::watchdog::Edge;
 use crate::flow::cpu::CpuPool;
 use crate::flow::credit::CreditPool;
+use crate::flow::pulse::Answers;
 use crate::ledger::Ledger;
 use crate::queue::Queue;
 use crate::telemetry::events;
@@ -96,6 +98,8 @@ pub struct World {
     pub cpu: CpuPool,
     /// Addresses.
     pub directory: Directory,
+    /// How often each edge has answered.
+    pub answers: Answers,
     /// Numbers the spool files of this process.
     pub bodies: AtomicU64,
     /// Told when the process must end, and why.
@@ -117,6 +121,13 @@ impl World {
             ("objects", &self.object_credit, held.disk_bytes),
         ];
         all.into_iter().filter(|(_, _, bytes)| *bytes > 0)
+    }
+
+    /// A call to an edge; its answer, whatever it is, is counted.
+    pub async fn heard<T>(&self, edge: Edge, call: impl Future<Output = T>) -> T {
+        let answer = call.await;
+        self.answers.heard(edge);
+        answer
     }
 
     /// A ledger step has failed: it is told, and repeated by whoever took it; where the ledger itself is damaged, the

@@ -121,6 +121,11 @@ pub async fn run(config: Config, until_idle: bool) -> Result<ExitCode, Fault> {
     if let Some(server) = server {
         server.stop(false).await;
     }
+    if matches!(cause, Cause::Fatal(_)) {
+        // What could be ended in order has been. A thread that never ends would keep the process from ending, and nobody
+        // would start it again.
+        std::process::exit(1);
+    }
     Ok(code)
 }
 
@@ -170,7 +175,7 @@ async fn fatal(fatal: &mut tokio::sync::watch::Receiver<Option<String>>) -> Stri
 }
 
 /// Shows once a second, from the actor thread, that it moves.
-fn beat(tree: &Tree, health: &Arc<HealthState>) -> crate::actors::supervision::AbortOnDrop {
+pub fn beat(tree: &Tree, health: &Arc<HealthState>) -> crate::actors::supervision::AbortOnDrop {
     let (world, root, fatal) = (Arc::clone(&tree.world), tree.root.clone(), tree.fatal.clone());
     let (tree, health) = (Tree { world, root, fatal }, Arc::clone(health));
     let task = actix::spawn(async move {

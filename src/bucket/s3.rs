@@ -25,6 +25,7 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::object::Object;
 use crate::flow::cpu::blocking;
+use crate::flow::pulse;
 
 /// What begins and ends a Parquet file.
 const MAGIC: &[u8] = b"PAR1";
@@ -61,6 +62,7 @@ impl S3Bucket {
     async fn get(&self, file: &FileId, version: Option<String>) -> Result<GetObjectOutput, Fault> {
         let get = self.client.get_object().bucket(&*file.bucket).key(&*file.key);
         let answer = get.if_match(format!("\"{}\"", file.etag)).set_version_id(version).send().await;
+        pulse::moved();
         answer.map_err(|error| fault(format!("cannot get {file}"), "s3:GetObject", error))
     }
 
@@ -68,6 +70,7 @@ impl S3Bucket {
     /// or deleted is still there. `None` when there is none, or when listing is not permitted.
     async fn version_of(&self, file: &FileId) -> Result<Option<String>, Fault> {
         let list = self.client.list_object_versions().bucket(&*file.bucket).prefix(&*file.key).send().await;
+        pulse::moved();
         let answer = match list {
             Ok(answer) => answer,
             Err(error) => {
@@ -99,6 +102,7 @@ impl S3Bucket {
         let mut bytes = BytesMut::with_capacity(size);
         while let Some(piece) = answer.body.next().await {
             let piece = piece.map_err(|error| cut(file, error))?;
+            pulse::moved();
             bytes.extend_from_slice(&piece);
             too_long(file, bytes.len() as u64)?;
         }
@@ -121,6 +125,7 @@ impl S3Bucket {
         let (mut piece, mut length) = (BytesMut::with_capacity(PIECE_BYTES), 0_u64);
         loop {
             let next = answer.body.next().await.transpose().map_err(|error| cut(file, error))?;
+            pulse::moved();
             let ended = next.is_none();
             if let Some(bytes) = next {
                 length = length.saturating_add(bytes.len() as u64);

@@ -12,6 +12,7 @@ use google_cloud_auth::credentials::{self, AccessTokenCredentials};
 use crate::config::secret::Secret;
 use crate::config::types::GoogleCredentials;
 use crate::domain::fault::{Fault, FaultKind};
+use crate::flow::pulse;
 
 /// What landbridge may do, at most; the roles of the account say the rest.
 const SCOPE: &str = "https://www.googleapis.com/auth/bigquery";
@@ -44,8 +45,12 @@ impl Identity {
 
     /// A token for the next call; `None` when nobody is to be named.
     pub async fn token(&self) -> Result<Option<Secret>, Fault> {
+        // Every call begins here, so that one after the other is seen to move on.
+        pulse::moved();
         let Some(credentials) = &self.credentials else { return Ok(None) };
-        match tokio::time::timeout(TOKEN_TIMEOUT, credentials.access_token()).await {
+        let answer = tokio::time::timeout(TOKEN_TIMEOUT, credentials.access_token()).await;
+        pulse::moved();
+        match answer {
             Ok(Ok(token)) => Ok(Some(Secret::new(token.token))),
             Ok(Err(error)) if error.is_transient() => {
                 Err(Fault::from_error(FaultKind::Unavailable, "cannot get a token from Google", error))

@@ -104,6 +104,7 @@ impl<'a> FileRows<'a> {
         index: usize,
         first_row: i64,
         spool: &mut Spool,
+        wanted: &dyn Fn() -> bool,
     ) -> Result<i64, BuildFailure> {
         let (input, footer) = (self.input, &self.input.footer);
         let stated = footer.row_groups().get(index).map_or(0, RowGroupMetaData::num_rows);
@@ -120,6 +121,9 @@ impl<'a> FileRows<'a> {
                 .map_err(|error| faulty(error.into()))?;
         let mut row = first_row;
         for read in reader {
+            if !wanted() {
+                return Err(Fault::new(FaultKind::Internal, "nobody waits for the body any more").into());
+            }
             let read = read.map_err(faulty)?;
             let rows = self.frame_rows(&read, row).map_err(|fault| blame(input, fault))?;
             spool.write(&rows)?;

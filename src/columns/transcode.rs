@@ -48,8 +48,8 @@ impl From<Fault> for BuildFailure {
 }
 
 /// Writes all rows of `inputs`, which are the batch's files in the manifest's order, into a Parquet file at `path`,
-/// with the columns of `plan` and lineage. On failure nothing stays at `path`. `wanted` is asked between row groups:
-/// once it says no, the work ends.
+/// with the columns of `plan` and lineage. On failure nothing stays at `path`. `wanted` is asked before every
+/// run of rows that is read: once it says no, the work ends.
 pub fn build(
     batch: &Batch,
     plan: &ColumnPlan,
@@ -65,10 +65,7 @@ pub fn build(
         let rows = FileRows::new(&frame, plan, input)?;
         let mut row = 0;
         for group in 0..input.footer.row_groups().len() {
-            if !wanted() {
-                return Err(Fault::new(FaultKind::Internal, "nobody waits for the body any more").into());
-            }
-            row = rows.write_group(group, row, &mut spool)?;
+            row = rows.write_group(group, row, &mut spool, wanted)?;
         }
     }
     Ok(spool.finish(batch.manifest.rows(), plan.clone())?)

@@ -12,6 +12,7 @@ use super::ids::TableId;
 use super::instant::Instant;
 use super::table::STRIKES_MAX;
 use super::transition::Verdict;
+use super::watchdog::{Edge, Reading};
 
 /// A message is not extended beyond this age: SQS ends a receipt after 12 hours.
 pub const RECEIPT_AGE_MAX: Duration = Duration::from_secs(11 * 3600);
@@ -93,6 +94,13 @@ impl Intake {
         self.messages.values().map(|held| Arc::clone(&held.receipt)).collect()
     }
 
+    /// What the watchdog is shown: the question that has waited for longest.
+    pub fn reading(&self) -> Reading {
+        let of_messages = self.messages.values().filter_map(|held| held.asked);
+        let of_items = self.items.values().filter_map(Item::asked);
+        Reading::of_oldest(of_messages.chain(of_items).min_by_key(|(since, _, _)| *since))
+    }
+
     /// Takes what happened and says what to do.
     pub fn step(&mut self, now: Instant, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -114,6 +122,7 @@ impl Intake {
                 for message in messages {
                     if let Some(held) = self.messages.get_mut(&message) {
                         held.deleting = false;
+                        held.asked = None;
                         self.to_delete.push(message);
                     }
                 }
@@ -121,7 +130,7 @@ impl Intake {
             Event::Tick => self.tick(now, &mut effects),
         }
         while self.to_delete.len() >= MESSAGES_PER_CALL {
-            self.delete(&mut effects);
+            self.delete(now, &mut effects);
         }
         effects
     }
@@ -145,10 +154,12 @@ impl Intake {
                 extended_at: now,
                 open: 0,
                 deleting: false,
+                asked: None,
             };
             match arrived.content {
                 Content::Unparsable { body, reason } => {
                     held.open = 1;
+                    held.asked = Some((now, Edge::Ledger, "writing a dead letter down"));
                     effects.push(Effect::DeadLetter { message, body, reason });
                 }
                 Content::Files(files) => {
@@ -165,8 +176,9 @@ impl Intake {
                                 Phase::Settling(verdict)
                             }
                         };
+                        let (suspect, parked_since, asked_at) = (false, None, now);
                         self.items
-                            .insert(id, Item { file, suspect: false, event_at, parked_since: None, phase });
+                            .insert(id, Item { file, suspect, event_at, parked_since, phase, asked_at });
                     }
                 }
             }
@@ -180,7 +192,7 @@ impl Intake {
             self.parked.entry(table.clone()).or_default().extend(items);
             self.offer_parked(now, &table, effects);
         }
-        self.overflow(effects);
+        self.overflow(now, effects);
     }
 
     /// Offers parked files of a table as far as its share allows.
@@ -231,7 +243,7 @@ impl Intake {
                 self.unoffer(id);
                 if let Some(item) = self.items.get_mut(&id) {
                     item.suspect = true;
-                    item.phase = Phase::Striking;
+                    item.ask(now, Phase::Striking);
                     effects.push(Effect::Strike(id, item.file.clone()));
                 }
             }
@@ -245,7 +257,7 @@ impl Intake {
         }
         let verdict = Verdict::Poison(format!("it was in hand in {strikes} crashes"));
         if let Some(item) = self.items.get_mut(&id) {
-            item.phase = Phase::Settling(verdict.clone());
+            item.ask(now, Phase::Settling(verdict.clone()));
             effects.push(Effect::Settle(id, item.file.clone(), verdict));
         }
     }
@@ -276,7 +288,7 @@ impl Intake {
         item.phase = Phase::Parked { since };
         self.parked.entry(item.file.table.clone()).or_default().push_back(id);
         self.parked_files += 1;
-        self.overflow(effects);
+        self.overflow(now, effects);
     }
 
     fn unoffer(&mut self, id: ItemId) {
@@ -289,7 +301,7 @@ impl Intake {
     }
 
     /// Defers the oldest parked files while there are too many.
-    fn overflow(&mut self, effects: &mut Vec<Effect>) {
+    fn overflow(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         while self.parked_files > self.bounds.parked_files_max {
             let longest =
                 self.parked.iter().max_by_key(|(_, queue)| queue.len()).map(|(table, _)| table.clone());
@@ -298,13 +310,13 @@ impl Intake {
                 return;
             };
             self.parked_files = self.parked_files.saturating_sub(1);
-            self.defer(id, effects);
+            self.defer(now, id, effects);
         }
     }
 
-    fn defer(&mut self, id: ItemId, effects: &mut Vec<Effect>) {
+    fn defer(&mut self, now: Instant, id: ItemId, effects: &mut Vec<Effect>) {
         if let Some(item) = self.items.get_mut(&id) {
-            item.phase = Phase::Settling(Verdict::Defer);
+            item.ask(now, Phase::Settling(Verdict::Defer));
             effects.push(Effect::Settle(id, item.file.clone(), Verdict::Defer));
         }
     }
@@ -323,6 +335,7 @@ impl Intake {
         let Some(held) = self.messages.get_mut(&message) else {
             return;
         };
+        held.asked = None;
         held.open = held.open.saturating_sub(1);
         if held.open == 0 {
             self.to_delete.push(message);
@@ -335,12 +348,13 @@ impl Intake {
         }
     }
 
-    fn delete(&mut self, effects: &mut Vec<Effect>) {
+    fn delete(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let count = self.to_delete.len().min(MESSAGES_PER_CALL);
         let mut batch = Vec::new();
         for message in self.to_delete.drain(..count) {
             if let Some(held) = self.messages.get_mut(&message) {
                 held.deleting = true;
+                held.asked = Some((now, Edge::Queue, "deleting messages"));
                 batch.push((message, Arc::clone(&held.receipt)));
             }
         }

@@ -20,3 +20,4 @@ pub mod route;
 pub mod summary;
 pub mod table;
 pub mod transition;
+pub mod watchdog;

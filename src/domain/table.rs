@@ -7,6 +7,7 @@ use super::fault::{FaultKind, Policy};
 use super::file::{FileId, FileState};
 use super::instant::Instant;
 use super::transition::Verdict;
+use super::watchdog::{Edge, Reading};
 
 /// Strikes that make a file poison.
 pub const STRIKES_MAX: u32 = 3;
@@ -42,10 +43,35 @@ enum Phase {
 #[derive(Clone, Debug)]
 struct Held {
     phase: Phase,
+    /// When it entered the phase.
+    since: Instant,
     held_since: Instant,
     announced_at: Instant,
     tries: u32,
     suspect: bool,
+}
+
+impl Held {
+    fn enter(&mut self, now: Instant, phase: Phase) {
+        self.phase = phase;
+        self.since = now;
+    }
+
+    /// The question to the ledger that is out about the file.
+    fn asked(&self) -> Option<(Instant, Edge, &'static str)> {
+        let what = match self.phase {
+            Phase::LookingUp => "looking a file up",
+            Phase::Striking => "writing a strike down",
+            Phase::Settling => "writing a verdict down",
+            // Fetchers and deliveries are watched themselves; the others wait for what may last.
+            Phase::Fetching
+            | Phase::Delivering
+            | Phase::Waiting { .. }
+            | Phase::InWindow { .. }
+            | Phase::Closed => return None,
+        };
+        Some((self.since, Edge::Ledger, what))
+    }
 }
 
 #[derive(Debug)]
@@ -108,6 +134,11 @@ impl Table {
         self.files.values().filter(is_waiting).count()
     }
 
+    /// What the watchdog is shown: the question that has waited for longest.
+    pub fn reading(&self) -> Reading {
+        Reading::of_oldest(self.files.values().filter_map(Held::asked).min_by_key(|(since, _, _)| *since))
+    }
+
     /// When `Tick` is next due.
     pub fn next_wake(&self) -> Option<Instant> {
         let waits = self.files.values().filter_map(|held| match held.phase {
@@ -135,7 +166,7 @@ impl Table {
             Event::Failed { file, kind, reason } => self.failed(now, file, kind, reason, &mut effects),
             Event::Struck { file, strikes, reason } => {
                 if strikes >= STRIKES_MAX {
-                    self.settle(file, Verdict::Poison(reason), &mut effects);
+                    self.settle(now, file, Verdict::Poison(reason), &mut effects);
                 } else {
                     self.wait(now, &file, Then::Fetch);
                 }
@@ -159,7 +190,7 @@ impl Table {
             Event::Flush(reason) => self.close(now, reason),
             Event::Tick => self.tick(now, &mut effects),
         }
-        self.deliver(&mut effects);
+        self.deliver(now, &mut effects);
         effects
     }
 
@@ -170,7 +201,8 @@ impl Table {
             held.suspect |= suspect;
             return;
         }
-        let held = Held { phase: Phase::LookingUp, held_since: now, announced_at: now, tries: 0, suspect };
+        let phase = Phase::LookingUp;
+        let held = Held { phase, since: now, held_since: now, announced_at: now, tries: 0, suspect };
         self.files.insert(file.clone(), held);
         effects.push(Effect::Lookup(file));
     }
@@ -186,7 +218,7 @@ impl Table {
             Some(FileState::Claimed { .. } | FileState::Loaded { .. } | FileState::Poison { .. }) => false,
         };
         if fetch {
-            held.phase = Phase::Fetching;
+            held.enter(now, Phase::Fetching);
             effects.push(Effect::Fetch(file));
             return;
         }
@@ -204,11 +236,11 @@ impl Table {
         if held.phase != Phase::Fetching {
             return;
         }
-        held.phase = Phase::InWindow { bytes };
+        held.enter(now, Phase::InWindow { bytes });
         if held.suspect {
-            held.phase = Phase::Closed;
+            held.enter(now, Phase::Closed);
             self.closed.push_back(Closed { at: now, reason: CloseReason::Suspect, files: vec![file] });
-            self.deliver(effects);
+            self.deliver(now, effects);
             return;
         }
         let window =
@@ -235,14 +267,16 @@ impl Table {
         };
         let overdue = now.since(held.held_since) >= self.bounds.defer_after;
         match kind.policy() {
-            Policy::Vanish if held.tries + 1 >= VANISHED_TRIES => self.settle(file, Verdict::Vanish, effects),
+            Policy::Vanish if held.tries + 1 >= VANISHED_TRIES => {
+                self.settle(now, file, Verdict::Vanish, effects);
+            }
             Policy::Strike => {
-                held.phase = Phase::Striking;
+                held.enter(now, Phase::Striking);
                 effects.push(Effect::Strike(file, reason));
             }
-            Policy::Poison => self.settle(file, Verdict::Poison(reason), effects),
+            Policy::Poison => self.settle(now, file, Verdict::Poison(reason), effects),
             Policy::Retry | Policy::HoldTable | Policy::StopProcess if overdue => {
-                self.settle(file, Verdict::Defer, effects);
+                self.settle(now, file, Verdict::Defer, effects);
             }
             Policy::Retry | Policy::Vanish | Policy::HoldTable | Policy::StopProcess => {
                 self.wait(now, &file, Then::Fetch);
@@ -250,9 +284,9 @@ impl Table {
         }
     }
 
-    fn settle(&mut self, file: FileId, verdict: Verdict, effects: &mut Vec<Effect>) {
+    fn settle(&mut self, now: Instant, file: FileId, verdict: Verdict, effects: &mut Vec<Effect>) {
         if let Some(held) = self.files.get_mut(&file) {
-            held.phase = Phase::Settling;
+            held.enter(now, Phase::Settling);
             effects.push(Effect::Settle(file, verdict));
         }
     }
@@ -266,7 +300,7 @@ impl Table {
         if let Some(held) = self.files.get_mut(file) {
             let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(held.tries.min(16))).min(LONGEST_WAIT);
             held.tries = held.tries.saturating_add(1);
-            held.phase = Phase::Waiting { until: now.plus(wait), then };
+            held.enter(now, Phase::Waiting { until: now.plus(wait), then });
         }
     }
 
@@ -274,21 +308,21 @@ impl Table {
         let Some(window) = self.window.take() else { return };
         for file in &window.files {
             if let Some(held) = self.files.get_mut(file) {
-                held.phase = Phase::Closed;
+                held.enter(now, Phase::Closed);
             }
         }
         self.closed.push_back(Closed { at: now, reason, files: window.files });
     }
 
     /// Hands over closed windows as far as the table's share of the loader allows.
-    fn deliver(&mut self, effects: &mut Vec<Effect>) {
+    fn deliver(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         while self.in_flight < self.bounds.loads_max {
             let Some(closed) = self.closed.pop_front() else {
                 return;
             };
             for file in &closed.files {
                 if let Some(held) = self.files.get_mut(file) {
-                    held.phase = Phase::Delivering;
+                    held.enter(now, Phase::Delivering);
                 }
             }
             self.in_flight += 1;
@@ -302,7 +336,7 @@ impl Table {
         }
         while self.closed.front().is_some_and(|closed| now >= closed.at.plus(self.bounds.defer_after)) {
             for file in self.closed.pop_front().map(|closed| closed.files).unwrap_or_default() {
-                self.settle(file, Verdict::Defer, effects);
+                self.settle(now, file, Verdict::Defer, effects);
             }
         }
         for (file, held) in &mut self.files {
@@ -314,11 +348,11 @@ impl Table {
             }
             match then {
                 Then::Lookup => {
-                    held.phase = Phase::LookingUp;
+                    held.enter(now, Phase::LookingUp);
                     effects.push(Effect::Lookup(file.clone()));
                 }
                 Then::Fetch => {
-                    held.phase = Phase::Fetching;
+                    held.enter(now, Phase::Fetching);
                     effects.push(Effect::Fetch(file.clone()));
                 }
             }

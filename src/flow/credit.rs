@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::pulse;
+
 /// Credit is counted in units of this many bytes, so that a semaphore's permits reach 4 TiB.
 const UNIT_BYTES: u64 = 1024;
 
@@ -49,7 +51,8 @@ impl CreditPool {
     pub async fn take(&self, bytes: u64) -> Credit {
         let _waiting = Waiting::begin(&self.waiting);
         // The semaphore is never closed; without a permit the credit is merely not counted.
-        let permit = Arc::clone(&self.permits).acquire_many_owned(self.units_of(bytes)).await.ok();
+        let permit = Arc::clone(&self.permits).acquire_many_owned(self.units_of(bytes));
+        let permit = pulse::waiting("credit", permit).await.ok();
         Credit { _permit: permit, bytes }
     }
 

@@ -1,5 +1,6 @@
-//! What travels inside messages and frees itself: leases, credits; and the bounded pool for CPU work.
+//! What travels inside messages and frees itself: leases, credits; the bounded pool for CPU work; the pulses of tasks.
 
 pub mod cpu;
 pub mod credit;
 pub mod lease;
+pub mod pulse;

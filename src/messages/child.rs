@@ -5,6 +5,7 @@ use std::fmt;
 use actix::Message;
 
 use crate::domain::ids::{Generation, QueueId, TableId};
+use crate::domain::watchdog::Reading;
 
 /// A place in the tree.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +18,8 @@ pub enum ChildId {
     Batcher(TableId),
     /// The loader.
     Loader,
+    /// The watchdog.
+    Watchdog,
 }
 
 impl ChildId {
@@ -27,6 +30,7 @@ impl ChildId {
             Self::Fetcher(_) => "fetcher",
             Self::Batcher(_) => "batcher",
             Self::Loader => "loader",
+            Self::Watchdog => "watchdog",
         }
     }
 }
@@ -38,6 +42,7 @@ impl fmt::Display for ChildId {
             Self::Fetcher(number) => write!(formatter, "fetcher {number}"),
             Self::Batcher(table) => write!(formatter, "batcher {table}"),
             Self::Loader => formatter.write_str("loader"),
+            Self::Watchdog => formatter.write_str("watchdog"),
         }
     }
 }
@@ -67,10 +72,36 @@ pub struct ChildExited {
     pub exit: ChildExit,
 }
 
-/// Are you there? Sent by whoever wants to know; a lost one is a timeout.
+/// Are you there, and what is due? Comes back with the pulse. Sent by the watchdog; a lost one is a timeout.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Option<Pulse>")]
 pub struct Ping;
+
+/// What a child does, part by part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// Each part, with its table where it has one of its own.
+    pub parts: Vec<(Part, Option<TableId>, Reading)>,
+}
+
+impl Pulse {
+    /// The child's own parts.
+    pub fn own(parts: impl IntoIterator<Item = (&'static str, Reading)>) -> Self {
+        let parts = parts.into_iter().map(|(name, reading)| (Part::Own(name), None, reading));
+        Self { parts: parts.collect() }
+    }
+}
+
+/// What can be wedged by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The child itself, in this respect.
+    Own(&'static str),
+    /// A delivery of the loader.
+    Delivery(u64),
+    /// A fetch of a fetcher.
+    Fetch(u64),
+}
 
 /// Stop at once. Sent by the root; what is in hand frees itself. If it is lost the child is dead already.
 #[derive(Clone, Copy, Debug, Message)]

@@ -6,6 +6,7 @@ use actix::Message;
 
 use crate::columns::footer::Footer;
 use crate::domain::file::FileId;
+use crate::domain::ids::TableId;
 use crate::domain::object::Object;
 use crate::flow::credit::Credit;
 
@@ -14,6 +15,12 @@ use crate::flow::credit::Credit;
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct FetchFile(pub FileId);
+
+/// End all fetches of this table: whoever asked for them is gone. Sent by the root; if it is lost, they end by themselves,
+/// or are found wedged.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct AbortFetches(pub TableId);
 
 /// An open object whose footer was read, with the credit for the memory and disk that it occupies.
 #[derive(Debug)]

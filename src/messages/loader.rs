@@ -59,12 +59,25 @@ pub struct DeliveryCrashed {
     pub panic: String,
 }
 
+/// These deliveries are wedged: end them. Their batches stay open in the ledger and are resumed with their table. Sent by
+/// the watchdog, which has their table charged; if it is lost, they are found wedged again.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct AbortDeliveries {
+    /// The loader that started them.
+    pub generation: Generation,
+    /// The deliveries.
+    pub deliveries: Vec<u64>,
+}
+
 /// The ledger listed open batches. Sent by the loader's own task.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct OpenBatchesListed {
     /// The loader that asked.
     pub generation: Generation,
+    /// Its question.
+    pub question: u64,
     /// Open batches, oldest first; `None` when the ledger did not answer.
     pub batches: Option<Vec<BatchRecord>>,
     /// Whether held ones are to go on too.

@@ -9,3 +9,4 @@ pub mod fetcher;
 pub mod loader;
 pub mod poller;
 pub mod root;
+pub mod watchdog;

@@ -4,18 +4,32 @@ use std::time::Duration;
 
 use actix::Message;
 
-use crate::domain::ids::TableId;
+use crate::domain::ids::{Generation, TableId};
 use crate::domain::transition::TableMode;
+use crate::messages::child::ChildId;
 
-/// A delivery of the table panicked: charged to the table. Sent by the loader; if it is lost, the files come back by
-/// their leases.
+/// A delivery of the table panicked, or a task of it was wedged: charged to the table. Sent by the loader and by the
+/// watchdog; if it is lost, the files come back by their leases.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct TableCrashed {
     /// The table.
     pub table: TableId,
-    /// What the panic said.
+    /// What the panic said, or what was wedged.
     pub panic: String,
+}
+
+/// A child is wedged: end it, which counts as its crash. Sent by the watchdog; if it is lost, the child is found wedged
+/// again.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct ChildWedged {
+    /// Who.
+    pub child: ChildId,
+    /// Which start of it; an older one than the root knows is dropped.
+    pub generation: Generation,
+    /// What it did, and for how long.
+    pub reason: String,
 }
 
 /// The table must be held for a person. Sent by the loader; the ledger holds the batch already.

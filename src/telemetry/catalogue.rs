@@ -89,6 +89,7 @@ catalogue! {
     LEDGER_FAILURES = "landbridge_ledger_failures_total", Counter, ["step", "reason"], &[], "Ledger steps without an answer; repeated.";
     STARTS = "landbridge_child_starts_total", Counter, ["child"], &[], "Starts of actors; more than one of a kind's number are restarts.";
     RESTARTS = "landbridge_restarts_total", Counter, ["child"], &[], "Ends of actors that were followed by a restart or a quarantine.";
+    WEDGED = "landbridge_wedged_total", Counter, ["child"], &[], "Children, deliveries and fetches that had work in hand and did not move; they were ended.";
     PANICS = "landbridge_panics_total", Counter, ["child"], &[], "Panics, by what panicked; `all` counts every panic of the process.";
     TABLE_MODE = "landbridge_table_mode", Gauge, ["table", "mode"], &[], "1 for the table's mode: running, paused, quarantined or held.";
     ALERTS_SENT = "landbridge_alerts_sent_total", Counter, ["kind"], &[], "Messages that the webhook took.";

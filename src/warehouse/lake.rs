@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +19,10 @@ use crate::domain::batch::Attempt;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::ids::BatchId;
 use crate::flow::cpu::blocking;
+use crate::flow::pulse;
+
+/// A copy shows that it moves after each piece of this many bytes.
+const COPY_BYTES: u64 = 64 << 20;
 
 /// Names of unfinished files end so and begin with a dot.
 const TEMPORARY: &str = ".tmp";
@@ -197,8 +201,8 @@ impl Place {
         }) {
             let (mut copy, temporary) = self.temporary()?;
             let copied = File::open(file)
-                .and_then(|mut original| io::copy(&mut original, &mut copy))
-                .and_then(|_| copy.sync_all());
+                .and_then(|original| copy_in_pieces(&original, &mut copy))
+                .and_then(|()| copy.sync_all());
             copied.map_err(|error| fault("copy into", &temporary.path, error))?;
             linked = fs::hard_link(&temporary.path, &self.path);
         }
@@ -251,6 +255,15 @@ impl Drop for Temporary {
         // What stays is removed when the lake is next opened.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// Each piece is on the disk before the next: at the end all of it would take longer than anyone waits.
+fn copy_in_pieces(mut original: &File, copy: &mut File) -> io::Result<()> {
+    while io::copy(&mut original.by_ref().take(COPY_BYTES), copy)? > 0 {
+        copy.sync_data()?;
+        pulse::moved();
+    }
+    Ok(())
 }
 
 fn link(original: &Path, link: &Path) -> io::Result<()> {

@@ -10,7 +10,8 @@ use actix_web::{HttpResponse, web};
 use super::server::Site;
 use crate::telemetry::process;
 
-/// The process is dead when its actors have not moved for this long.
+/// The process is dead when its actors have not moved for this long: something spins or blocks on their thread, which the
+/// watchdog, that runs there too, cannot end. Whoever probes the page starts the process anew.
 pub const HEARTBEAT_AGE_MAX: Duration = Duration::from_secs(30);
 
 /// What the health pages know.
@@ -47,8 +48,10 @@ impl HealthState {
         self.ready.store(not_ready_because.is_none(), Ordering::Release);
     }
 
-    fn heartbeat_age(&self) -> Duration {
-        self.started.elapsed().saturating_sub(Duration::from_millis(self.beat_ms.load(Ordering::Relaxed)))
+    /// For how long the actors have not moved, when that is too long.
+    fn wedged_for(&self) -> Option<Duration> {
+        let beat = Duration::from_millis(self.beat_ms.load(Ordering::Relaxed));
+        Some(self.started.elapsed().saturating_sub(beat)).filter(|age| *age > HEARTBEAT_AGE_MAX)
     }
 }
 
@@ -60,8 +63,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn live(pages: web::Data<Site>) -> HttpResponse {
-    let age = pages.health.heartbeat_age();
-    if age > HEARTBEAT_AGE_MAX {
+    if let Some(age) = pages.health.wedged_for() {
         let body = format!("{{\"status\":\"wedged\",\"heartbeat_age_seconds\":{}}}\n", age.as_secs());
         return HttpResponse::ServiceUnavailable().content_type("application/json").body(body);
     }
@@ -81,4 +83,20 @@ async fn render(pages: web::Data<Site>) -> HttpResponse {
     process::observe();
     pages.metrics.run_upkeep();
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(pages.metrics.render())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn actors_that_do_not_move_are_told_after_their_bound_and_not_before() {
+        let health = HealthState::new();
+        tokio::time::advance(HEARTBEAT_AGE_MAX).await;
+        assert!(health.wedged_for().is_none());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(health.wedged_for().is_some_and(|age| age > HEARTBEAT_AGE_MAX));
+        health.beat();
+        assert!(health.wedged_for().is_none());
+    }
 }

@@ -26,3 +26,4 @@ mod simulation;
 mod sqs;
 mod supervision;
 mod support;
+mod watchdog;

@@ -9,6 +9,7 @@ use super::Batcher;
 use crate::actors::supervision::report;
 use crate::domain::batch::FILES_PER_BATCH_MAX;
 use crate::domain::table::Event;
+use crate::domain::watchdog::Edge;
 use crate::messages::batcher::{DeferredListed, FilesDeferred};
 use crate::telemetry::events;
 
@@ -31,13 +32,14 @@ impl Batcher {
         }));
     }
 
-    pub(super) fn take_up_deferred(&self, context: &mut Context<Self>) {
+    pub(super) fn take_up_deferred(&mut self, context: &mut Context<Self>) {
         let deferrals = self.deferrals;
+        self.take_up_asked = Some(self.world.ports.clock.now());
         let (world, address) = (Arc::clone(&self.world), context.address());
         let (table, generation) = (self.id.clone(), self.generation);
         let limit = self.table.in_hand() + TAKE_UP_FILES;
         tokio::spawn(async move {
-            let files = match world.ports.ledger.deferred(&table, limit).await {
+            let files = match world.heard(Edge::Ledger, world.ports.ledger.deferred(&table, limit)).await {
                 Ok(files) => Some(files.into_iter().map(|(file, _)| file).collect()),
                 Err(fault) => {
                     world.ledger_failed("deferred", &fault);
@@ -56,6 +58,7 @@ impl Handler<DeferredListed> for Batcher {
         if message.generation != self.generation {
             return;
         }
+        self.take_up_asked = None;
         let fresh: Vec<_> =
             message.files.iter().flatten().filter(|file| !self.table.holds(file)).cloned().collect();
         let current = message.deferrals == self.deferrals;

@@ -14,6 +14,8 @@ use crate::domain::intake::{Announced, Arrived, Content, Plan};
 use crate::domain::notification::{Action, Announcement, Parsed, parse};
 use crate::domain::route::Route;
 use crate::domain::transition::Verdict;
+use crate::domain::watchdog::Edge;
+use crate::flow::pulse;
 use crate::messages::poller::Received;
 use crate::queue::{MESSAGES_PER_CALL_MAX, Message};
 use crate::telemetry::events;
@@ -26,14 +28,17 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(super) fn spawn(poller: &Poller, address: WeakAddr<Poller>) -> AbortHandle {
     let world = Arc::clone(&poller.world);
     let (id, queue, mut room) = (poller.id.clone(), Arc::clone(&poller.queue), poller.room.subscribe());
-    let task = tokio::spawn(async move {
+    let task = tokio::spawn(poller.receive_pulse.clone().of(async move {
         let mut wait = FIRST_WAIT;
         loop {
             // Bound: no more messages than may be held.
-            let Ok(free) = room.wait_for(|room| *room > 0).await.map(|room| *room) else { return };
+            let free = pulse::waiting("room for more messages", room.wait_for(|room| *room > 0));
+            let Ok(free) = free.await.map(|room| *room) else { return };
             let visibility = world.bounds.intake.visibility;
             let max = free.min(MESSAGES_PER_CALL_MAX);
-            match queue.receive(max, world.bounds.receive_wait, visibility).await {
+            pulse::working(Edge::Queue, "receiving messages");
+            let receive = queue.receive(max, world.bounds.receive_wait, visibility);
+            match world.heard(Edge::Queue, receive).await {
                 Ok(messages) => {
                     wait = FIRST_WAIT;
                     if messages.is_empty() {
@@ -42,18 +47,19 @@ pub(super) fn spawn(poller: &Poller, address: WeakAddr<Poller>) -> AbortHandle {
                     events::MessagesReceived { queue: &id, count: messages.len() }.emit();
                     let arrived = messages.into_iter().map(|message| arrived(&world, &id, message)).collect();
                     let Some(address) = address.upgrade() else { return };
+                    pulse::working(Edge::Actor, "handing messages over");
                     if address.send(Received(arrived)).await.is_err() {
                         return;
                     }
                 }
                 Err(fault) => {
                     events::QueueCallFailed { queue: &id, call: "receive", fault: &fault }.emit();
-                    tokio::time::sleep(wait).await;
+                    pulse::waiting("its next try", tokio::time::sleep(wait)).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
             }
         }
-    });
+    }));
     task.abort_handle()
 }
 

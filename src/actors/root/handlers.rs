@@ -7,34 +7,69 @@ use actix::ResponseFuture;
 use super::*;
 use crate::messages::root::MODE_WRITE_WAIT;
 
+impl Root {
+    /// True when this start of the child is the one that runs, or has ended just now.
+    fn is_current(&self, child: &ChildId, generation: Generation) -> bool {
+        match child {
+            ChildId::Batcher(table) => self
+                .tables
+                .get(table)
+                .is_some_and(|seat| seat.generation == generation && seat.batcher.is_some()),
+            ChildId::Poller(_) | ChildId::Fetcher(_) | ChildId::Loader | ChildId::Watchdog => {
+                self.seats.get(child).is_some_and(|seat| seat.generation == generation)
+            }
+        }
+    }
+
+    fn abort(&self, child: &ChildId) {
+        let abort = match child {
+            ChildId::Batcher(table) => {
+                let batcher = self.tables.get(table).and_then(|seat| seat.batcher.as_ref());
+                batcher.map(|batcher| &batcher.abort)
+            }
+            ChildId::Poller(queue) => self.pollers.get(queue).map(|poller| &poller.abort),
+            ChildId::Fetcher(number) => self.fetchers.get(number).map(|fetcher| &fetcher.abort),
+            ChildId::Loader => self.loader.as_ref().map(|loader| &loader.abort),
+            ChildId::Watchdog => self.watchdog.as_ref().map(|watchdog| &watchdog.abort),
+        };
+        if let Some(abort) = abort {
+            abort.0.abort();
+        }
+    }
+}
+
+impl Handler<ChildWedged> for Root {
+    type Result = ();
+
+    fn handle(&mut self, message: ChildWedged, _: &mut Self::Context) {
+        let ChildWedged { child, generation, reason } = message;
+        if !self.draining && self.is_current(&child, generation) {
+            self.abort(&child);
+            self.wedged.insert(child, reason);
+        }
+    }
+}
+
 impl Handler<ChildExited> for Root {
     type Result = ();
 
     fn handle(&mut self, message: ChildExited, context: &mut Self::Context) {
         let ChildExited { child, generation, exit } = message;
-        let current = match &child {
-            ChildId::Batcher(table) => self
-                .tables
-                .get(table)
-                .is_some_and(|seat| seat.generation == generation && seat.batcher.is_some()),
-            ChildId::Poller(_) | ChildId::Fetcher(_) | ChildId::Loader => {
-                self.seats.get(&child).is_some_and(|seat| seat.generation == generation)
-            }
-        };
-        if self.draining || !current {
+        if self.draining || !self.is_current(&child, generation) {
             return;
         }
+        let wedged = self.wedged.remove(&child);
         let panicked = matches!(exit, ChildExit::Panicked(_));
         events::ChildExited { child: child.label(), name: child.to_string(), exit: &exit, panicked }.emit();
         let text = match &exit {
             ChildExit::Stopped => "it stopped by itself".to_owned(),
             ChildExit::InitFailed(text) | ChildExit::Panicked(text) => text.clone(),
-            ChildExit::Aborted => "it was aborted".to_owned(),
+            ChildExit::Aborted => wedged.unwrap_or_else(|| "it was aborted".to_owned()),
         };
         match child {
             ChildId::Batcher(table) => self.table_crashed(&table, &text, context),
-            child @ (ChildId::Poller(_) | ChildId::Fetcher(_) | ChildId::Loader) => {
-                self.service_exited(child, exit, context);
+            child @ (ChildId::Poller(_) | ChildId::Fetcher(_) | ChildId::Loader | ChildId::Watchdog) => {
+                self.service_exited(child, &text, context);
             }
         }
     }
@@ -197,6 +232,8 @@ impl Handler<BeginDrain> for Root {
 
     fn handle(&mut self, _: BeginDrain, _: &mut Self::Context) {
         self.draining = true;
+        // What does not end by itself is left behind at the deadline.
+        self.watchdog = None;
     }
 }
 

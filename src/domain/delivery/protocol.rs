@@ -8,6 +8,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::AttemptNumber;
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 use crate::domain::transition::{Claim, Home, Step};
+use crate::domain::watchdog::Edge;
 
 /// The one thing to do next.
 // One lives at a time, on its way from `step` to its performer.
@@ -41,6 +42,24 @@ pub enum Action {
     Hold,
     /// It is over.
     End(End),
+}
+
+impl Action {
+    /// Whose answer is due while it is done, and what it is in a few words.
+    pub const fn work(&self) -> (Edge, &'static str) {
+        match self {
+            Self::Build => (Edge::Cpu, "building the body"),
+            Self::Claim(_) => (Edge::Ledger, "claiming the batch"),
+            Self::Submit(_) => (Edge::Warehouse, "submitting the job"),
+            Self::Ask(_) => (Edge::Warehouse, "asking about the job"),
+            Self::Fence(_) => (Edge::Warehouse, "fencing the job's id"),
+            Self::FailAttempt { .. } => (Edge::Ledger, "writing the failed attempt down"),
+            Self::Rehome(_) => (Edge::Ledger, "giving the files new homes"),
+            Self::Commit => (Edge::Ledger, "committing the batch"),
+            Self::Hold => (Edge::Ledger, "holding the batch"),
+            Self::End(_) => (Edge::Actor, "ending"),
+        }
+    }
 }
 
 /// How a delivery ended.

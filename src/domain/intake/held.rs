@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::domain::file::FileId;
 use crate::domain::instant::Instant;
 use crate::domain::transition::Verdict;
+use crate::domain::watchdog::Edge;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Phase {
@@ -22,6 +23,26 @@ pub(super) struct Item {
     pub(super) event_at: Instant,
     pub(super) parked_since: Option<Instant>,
     pub(super) phase: Phase,
+    /// When its phase was entered, as far as an answer is due in it.
+    pub(super) asked_at: Instant,
+}
+
+impl Item {
+    /// Enters a phase in which the ledger's answer is due.
+    pub(super) fn ask(&mut self, now: Instant, phase: Phase) {
+        self.phase = phase;
+        self.asked_at = now;
+    }
+
+    /// The question to the ledger that is out about the file.
+    pub(super) fn asked(&self) -> Option<(Instant, Edge, &'static str)> {
+        let what = match self.phase {
+            Phase::Settling(_) => "writing a verdict down",
+            Phase::Striking => "writing a strike down",
+            Phase::Offered | Phase::Parked { .. } | Phase::Waiting { .. } => return None,
+        };
+        Some((self.asked_at, Edge::Ledger, what))
+    }
 }
 
 #[derive(Debug)]
@@ -32,4 +53,6 @@ pub(super) struct Held {
     pub(super) extended_at: Instant,
     pub(super) open: usize,
     pub(super) deleting: bool,
+    /// The question that is out about the message itself: to delete it, or to write it down as a dead letter.
+    pub(super) asked: Option<(Instant, Edge, &'static str)>,
 }

@@ -233,3 +233,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_watchdog_is_shown_the_oldest_question_that_is_out() {
+    use super::super::watchdog::{Doing, Edge, Reading};
+    let mut intake = Intake::new(BOUNDS);
+    intake.step(at(0), Event::Received(vec![message("m", &[file("t", "x")])]));
+    // Offered to its batcher, which is watched itself.
+    assert_eq!(intake.reading(), Reading::idle());
+    let garbage = Content::Unparsable { body: "?".into(), reason: "no".into() };
+    let garbage = Arrived { id: "g".into(), receipt: "g-1".into(), content: garbage };
+    intake.step(at(1), Event::Received(vec![garbage]));
+    let dead_letter = intake.reading();
+    assert_eq!(dead_letter.doing, Doing::Working(Edge::Ledger, "writing a dead letter down"));
+    intake.step(at(2), Event::LeaseAbandoned(item(0, 0), Abandoned::Blamed));
+    assert_eq!(intake.reading(), dead_letter);
+    intake.step(at(3), Event::DeadLettered(1));
+    assert_eq!(intake.reading().doing, Doing::Working(Edge::Ledger, "writing a strike down"));
+    intake.step(at(4), Event::Struck(item(0, 0), STRIKES_MAX));
+    assert_eq!(intake.reading().doing, Doing::Working(Edge::Ledger, "writing a verdict down"));
+    intake.step(at(5), Event::LedgerFailed(item(0, 0)));
+    intake.step(at(5), Event::Tick);
+    assert_eq!(intake.reading().doing, Doing::Working(Edge::Queue, "deleting messages"));
+    intake.step(at(6), Event::Deleted(vec![1]));
+    assert_eq!(intake.reading(), Reading::idle());
+}

@@ -8,7 +8,7 @@ use crate::domain::instant::Instant;
 impl Intake {
     pub(super) fn tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         while !self.to_delete.is_empty() {
-            self.delete(effects);
+            self.delete(now, effects);
         }
         self.extend(now, effects);
         self.resume_waiting(now, effects);
@@ -50,7 +50,7 @@ impl Intake {
                 None => self.park(now, id, effects),
                 Some(verdict) => {
                     if let Some(item) = self.items.get_mut(&id) {
-                        item.phase = Phase::Settling(verdict.clone());
+                        item.ask(now, Phase::Settling(verdict.clone()));
                         effects.push(Effect::Settle(id, item.file.clone(), verdict));
                     }
                 }
@@ -73,7 +73,7 @@ impl Intake {
         self.parked.retain(|_, queue| !queue.is_empty());
         self.parked_files = self.parked_files.saturating_sub(overdue.len());
         for id in overdue {
-            self.defer(id, effects);
+            self.defer(now, id, effects);
         }
     }
 }

@@ -249,3 +249,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_watchdog_is_shown_the_oldest_question_to_the_ledger_and_no_wait() {
+    use super::super::watchdog::{Doing, Edge, Reading};
+    let mut table = Table::new(BOUNDS);
+    assert_eq!(table.reading(), Reading::idle());
+    let announced = |name| Event::Announced { file: file(name), suspect: false };
+    table.step(at(1), announced("a"));
+    table.step(at(2), announced("b"));
+    let first = table.reading();
+    assert_eq!(first.doing, Doing::Working(Edge::Ledger, "looking a file up"));
+    // The answer about the younger one is no progress of the older.
+    table.step(at(3), Event::LookedUp { file: file("b"), state: None });
+    assert_eq!(table.reading(), first);
+    // Fetching, a window, and a backoff are not the batcher's to be late with.
+    table.step(at(4), Event::LookedUp { file: file("a"), state: None });
+    assert_eq!(table.reading(), Reading::idle());
+    table.step(at(5), Event::Fetched { file: file("a"), bytes: 1 });
+    table.step(at(5), Event::LedgerFailed { file: file("b") });
+    assert_eq!(table.reading(), Reading::idle());
+    // The same file asked about again is another question.
+    table.step(at(70), Event::Tick);
+    assert!(table.reading() != first && table.reading() != Reading::idle());
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use super::{c, count, event, label, level};
+use super::{begin, c, count, event, label, level};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{Generation, TableId};
 
@@ -14,6 +14,9 @@ event! {
     Started<'a> { version: &'a str, tables: usize, queues: usize } |e| {
         info!(version = e.version, tables = e.tables, queues = e.queues, "landbridge starts");
         level(&c::BUILD_INFO, &[label("version", e.version)], 1.0);
+        for child in ["batcher", "delivery", "fetch", "fetcher", "loader", "poller"] {
+            begin(&c::WEDGED, &[label("child", child)]);
+        }
     }
 }
 
@@ -33,6 +36,16 @@ event! {
         warn!(child = e.name, exit = ?e.exit, "a part of the tree ended; what it held comes back");
         count(&c::RESTARTS, &[label("child", e.child)], 1);
         count(&c::PANICS, &[label("child", e.child)], u64::from(e.panicked));
+    }
+}
+
+event! {
+    /// A child, a delivery or a fetch had work in hand and did not move for as long as its patience.
+    Wedged<'a> { kind: &'a str, name: String, table: Option<String>, reason: String, stalled: Duration, ended: &'a str } |e| {
+        warn!(table = e.table, child = e.name, reason = e.reason, stalled_seconds = e.stalled.as_secs(), done = e.ended,
+            remedy = "nothing, once; report it with the log around it if it comes again: every call has a timeout of its own",
+            "a part of the tree was wedged");
+        count(&c::WEDGED, &[label("child", e.kind)], 1);
     }
 }
 

@@ -21,6 +21,7 @@ use super::schema::{SqlType, check_name, clustering};
 use crate::columns::lineage;
 use crate::domain::batch::Destination;
 use crate::domain::fault::{Fault, FaultKind};
+use crate::flow::pulse;
 
 /// Rounds of looking and mending, before it is a fault.
 const ROUNDS_MAX: usize = 4;
@@ -94,7 +95,7 @@ impl Tables {
             if missing.is_empty() {
                 return Ok(TableSchema::new(known.fields.clone()));
             }
-            let _changing = self.changing.lock().await;
+            let _changing = pulse::waiting("another table to be changed", self.changing.lock()).await;
             self.add(destination, &missing).await?;
             self.forget(destination);
         }
@@ -114,7 +115,7 @@ impl Tables {
         if let Some(fields) = self.look(destination).await? {
             return Ok(self.learn(destination, Known { fields, created: None }));
         }
-        let _changing = self.changing.lock().await;
+        let _changing = pulse::waiting("another table to be changed", self.changing.lock()).await;
         match cached() {
             Some(known) => Ok(known),
             None => self.create(destination, wanted).await,

@@ -30,6 +30,7 @@ use landbridge::warehouse::lake::Lake;
 
 pub mod browser;
 pub mod faults;
+pub mod hanging;
 pub mod http;
 mod watched;
 
