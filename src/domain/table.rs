@@ -21,13 +21,13 @@ mod event;
 
 pub use event::{CloseReason, Effect, Event, Outcome, TableBounds};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Then {
     Lookup,
     Fetch,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Phase {
     LookingUp,
     Fetching,
@@ -39,23 +39,26 @@ enum Phase {
     Settling,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Held {
     phase: Phase,
     held_since: Instant,
     announced_at: Instant,
-    tries: u32,
     suspect: bool,
+    /// GETs that found nothing, since the last one that found it.
+    not_found: u32,
+    /// Waits so far: how long the next one is, and nothing else.
+    waits: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Window {
     opened_at: Instant,
     bytes: u64,
     files: Vec<FileId>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Closed {
     at: Instant,
     reason: CloseReason,
@@ -63,7 +66,7 @@ struct Closed {
 }
 
 /// The machine.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Table {
     bounds: TableBounds,
     files: BTreeMap<FileId, Held>,
@@ -106,6 +109,12 @@ impl Table {
     pub fn waiting(&self) -> usize {
         let is_waiting = |held: &&Held| matches!(held.phase, Phase::Waiting { .. });
         self.files.values().filter(is_waiting).count()
+    }
+
+    /// The same table as if no file had waited yet: the next wait of each is as long as its first.
+    pub fn rested(mut self) -> Self {
+        self.files.values_mut().for_each(|held| held.waits = 0);
+        self
     }
 
     /// When `Tick` is next due.
@@ -170,7 +179,14 @@ impl Table {
             held.suspect |= suspect;
             return;
         }
-        let held = Held { phase: Phase::LookingUp, held_since: now, announced_at: now, tries: 0, suspect };
+        let held = Held {
+            phase: Phase::LookingUp,
+            held_since: now,
+            announced_at: now,
+            suspect,
+            not_found: 0,
+            waits: 0,
+        };
         self.files.insert(file.clone(), held);
         effects.push(Effect::Lookup(file));
     }
@@ -205,6 +221,7 @@ impl Table {
             return;
         }
         held.phase = Phase::InWindow { bytes };
+        held.not_found = 0;
         if held.suspect {
             held.phase = Phase::Closed;
             self.closed.push_back(Closed { at: now, reason: CloseReason::Suspect, files: vec![file] });
@@ -234,8 +251,10 @@ impl Table {
             return;
         };
         let overdue = now.since(held.held_since) >= self.bounds.defer_after;
-        match kind.policy() {
-            Policy::Vanish if held.tries + 1 >= VANISHED_TRIES => self.settle(file, Verdict::Vanish, effects),
+        let policy = kind.policy();
+        held.not_found = held.not_found.saturating_add(u32::from(policy == Policy::Vanish));
+        match policy {
+            Policy::Vanish if held.not_found >= VANISHED_TRIES => self.settle(file, Verdict::Vanish, effects),
             Policy::Strike => {
                 held.phase = Phase::Striking;
                 effects.push(Effect::Strike(file, reason));
@@ -264,8 +283,8 @@ impl Table {
 
     fn wait(&mut self, now: Instant, file: &FileId, then: Then) {
         if let Some(held) = self.files.get_mut(file) {
-            let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(held.tries.min(16))).min(LONGEST_WAIT);
-            held.tries = held.tries.saturating_add(1);
+            let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(held.waits.min(16))).min(LONGEST_WAIT);
+            held.waits = held.waits.saturating_add(1);
             held.phase = Phase::Waiting { until: now.plus(wait), then };
         }
     }

@@ -6,7 +6,7 @@ use crate::domain::file::FileId;
 use crate::domain::instant::Instant;
 use crate::domain::transition::Verdict;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     Offered,
     Parked { since: Instant },
@@ -15,7 +15,7 @@ pub(super) enum Phase {
     Striking,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Item {
     pub(super) file: FileId,
     pub(super) suspect: bool,
@@ -24,7 +24,7 @@ pub(super) struct Item {
     pub(super) phase: Phase,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Held {
     pub(super) id: Arc<str>,
     pub(super) receipt: Arc<str>,
