@@ -11,7 +11,7 @@ use parquet::file::metadata::{
 };
 use parquet::schema::types::{SchemaDescriptor, Type};
 
-use super::limits::{FOOTER_BYTES_MAX, decoded_bytes_max};
+use super::limits::{FOOTER_BYTES_MAX, decoded_bytes_max, shown};
 use super::plan::{ColumnPlan, folded};
 use super::rules::ColumnRules;
 use super::source::Source;
@@ -170,7 +170,7 @@ fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Colum
         let stored = Stored::of(field).ok_or_else(|| {
             Fault::new(
                 FaultKind::UnsupportedType,
-                format!("column {name} of {file} has the type {}", describe(field)),
+                format!("column {} of {file} has the type {}", shown(name), shown(&describe(field))),
             )
         })?;
         let leaf = Leaf { position, stored };
@@ -191,8 +191,9 @@ fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Colum
             return Err(conflict(
                 file,
                 &format!(
-                    "column {name} is mapped as a column of DMS itself, but is {} here or there twice",
-                    describe(field)
+                    "column {} is mapped as a column of DMS itself, but is {} here or there twice",
+                    shown(name),
+                    shown(&describe(field))
                 ),
             ));
         }
@@ -206,12 +207,15 @@ fn check_own_name<'a>(
     names: &mut HashMap<String, &'a str>,
 ) -> Result<(), Fault> {
     if lineage::is_reserved(name) {
-        let text = format!("column {name} has the name of a column that landbridge adds");
+        let text = format!("column {} has the name of a column that landbridge adds", shown(name));
         return Err(conflict(file, &text));
     }
     match names.insert(folded(name), name) {
         None => Ok(()),
-        Some(other) => Err(conflict(file, &format!("columns {other} and {name} differ only in case"))),
+        Some(other) => {
+            let text = format!("columns {} and {} differ only in case", shown(other), shown(name));
+            Err(conflict(file, &text))
+        }
     }
 }
 
@@ -259,7 +263,7 @@ fn check_row_groups(metadata: &ParquetMetaData, footer_start: u64) -> Result<u64
         }
         for (column, chunk) in group.columns().iter().enumerate() {
             let range = check_chunk(group, chunk, footer_start);
-            let (start, end) = range.map_err(|text| format!("column {} {text}", chunk.column_descr().name()))?;
+            let (start, end) = range.map_err(|text| format!("column {} {text}", shown(chunk.column_descr().name())))?;
             ranges.push((start, end, index, column));
         }
     }
@@ -272,7 +276,7 @@ fn check_row_groups(metadata: &ParquetMetaData, footer_start: u64) -> Result<u64
             && start < end
         {
             let name = metadata.row_group(*group).column(*column).column_descr().name();
-            return Err(format!("column {name} of row group {group} lies within another's bytes"));
+            return Err(format!("column {} of row group {group} lies within another's bytes", shown(name)));
         }
     }
     Ok(rows)
@@ -285,7 +289,7 @@ fn check_chunk(
     footer_start: u64,
 ) -> Result<(u64, u64), String> {
     if let Some(path) = chunk.file_path() {
-        return Err(format!("lies in another file, {path:?}"));
+        return Err(format!("lies in another file, {:?}", shown(path)));
     }
     if chunk.num_values() != group.num_rows() {
         return Err("has not as many values as there are rows".to_owned());

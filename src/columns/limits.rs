@@ -34,3 +34,11 @@ pub(super) fn decoded_bytes_max(size_bytes: u64) -> u64 {
     const TIMES: u64 = 256;
     size_bytes.saturating_mul(TIMES).saturating_add(FLOOR)
 }
+
+/// Of a name that a file chose, this much is shown.
+const SHOWN_LETTERS: usize = 100;
+
+/// A name or a description as a message shows it.
+pub(super) fn shown(text: &str) -> &str {
+    text.char_indices().nth(SHOWN_LETTERS).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}

@@ -78,14 +78,14 @@ impl Group {
     /// Opens row group `index`: reads what its dictionaries hold.
     pub(super) fn open(source: Source, metadata: Arc<ParquetMetaData>, index: usize) -> Result<Self> {
         let mut group = Self { source, metadata, index, budget: Arc::default(), row_bytes: 0 };
-        let mut fixed_bytes = 0_usize;
+        let (mut fixed_bytes, mut longest_bytes) = (0_usize, 0_usize);
         for chunk in group.row_group()?.columns() {
             let fixed = match chunk.column_type() {
                 Physical::BYTE_ARRAY => {
                     // Each row may repeat the longest value of a dictionary, or, where values share their beginnings, be as
                     // long as its page.
                     let longest = ChunkPages::open(group.source.clone(), chunk, Arc::default())?.longest_bytes()?;
-                    group.row_bytes = group.row_bytes.saturating_add(longest);
+                    longest_bytes = longest_bytes.saturating_add(longest);
                     size_of::<i32>()
                 }
                 Physical::FIXED_LEN_BYTE_ARRAY => {
@@ -103,7 +103,7 @@ impl Group {
             let text = format!("a row of its columns takes {fixed_bytes} bytes, and {ROW_BYTES_MAX} at most are read");
             return Err(ParquetError::General(text));
         }
-        group.row_bytes = group.row_bytes.saturating_add(fixed_bytes);
+        group.row_bytes = longest_bytes.saturating_add(fixed_bytes);
         Ok(group)
     }
 

@@ -16,7 +16,7 @@ use parquet::file::metadata::RowGroupMetaData;
 
 use super::commit_time;
 use super::footer::Leaf;
-use super::limits::decoded_bytes_max;
+use super::limits::{decoded_bytes_max, shown};
 use super::lineage;
 use super::pages::{Group, ROWS_IN_HAND_MAX};
 use super::plan::ColumnPlan;
@@ -189,7 +189,7 @@ impl<'a> FileRows<'a> {
     /// The rows as the batch has them, lineage added.
     fn frame_rows(&self, read: &RecordBatch, first_row: i64) -> Result<RecordBatch, Fault> {
         let unreadable = |name: &str, text: Refusal| {
-            let text = format!("cannot carry column {name} of {}: {text}", self.input.file);
+            let text = format!("cannot carry column {} of {}: {text}", shown(name), self.input.file);
             Fault::new(FaultKind::Unreadable, text)
         };
         let rows = read.num_rows();
@@ -229,8 +229,9 @@ impl<'a> FileRows<'a> {
             Some(op) => Err(Fault::new(
                 FaultKind::SchemaConflict,
                 format!(
-                    "{} gives the operation {op:?}, which DMS does not know: the mapping names a column of the table",
-                    self.input.file
+                    "{} gives the operation {:?}, which DMS does not know: the mapping names a column of the table",
+                    self.input.file,
+                    shown(op)
                 ),
             )),
         }

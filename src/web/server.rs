@@ -63,13 +63,7 @@ pub fn serve(listen: SocketAddr, parts: Parts) -> Result<(Server, SocketAddr), F
     let site = web::Data::new(Site { health, metrics, access, console, clock });
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(site.clone())
-            .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
-            .app_data(web::FormConfig::default().limit(BODY_BYTES_MAX))
-            .wrap(from_fn(guard))
-            .configure(health::routes)
-            .configure(api::routes)
-            .configure(routes::routes)
+            .app_data(site.clone()).wrap(from_fn(guard)).configure(configure)
     })
     .workers(1)
     .disable_signals()
@@ -83,8 +77,18 @@ pub fn serve(listen: SocketAddr, parts: Parts) -> Result<(Server, SocketAddr), F
     Ok((server.run(), bound))
 }
 
+/// Everything that is served.
+pub(super) fn configure(config: &mut web::ServiceConfig) {
+    config
+        .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
+        .app_data(web::FormConfig::default().limit(BODY_BYTES_MAX))
+        .configure(health::routes)
+        .configure(api::routes)
+        .configure(routes::routes);
+}
+
 /// Before every handler: the right host and no other site; someone with the token, where one is needed.
-async fn guard(
+pub(super) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {

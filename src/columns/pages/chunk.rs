@@ -12,7 +12,7 @@ use super::header::{Data, Header, Kind, Problem, V2};
 use super::inflate::Inflater;
 use super::values::{Dictionary, Refusal, Shape};
 use super::{Budget, range, runs, shares_prefixes};
-use crate::columns::limits::PAGE_HEADER_BYTES_MAX;
+use crate::columns::limits::{PAGE_HEADER_BYTES_MAX, shown};
 use crate::columns::source::Source;
 use crate::columns::thrift::Broken;
 
@@ -44,7 +44,7 @@ impl ChunkPages {
     /// Opens a chunk. Nothing is read yet.
     pub(super) fn open(source: Source, chunk: &ColumnChunkMetaData, budget: Arc<Budget>) -> Result<Self> {
         let column = chunk.column_descr();
-        let name = column.name().to_owned();
+        let name = shown(column.name()).to_owned();
         let unsound = |text: String| ParquetError::General(format!("column {name}: {text}"));
         let inflater = Inflater::new(chunk.compression()).map_err(&unsound)?;
         let inflater = inflater.ok_or_else(|| unsound(format!("{} is not read", chunk.compression())))?;
