@@ -83,7 +83,11 @@ impl<'a> Choices<'a> {
 
     /// A number below `limit`, which is at least 1.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
-        let wide = if limit > 256 { usize::from(self.byte()) << 8 | usize::from(self.byte()) } else { self.byte().into() };
+        let wide = if limit > 256 {
+            usize::from(self.byte()) << 8 | usize::from(self.byte())
+        } else {
+            self.byte().into()
+        };
         wide % limit
     }
 

@@ -165,7 +165,8 @@ fn count(value: &Value, key: &str) -> u64 {
 
 fn pending(table: &Value) -> u64 {
     let pending = table.get("pending");
-    let counts = ["in_hand", "parked", "deferred"].map(|key| pending.map_or(0, |pending| count(pending, key)));
+    let counts =
+        ["in_hand", "parked", "deferred"].map(|key| pending.map_or(0, |pending| count(pending, key)));
     counts.into_iter().fold(0, u64::saturating_add)
 }
 

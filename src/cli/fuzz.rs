@@ -21,7 +21,8 @@ pub(crate) fn answer(bytes: &[u8]) {
     match table_path(&name) {
         Ok(path) => {
             let parts: Vec<_> = path.split('/').collect();
-            let decoded = |part: &str| percent_encoding::percent_decode_str(part).decode_utf8().unwrap().into_owned();
+            let decoded =
+                |part: &str| percent_encoding::percent_decode_str(part).decode_utf8().unwrap().into_owned();
             assert_eq!(parts.len(), 4, "{path}");
             let again = format!("{}/{}.{}", decoded(parts[1]), decoded(parts[2]), decoded(parts[3]));
             assert_eq!(again, name);

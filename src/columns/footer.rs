@@ -7,14 +7,15 @@ use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels}
 use parquet::basic::Compression;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{
-    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy, RowGroupMetaData,
+    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
+    ParquetStatisticsPolicy, RowGroupMetaData,
 };
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 use super::limits::{FOOTER_BYTES_MAX, decoded_bytes_max, shown};
 use super::plan::{ColumnPlan, folded};
 use super::rules::ColumnRules;
-use super::source::Source;
+use super::source::{Source, without_prefixes};
 use super::stored::{Stored, describe};
 use super::{lineage, outline, pages};
 use crate::domain::fault::{Fault, FaultKind};
@@ -108,9 +109,12 @@ pub fn read_footer(file: &FileId, object: Arc<dyn Object>, rules: &ColumnRules) 
     let told = |text: String| Fault::new(FaultKind::Unreadable, format!("cannot read {file}: {text}"));
     let (thrift, footer_start) = footer_bytes(&source).map_err(unreadable)?;
     outline::check(&thrift).map_err(told)?;
-    let schema = ParquetMetaDataReader::decode_schema(&thrift).map_err(unreadable)?;
+    let damaged = |error: ParquetError| {
+        told(format!("the footer is damaged: {}", without_prefixes(&error.to_string())))
+    };
+    let schema = ParquetMetaDataReader::decode_schema(&thrift).map_err(damaged)?;
     let columns = sort_columns(file, schema.root_schema(), rules)?;
-    let physical = physical_schema(schema.root_schema()).map_err(unreadable)?;
+    let physical = physical_schema(schema.root_schema()).map_err(damaged)?;
     // The pages are read by the physical schema, so the footer is decoded with it in place of its own.
     let options = ParquetMetaDataOptions::new()
         .with_schema(Arc::new(physical))
@@ -118,14 +122,14 @@ pub fn read_footer(file: &FileId, object: Arc<dyn Object>, rules: &ColumnRules) 
         .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
         .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll);
     let metadata =
-        ParquetMetaDataReader::decode_metadata_with_options(&thrift, Some(&options)).map_err(unreadable)?;
+        ParquetMetaDataReader::decode_metadata_with_options(&thrift, Some(&options)).map_err(damaged)?;
     let rows = check_row_groups(&metadata, footer_start).map_err(told)?;
     if rows > decoded_bytes_max(source.size_bytes()) {
         return Err(told(format!("it states {rows} rows, more than a file of its size can be read to")));
     }
     let levels =
         parquet_to_arrow_field_levels(metadata.file_metadata().schema_descr(), ProjectionMask::all(), None)
-            .map_err(unreadable)?;
+            .map_err(damaged)?;
     let inner = Inner { metadata: Arc::new(metadata), levels, rows, rules: rules.clone(), columns };
     Ok(Footer { inner: Arc::new(inner) })
 }
@@ -263,7 +267,8 @@ fn check_row_groups(metadata: &ParquetMetaData, footer_start: u64) -> Result<u64
         }
         for (column, chunk) in group.columns().iter().enumerate() {
             let range = check_chunk(group, chunk, footer_start);
-            let (start, end) = range.map_err(|text| format!("column {} {text}", shown(chunk.column_descr().name())))?;
+            let (start, end) =
+                range.map_err(|text| format!("column {} {text}", shown(chunk.column_descr().name())))?;
             ranges.push((start, end, index, column));
         }
     }

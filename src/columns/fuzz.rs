@@ -32,9 +32,9 @@ use crate::domain::instant::Instant;
 use crate::domain::object::Object;
 use crate::fuzz::Choices;
 
-mod parts;
+pub(super) mod parts;
 mod shape;
-mod tree;
+pub(super) mod tree;
 
 /// A footer that states more rows than this is read, its pages are not: they would take long, and rightly so.
 const ROWS_MAX: u64 = 200_000;
@@ -128,7 +128,8 @@ fn same_values(footer: &Footer, object: &Arc<dyn Object>, file: &Bytes, index: u
         return;
     }
     let group = Group::open(Source::new(object), Arc::clone(footer.metadata()), index).unwrap();
-    let ours = ParquetRecordBatchReader::try_new_with_row_groups(footer.levels(), &group, 1024, None).unwrap();
+    let ours =
+        ParquetRecordBatchReader::try_new_with_row_groups(footer.levels(), &group, 1024, None).unwrap();
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let metadata = ArrowReaderMetadata::try_new(Arc::clone(footer.metadata()), options).unwrap();
     let theirs = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), metadata)

@@ -50,7 +50,9 @@ impl Outline {
     fn row_groups(&mut self, footer: &mut Compact<'_>) -> Result<(), Problem> {
         let groups = structs(footer)?;
         if groups > CHUNKS_MAX {
-            return Err(Problem::Refused(format!("the file has {groups} row groups, and {CHUNKS_MAX} at most are read")));
+            return Err(Problem::Refused(format!(
+                "the file has {groups} row groups, and {CHUNKS_MAX} at most are read"
+            )));
         }
         for _ in 0..groups {
             fields(footer, |footer, field| match (field.id, field.kind) {

@@ -8,10 +8,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use parquet::column::page::{PageIterator, PageReader};
-use parquet::errors::{ParquetError, Result};
 use parquet::arrow::arrow_reader::RowGroups;
 use parquet::basic::{Encoding, Type as Physical};
+use parquet::column::page::{PageIterator, PageReader};
+use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 
 use self::chunk::ChunkPages;
@@ -84,13 +84,14 @@ impl Group {
                 Physical::BYTE_ARRAY => {
                     // Each row may repeat the longest value of a dictionary, or, where values share their beginnings, be as
                     // long as its page.
-                    let longest = ChunkPages::open(group.source.clone(), chunk, Arc::default())?.longest_bytes()?;
+                    let longest =
+                        ChunkPages::open(group.source.clone(), chunk, Arc::default())?.longest_bytes()?;
                     longest_bytes = longest_bytes.saturating_add(longest);
                     size_of::<i32>()
                 }
-                Physical::FIXED_LEN_BYTE_ARRAY => {
-                    usize::try_from(chunk.column_descr().type_length()).unwrap_or(usize::MAX).max(size_of::<i128>())
-                }
+                Physical::FIXED_LEN_BYTE_ARRAY => usize::try_from(chunk.column_descr().type_length())
+                    .unwrap_or(usize::MAX)
+                    .max(size_of::<i128>()),
                 Physical::BOOLEAN => size_of::<bool>(),
                 // Shorter ones are carried as long ones.
                 Physical::INT32 | Physical::INT64 | Physical::INT96 | Physical::FLOAT | Physical::DOUBLE => {
@@ -100,7 +101,9 @@ impl Group {
             fixed_bytes = fixed_bytes.saturating_add(fixed);
         }
         if fixed_bytes > ROW_BYTES_MAX {
-            let text = format!("a row of its columns takes {fixed_bytes} bytes, and {ROW_BYTES_MAX} at most are read");
+            let text = format!(
+                "a row of its columns takes {fixed_bytes} bytes, and {ROW_BYTES_MAX} at most are read"
+            );
             return Err(ParquetError::General(text));
         }
         group.row_bytes = longest_bytes.saturating_add(fixed_bytes);
@@ -163,7 +166,9 @@ impl PageIterator for OneChunk {}
 
 /// Where a chunk begins, and its bytes, as the footer states them; they were checked to lie in the file.
 pub(super) fn range(chunk: &ColumnChunkMetaData) -> Option<(u64, u64)> {
-    let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
+    // Some writers put 0 where there is no dictionary.
+    let dictionary = chunk.dictionary_page_offset().filter(|offset| *offset != 0);
+    let start = dictionary.unwrap_or_else(|| chunk.data_page_offset());
     Some((u64::try_from(start).ok()?, u64::try_from(chunk.compressed_size()).ok()?))
 }
 

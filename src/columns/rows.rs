@@ -119,7 +119,8 @@ impl<'a> FileRows<'a> {
             .map_err(|error| faulty(error.into()))?;
         let (mut row, mut rows_max) = (first_row, group.rows_in_hand());
         loop {
-            let read = ParquetRecordBatchReader::try_new_with_row_groups(footer.levels(), &group, rows_max, None);
+            let read =
+                ParquetRecordBatchReader::try_new_with_row_groups(footer.levels(), &group, rows_max, None);
             let error = match read.map_err(ArrowError::from) {
                 Ok(reader) => self.write_rows(reader, &group, first_row, &mut row, spool)?,
                 Err(error) => Some(error),
@@ -182,7 +183,8 @@ impl<'a> FileRows<'a> {
         if self.decoded_bytes <= most {
             return Ok(());
         }
-        let text = format!("{} becomes more than {most} bytes of values, too many for its size", self.input.file);
+        let text =
+            format!("{} becomes more than {most} bytes of values, too many for its size", self.input.file);
         Err(blame(self.input, Fault::new(FaultKind::Unreadable, text)))
     }
 

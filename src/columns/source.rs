@@ -23,13 +23,12 @@ impl Source {
     }
 
     /// The fault behind an error of the reader: the object's own if there was one, else the file is unreadable.
-    pub(super) fn fault(
-        &self,
-        file: &FileId,
-        error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Fault {
+    pub(super) fn fault(&self, file: &FileId, error: impl std::error::Error) -> Fault {
         let own = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
-        own.unwrap_or_else(|| Fault::from_error(FaultKind::Unreadable, format!("cannot read {file}"), error))
+        own.unwrap_or_else(|| {
+            let told = error.to_string();
+            Fault::from_error(FaultKind::Unreadable, format!("cannot read {file}"), without_prefixes(&told))
+        })
     }
 
     /// The object's size in bytes.
@@ -58,4 +57,14 @@ impl Source {
         };
         Err(ParquetError::EOF(format!("{} bytes at {offset} were read instead of {length}", bytes.len())))
     }
+}
+
+/// What the reader and Arrow put before each other's words, and before ours.
+pub(super) fn without_prefixes(mut told: &str) -> &str {
+    while let Some(rest) =
+        ["Parquet argument error: ", "Parquet error: "].iter().find_map(|prefix| told.strip_prefix(prefix))
+    {
+        told = rest;
+    }
+    told
 }

@@ -102,7 +102,9 @@ fn write_cells(rows: &mut SerializedRowGroupWriter<'_, Vec<u8>>, cells: &Cells) 
             let mut column = rows.next_column().unwrap().unwrap();
             let levels: Vec<i16> = $values.iter().map(|value| i16::from(value.is_some())).collect();
             let values: Vec<_> = $values.iter().flatten().map($carry).collect();
-            column.typed::<$kind>().write_batch(&values, Some(&levels), None).unwrap();
+            let levels =
+                (column.typed::<$kind>().get_descriptor().max_def_level() > 0).then_some(&levels[..]);
+            column.typed::<$kind>().write_batch(&values, levels, None).unwrap();
             column.close().unwrap();
         }};
     }

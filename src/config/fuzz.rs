@@ -47,7 +47,10 @@ fn check(text: &str, environment: &[(String, String)]) -> Option<String> {
 fn check_errors(errors: &ConfigErrors, text: &str) -> String {
     assert!(!errors.0.is_empty());
     for error in &errors.0 {
-        assert!(!error.problem.is_empty() && !error.expected.is_empty() && !error.key.is_empty(), "{error:?}");
+        assert!(
+            !error.problem.is_empty() && !error.expected.is_empty() && !error.key.is_empty(),
+            "{error:?}"
+        );
         match &error.place {
             Place::File(path, line, column) => {
                 assert!(*line >= 1 && *column >= 1);
@@ -66,7 +69,10 @@ fn check_ranges(config: &Config) {
     assert!(config.batching.window < config.timing.defer_after);
     assert!(config.limits.fetchers >= 1 && config.limits.loads_in_flight >= 1);
     let open = config.http.listen.is_some_and(|listen| !listen.ip().to_canonical().is_loopback());
-    assert!(!open || config.http.admin_token_sha256.is_some(), "others reach the admin API, and it has no token");
+    assert!(
+        !open || config.http.admin_token_sha256.is_some(),
+        "others reach the admin API, and it has no token"
+    );
     for mapping in &config.mappings {
         assert_eq!(mapping.route.tables.len(), mapping.tables.len());
         let prefix = &mapping.route.prefix;
@@ -74,7 +80,9 @@ fn check_ranges(config: &Config) {
         for (table, settings) in mapping.route.tables.iter().zip(&mapping.tables) {
             assert!(settings.window.is_none_or(|window| window < config.timing.defer_after));
             for name in [&table.destination.dataset, &table.destination.table] {
-                assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
+                assert!(
+                    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+                );
             }
         }
         if let Source::Directory(path) = &mapping.source {
@@ -101,8 +109,11 @@ fn with_secret(choices: &mut Choices<'_>) -> (String, Vec<(String, String)>) {
         "alerts.webhook_url = #\n",
     ]);
     let main = format!("{}{}{MAPPING}", line.replace('#', &value), choices.text(12));
-    let variable =
-        *choices.pick(&["LANDBRIDGE__ALERTS__WEBHOOK_URL", "LANDBRIDGE__HTTP__ADMIN_TOKEN_SHA256", "LANDBRIDGE__X"]);
+    let variable = *choices.pick(&[
+        "LANDBRIDGE__ALERTS__WEBHOOK_URL",
+        "LANDBRIDGE__HTTP__ADMIN_TOKEN_SHA256",
+        "LANDBRIDGE__X",
+    ]);
     let environment = choices.flag().then(|| (variable.to_owned(), format!("{SECRET}{}", choices.text(8))));
     (main, environment.into_iter().collect())
 }

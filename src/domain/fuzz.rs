@@ -170,7 +170,13 @@ fn check_route(bucket: &str, key: &str, route: Route) {
             assert!(parts.len() > 2 && kind.is_some() && bucket == "cdc");
         }
         Route::NotOurs(reason) => {
-            let known = ["no_such_prefix", "folder_marker", "no_table_folder", "dms_control_table", "no_dms_file_name"];
+            let known = [
+                "no_such_prefix",
+                "folder_marker",
+                "no_table_folder",
+                "dms_control_table",
+                "no_dms_file_name",
+            ];
             assert!(known.contains(&reason), "{reason}");
             assert_eq!(reason == "no_such_prefix", bucket != "cdc" || !key.starts_with("dms/"), "{key}");
         }

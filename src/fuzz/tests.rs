@@ -64,7 +64,8 @@ fn a_minute_of_changes_breaks_nothing() {
         };
     }
     let share = (seconds() / TARGETS.len() as u64).max(1);
-    let broken: Vec<String> = TARGETS.iter().filter_map(|target| in_own_process(target, seed, share).err()).collect();
+    let broken: Vec<String> =
+        TARGETS.iter().filter_map(|target| in_own_process(target, seed, share).err()).collect();
     assert!(broken.is_empty(), "{}", broken.join("\n\n"));
 }
 
@@ -73,7 +74,10 @@ fn seconds() -> u64 {
 }
 
 fn in_own_process(target: &Target, seed: u64, seconds: u64) -> Result<(), String> {
-    let folder = tempfile::tempdir().unwrap();
+    // In memory where there is such a place: it is written thousands of times a second.
+    let memory = Path::new("/dev/shm");
+    let above = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let folder = tempfile::tempdir_in(above).unwrap();
     let input = folder.path().join("input");
     let name = "fuzz::tests::a_minute_of_changes_breaks_nothing";
     let limit = seconds + 2 * INPUT_SECONDS_MAX;
@@ -88,8 +92,10 @@ fn in_own_process(target: &Target, seed: u64, seconds: u64) -> Result<(), String
         .env("FUZZ_INPUT", &input)
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    for line in told.lines().filter(|line| line.starts_with("fuzz:") || line.starts_with("a library panics")) {
+    let told =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    for line in told.lines().filter(|line| line.starts_with("fuzz:") || line.starts_with("a library panics"))
+    {
         println!("{line}");
     }
     if output.status.success() {
@@ -160,7 +166,8 @@ impl Changes {
         let end = (place + 1 + self.below(16)).min(bytes.len());
         match self.below(8) {
             0 => {
-                let piece: Vec<u8> = (0..=self.below(8)).map(|_| self.random.random_range(0..=u8::MAX)).collect();
+                let piece: Vec<u8> =
+                    (0..=self.below(8)).map(|_| self.random.random_range(0..=u8::MAX)).collect();
                 drop(bytes.splice(place..place, piece));
             }
             1 if place < end => drop(bytes.drain(place..end)),
@@ -176,7 +183,9 @@ impl Changes {
                 let piece = self.corpus[other].get(from..to).unwrap_or_default().to_vec();
                 drop(bytes.splice(place..place, piece));
             }
-            4 if place < bytes.len() => bytes[place] = [0, 1, 0x7F, 0x80, 0xFF, b'"', b'\\', b'/'][self.below(8)],
+            4 if place < bytes.len() => {
+                bytes[place] = [0, 1, 0x7F, 0x80, 0xFF, b'"', b'\\', b'/'][self.below(8)]
+            }
             5 if place < bytes.len() => bytes[place] = self.random.random_range(0..=u8::MAX),
             _ if place < bytes.len() => bytes[place] ^= 1 << self.below(8),
             _ => {}

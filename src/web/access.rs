@@ -201,9 +201,17 @@ mod tests {
         for good in ["localhost", "LOCALHOST:9464", "127.0.0.1:8080", "127.9.9.9", "[::1]:9464", "[::1]"] {
             assert_eq!(host(good), Ok(()), "{good}");
         }
-        for bad in
-            ["evil.example", "localhost:80@evil.example", "127.0.0.1:", "[::1]x", "localhost.evil.example:9464", "127.0.0.1.evil.example", "10.0.0.1", "", "[::2]"]
-        {
+        for bad in [
+            "evil.example",
+            "localhost:80@evil.example",
+            "127.0.0.1:",
+            "[::1]x",
+            "localhost.evil.example:9464",
+            "127.0.0.1.evil.example",
+            "10.0.0.1",
+            "",
+            "[::2]",
+        ] {
             assert_eq!(host(bad), Err(Denied::Host), "{bad}");
         }
         assert_eq!(access.admit_origin(&Method::GET, &headers(&[])), Err(Denied::Host));

@@ -149,12 +149,21 @@ fn chosen(choices: &mut Choices<'_>, cookie: &str) -> Request {
         0 => "t".to_owned(),
         1 => "%3Cfz%3E".to_owned(),
         2 => choices.pick(&["pause", "resume", "flush"]).to_string(),
-        _ => percent_encoding::utf8_percent_encode(&choices.text(12), percent_encoding::NON_ALPHANUMERIC).to_string(),
+        _ => percent_encoding::utf8_percent_encode(&choices.text(12), percent_encoding::NON_ALPHANUMERIC)
+            .to_string(),
     };
     let path = match choices.below(6) {
         0 => choices.text(40),
-        1 => (*choices.pick(&["/", "/fragment", "/sign-in", "/sign-out", "/metrics", "/health/live", "/assets/page.css"]))
-            .to_owned(),
+        1 => (*choices.pick(&[
+            "/",
+            "/fragment",
+            "/sign-in",
+            "/sign-out",
+            "/metrics",
+            "/health/live",
+            "/assets/page.css",
+        ]))
+        .to_owned(),
         2 => format!("/api/v1/tables/a/s/{}", segment(choices)),
         3 => format!("/api/v1/tables/a/s/{}/{}", segment(choices), segment(choices)),
         4 => format!("/tables/a/s/{}/{}", segment(choices), segment(choices)),

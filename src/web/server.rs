@@ -61,18 +61,16 @@ pub struct Parts {
 pub fn serve(listen: SocketAddr, parts: Parts) -> Result<(Server, SocketAddr), Fault> {
     let Parts { health, metrics, access, console, clock } = parts;
     let site = web::Data::new(Site { health, metrics, access, console, clock });
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(site.clone()).wrap(from_fn(guard)).configure(configure)
-    })
-    .workers(1)
-    .disable_signals()
-    .shutdown_timeout(1)
-    .bind(listen)
-    .map_err(|error| {
-        let text = format!("cannot listen on {listen} (http.listen); is another landbridge running?");
-        Fault::from_io(text, error)
-    })?;
+    let server =
+        HttpServer::new(move || App::new().app_data(site.clone()).wrap(from_fn(guard)).configure(configure))
+            .workers(1)
+            .disable_signals()
+            .shutdown_timeout(1)
+            .bind(listen)
+            .map_err(|error| {
+                let text = format!("cannot listen on {listen} (http.listen); is another landbridge running?");
+                Fault::from_io(text, error)
+            })?;
     let bound = server.addrs().first().copied().unwrap_or(listen);
     Ok((server.run(), bound))
 }

@@ -23,22 +23,23 @@ const V2_LEVELS: i16 = 5;
 const INSERTED_BYTES_MAX: usize = 8;
 
 /// A file in parts.
-pub(super) struct Parts {
-    footer: Tree,
+pub(in crate::columns) struct Parts {
+    /// The footer.
+    pub(in crate::columns) footer: Tree,
     /// For each column chunk, in the order of the file, its codec and its pages.
-    chunks: Vec<(i64, Vec<Page>)>,
+    pub(in crate::columns) chunks: Vec<(i64, Vec<Page>)>,
 }
 
 /// A page: its header, and its bytes as they are stored.
 #[derive(Clone)]
-struct Page {
-    header: Tree,
-    stored: Vec<u8>,
+pub(in crate::columns) struct Page {
+    pub(in crate::columns) header: Tree,
+    pub(in crate::columns) stored: Vec<u8>,
 }
 
 impl Parts {
     /// Takes apart a sound file.
-    pub(super) fn of(file: &[u8]) -> Self {
+    pub(in crate::columns) fn of(file: &[u8]) -> Self {
         let tail = file.len() - 8;
         let length = u32::from_le_bytes(file[tail..tail + 4].try_into().unwrap());
         let (mut footer, _) = Tree::read(&file[tail - usize::try_from(length).unwrap()..tail]);
@@ -56,13 +57,15 @@ impl Parts {
     }
 
     /// Puts the file together.
-    pub(super) fn join(mut self) -> Vec<u8> {
+    pub(in crate::columns) fn join(mut self) -> Vec<u8> {
         let mut file = b"PAR1".to_vec();
         let mut chunks = self.chunks.iter();
         for group in self.footer.elements(ROW_GROUPS) {
             for column in group.elements(COLUMNS) {
                 // The footer may have been given more or fewer of them.
-                let (Some(meta), Some((_, pages))) = (column.get_mut(META_DATA), chunks.next()) else { continue };
+                let (Some(meta), Some((_, pages))) = (column.get_mut(META_DATA), chunks.next()) else {
+                    continue;
+                };
                 let start = file.len();
                 for (number, page) in pages.iter().enumerate() {
                     if number == usize::from(meta.get(DICTIONARY_PAGE_OFFSET).is_some()) {
@@ -78,7 +81,7 @@ impl Parts {
         self.close(file)
     }
 
-    fn close(&self, mut file: Vec<u8>) -> Vec<u8> {
+    pub(in crate::columns) fn close(&self, mut file: Vec<u8>) -> Vec<u8> {
         let start = file.len();
         self.footer.write(&mut file);
         let length = u32::try_from(file.len() - start).unwrap();
@@ -88,7 +91,7 @@ impl Parts {
     }
 
     /// One change before the file is put together.
-    pub(super) fn change(&mut self, choices: &mut Choices<'_>) {
+    pub(in crate::columns) fn change(&mut self, choices: &mut Choices<'_>) {
         if choices.below(4) == 0 || self.chunks.is_empty() {
             return change(&mut self.footer, choices);
         }
@@ -112,7 +115,7 @@ impl Parts {
     }
 
     /// One change of what an earlier one left as it was: the footer after the offsets are set.
-    pub(super) fn join_and_change(mut self, choices: &mut Choices<'_>) -> Vec<u8> {
+    pub(in crate::columns) fn join_and_change(mut self, choices: &mut Choices<'_>) -> Vec<u8> {
         let chunks = std::mem::take(&mut self.chunks);
         let whole = Self { footer: self.footer, chunks }.join();
         let tail = whole.len() - 8;
@@ -228,7 +231,7 @@ fn change(tree: &mut Tree, choices: &mut Choices<'_>) {
 }
 
 /// Changes bytes, near their beginning more often: there are lengths and levels.
-pub(super) fn edit(bytes: &mut Vec<u8>, choices: &mut Choices<'_>) {
+pub(in crate::columns) fn edit(bytes: &mut Vec<u8>, choices: &mut Choices<'_>) {
     let limit = if choices.flag() { bytes.len().min(16) } else { bytes.len() };
     let place = choices.below(limit + 1).min(bytes.len());
     match choices.below(4) {

@@ -16,18 +16,24 @@ const KINDS: [Kind; 16] = [
     ("int32 #", |choices, rows| Cells::Int32(optional(choices, rows, |c| i32::from(c.byte()) << 20))),
     ("int32 # (INT_16)", |choices, rows| Cells::Int32(optional(choices, rows, |c| c.byte().into()))),
     ("int32 # (UINT_32)", |choices, rows| Cells::Int32(optional(choices, rows, |c| -i32::from(c.byte())))),
-    ("int64 # (UINT_64)", |choices, rows| Cells::Int64(optional(choices, rows, |c| c.number().cast_signed()))),
+    ("int64 # (UINT_64)", |choices, rows| {
+        Cells::Int64(optional(choices, rows, |c| c.number().cast_signed()))
+    }),
     ("int64 # (TIMESTAMP_MICROS)", |choices, rows| {
         Cells::Int64(optional(choices, rows, |c| c.number().cast_signed()))
     }),
-    ("int64 # (TIMESTAMP_MILLIS)", |choices, rows| Cells::Int64(optional(choices, rows, |c| c.byte().into()))),
+    ("int64 # (TIMESTAMP_MILLIS)", |choices, rows| {
+        Cells::Int64(optional(choices, rows, |c| c.byte().into()))
+    }),
     ("int32 # (DATE)", |choices, rows| Cells::Int32(optional(choices, rows, |c| c.byte().into()))),
     ("boolean #", |choices, rows| Cells::Bool(optional(choices, rows, |c| c.flag()))),
     ("float #", |choices, rows| Cells::Float(optional(choices, rows, |c| f32::from(c.byte())))),
     ("double #", |choices, rows| Cells::Double(optional(choices, rows, |c| f64::from_bits(c.number())))),
     ("binary # (UTF8)", |choices, rows| Cells::Bytes(optional(choices, rows, |c| c.text(12).into_bytes()))),
     ("binary #", |choices, rows| Cells::Bytes(optional(choices, rows, |c| c.bytes(12)))),
-    ("binary # (DECIMAL(20,2))", |choices, rows| Cells::Bytes(optional(choices, rows, |c| vec![c.byte(), c.byte()]))),
+    ("binary # (DECIMAL(20,2))", |choices, rows| {
+        Cells::Bytes(optional(choices, rows, |c| vec![c.byte(), c.byte()]))
+    }),
     ("fixed_len_byte_array(10) # (DECIMAL(23,4))", |choices, rows| {
         Cells::Fixed(optional(choices, rows, |c| vec![0, 0, 0, 0, 0, 0, 0, c.byte(), 1, c.byte()]))
     }),
@@ -59,9 +65,10 @@ fn optional<T: Clone>(
 pub(super) fn chosen(choices: &mut Choices<'_>) -> (Bytes, u64) {
     let style = *choices.pick(&styles());
     let kinds: Vec<Kind> = (0..=choices.below(COLUMNS_MAX)).map(|_| *choices.pick(&KINDS)).collect();
-    let declared = kinds.iter().enumerate().map(|(number, (kind, _))| {
-        format!("optional {}; ", kind.replace('#', &format!("c{number}")))
-    });
+    let declared = kinds
+        .iter()
+        .enumerate()
+        .map(|(number, (kind, _))| format!("optional {}; ", kind.replace('#', &format!("c{number}"))));
     let declared: String = declared.collect();
     let sizes: Vec<usize> = (0..choices.below(GROUPS_MAX + 1)).map(|_| choices.below(ROWS_MAX)).collect();
     let groups: Vec<Vec<Cells>> =

@@ -2,7 +2,7 @@
 
 /// A value, with the code of its type where one type has several.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Tree {
+pub(in crate::columns) enum Tree {
     Bool(bool),
     Byte(u8),
     Int(u8, i64),
@@ -18,14 +18,14 @@ const STRUCT: u8 = 12;
 
 impl Tree {
     /// Reads a structure at the beginning of `bytes`, and its length. Only for what a sound writer wrote.
-    pub(super) fn read(bytes: &[u8]) -> (Self, usize) {
+    pub(in crate::columns) fn read(bytes: &[u8]) -> (Self, usize) {
         let mut rest = bytes;
         let tree = read(&mut rest, STRUCT);
         (tree, bytes.len() - rest.len())
     }
 
     /// Writes it.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub(in crate::columns) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Bool(value) => out.push(if *value { 1 } else { 2 }),
             Self::Byte(byte) => out.push(*byte),
@@ -79,34 +79,39 @@ impl Tree {
     }
 
     /// The field `id` of a structure.
-    pub(super) fn get(&self, id: i16) -> Option<&Self> {
+    pub(in crate::columns) fn get(&self, id: i16) -> Option<&Self> {
         let Self::Struct(fields) = self else { return None };
         fields.iter().find(|(field, _)| *field == id).map(|(_, value)| value)
     }
 
     /// The same, to be changed.
-    pub(super) fn get_mut(&mut self, id: i16) -> Option<&mut Self> {
+    pub(in crate::columns) fn get_mut(&mut self, id: i16) -> Option<&mut Self> {
         let Self::Struct(fields) = self else { return None };
         fields.iter_mut().find(|(field, _)| *field == id).map(|(_, value)| value)
     }
 
     /// The number in field `id`.
-    pub(super) fn number(&self, id: i16) -> Option<i64> {
+    pub(in crate::columns) fn number(&self, id: i16) -> Option<i64> {
         match self.get(id)? {
             Self::Int(_, number) => Some(*number),
-            Self::Bool(_) | Self::Byte(_) | Self::Double(_) | Self::Binary(_) | Self::List(..) | Self::Struct(_) => None,
+            Self::Bool(_)
+            | Self::Byte(_)
+            | Self::Double(_)
+            | Self::Binary(_)
+            | Self::List(..)
+            | Self::Struct(_) => None,
         }
     }
 
     /// Sets the number in field `id`, if it is there.
-    pub(super) fn set(&mut self, id: i16, to: i64) {
+    pub(in crate::columns) fn set(&mut self, id: i16, to: i64) {
         if let Some(Self::Int(_, number)) = self.get_mut(id) {
             *number = to;
         }
     }
 
     /// The elements of the list in field `id`.
-    pub(super) fn elements(&mut self, id: i16) -> &mut [Self] {
+    pub(in crate::columns) fn elements(&mut self, id: i16) -> &mut [Self] {
         match self.get_mut(id) {
             Some(Self::List(_, elements)) => elements,
             Some(_) | None => &mut [],
@@ -114,7 +119,7 @@ impl Tree {
     }
 
     /// Every node, itself first.
-    pub(super) fn nodes(&mut self) -> usize {
+    pub(in crate::columns) fn nodes(&mut self) -> usize {
         let below: usize = match self {
             Self::List(_, elements) => elements.iter_mut().map(Self::nodes).sum(),
             Self::Struct(fields) => fields.iter_mut().map(|(_, value)| value.nodes()).sum(),
@@ -124,7 +129,7 @@ impl Tree {
     }
 
     /// The node of this number, in the order of `nodes`.
-    pub(super) fn node(&mut self, number: usize) -> Option<&mut Self> {
+    pub(in crate::columns) fn node(&mut self, number: usize) -> Option<&mut Self> {
         if number == 0 {
             return Some(self);
         }
@@ -175,7 +180,11 @@ fn read(rest: &mut &[u8], code: u8) -> Tree {
                 if head & 15 == 0 {
                     return Tree::Struct(fields);
                 }
-                last = if head >> 4 == 0 { i16::try_from(int(rest)).unwrap() } else { last + i16::from(head >> 4) };
+                last = if head >> 4 == 0 {
+                    i16::try_from(int(rest)).unwrap()
+                } else {
+                    last + i16::from(head >> 4)
+                };
                 let value = match head & 15 {
                     flag @ 1..=2 => Tree::Bool(flag == 1),
                     code => read(rest, code),

@@ -48,7 +48,8 @@ impl ChunkPages {
         let unsound = |text: String| ParquetError::General(format!("column {name}: {text}"));
         let inflater = Inflater::new(chunk.compression()).map_err(&unsound)?;
         let inflater = inflater.ok_or_else(|| unsound(format!("{} is not read", chunk.compression())))?;
-        let (start, length) = range(chunk).ok_or_else(|| unsound("it lies outside of the file".to_owned()))?;
+        let (start, length) =
+            range(chunk).ok_or_else(|| unsound("it lies outside of the file".to_owned()))?;
         let values_left = u64::try_from(chunk.num_values()).map_err(|error| unsound(error.to_string()))?;
         let is_fixed = column.physical_type() == Physical::FIXED_LEN_BYTE_ARRAY;
         let fixed_bytes = if is_fixed { usize::try_from(column.type_length()).unwrap_or(0) } else { 0 };
@@ -146,7 +147,8 @@ impl ChunkPages {
         if self.values_left == 0 {
             return Ok(None);
         }
-        let text = format!("column {}: {} of its values are in none of its pages", self.name, self.values_left);
+        let text =
+            format!("column {}: {} of its values are in none of its pages", self.name, self.values_left);
         Err(ParquetError::General(text))
     }
 
@@ -154,7 +156,9 @@ impl ChunkPages {
     fn stored(&self, header: &Header, start: u64) -> Result<Bytes> {
         let stored = self.source.bytes(start, header.stored_bytes)?;
         match header.crc {
-            Some(crc) if crc != crc32fast::hash(&stored) => Err(self.wrong("its checksum is not that of its bytes")),
+            Some(crc) if crc != crc32fast::hash(&stored) => {
+                Err(self.wrong("its checksum is not that of its bytes"))
+            }
             Some(_) | None => Ok(stored),
         }
     }
@@ -167,12 +171,15 @@ impl ChunkPages {
             return Ok(stored);
         }
         self.budget.take(header.bytes)?;
-        let (levels, rest) = stored
-            .split_at_checked(head)
-            .ok_or_else(|| self.wrong("its levels are longer than the page"))?;
+        let (levels, rest) =
+            stored.split_at_checked(head).ok_or_else(|| self.wrong("its levels are longer than the page"))?;
         if rest.is_empty() || header.bytes == head {
             // A page of nulls alone has nothing to compress.
-            return if header.bytes == head { Ok(stored.slice(..head)) } else { Err(self.wrong("it has no values")) };
+            return if header.bytes == head {
+                Ok(stored.slice(..head))
+            } else {
+                Err(self.wrong("it has no values"))
+            };
         }
         let inflated = self.inflater.inflate(levels, rest, header.bytes);
         inflated.map(Bytes::from).map_err(|text| self.wrong(text))
@@ -220,7 +227,7 @@ impl ChunkPages {
 
     fn data_page_v2(&mut self, header: &Header, data: Data, v2: V2, start: u64) -> Result<Page> {
         self.count(data.values)?;
-        if v2.rows != data.values || v2.repetition_bytes != 0 {
+        if v2.repetition_bytes != 0 {
             return Err(self.wrong("it is one of lists, and its column has none"));
         }
         let head = usize::try_from(v2.level_bytes).unwrap_or(usize::MAX);
@@ -231,7 +238,8 @@ impl ChunkPages {
             num_values: data.values,
             encoding: data.encoding,
             num_nulls: v2.nulls,
-            num_rows: v2.rows,
+            // Some writers state none; without lists there are as many as values.
+            num_rows: data.values,
             def_levels_byte_len: v2.level_bytes,
             rep_levels_byte_len: 0,
             is_compressed: false,
@@ -244,7 +252,10 @@ impl ChunkPages {
         let (levels, values) = page.split_at_checked(head).ok_or("its levels are longer than the page")?;
         let present = if self.optional { runs::present(levels, data.values)? } else { data.values };
         if data.values.checked_sub(v2.nulls) != Some(present) {
-            let text = format!("it states {} nulls of {} values, and has {present} that are none", v2.nulls, data.values);
+            let text = format!(
+                "it states {} nulls of {} values, and has {present} that are none",
+                v2.nulls, data.values
+            );
             return Err(text);
         }
         self.check_values(data, values, present)

@@ -46,7 +46,6 @@ pub(super) struct Data {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct V2 {
     pub(super) nulls: u32,
-    pub(super) rows: u32,
     pub(super) level_bytes: u32,
     pub(super) repetition_bytes: u32,
     pub(super) compressed: bool,
@@ -120,7 +119,9 @@ impl Raw {
     fn checked(self) -> Result<Header, Problem> {
         let size = |bytes: Option<i32>| match bytes.map(usize::try_from) {
             Some(Ok(bytes)) if bytes <= PAGE_BYTES_MAX => Ok(bytes),
-            Some(Ok(bytes)) => refused(format!("it is {bytes} bytes long, and {PAGE_BYTES_MAX} at most are read")),
+            Some(Ok(bytes)) => {
+                refused(format!("it is {bytes} bytes long, and {PAGE_BYTES_MAX} at most are read"))
+            }
             Some(Err(_)) => refused("its length is below zero"),
             None => refused("its header states no length"),
         };
@@ -139,7 +140,6 @@ impl Raw {
                 let fields = inner(self.data_v2)?;
                 let v2 = V2 {
                     nulls: fields.count(2)?,
-                    rows: fields.count(3)?,
                     level_bytes: fields.count(5)?,
                     repetition_bytes: fields.count(6)?,
                     compressed: fields.flag.unwrap_or(true),

@@ -31,7 +31,9 @@ impl Inflater {
                 let decompressor = zstd::bulk::Decompressor::new();
                 Self::Zstd(Box::new(decompressor.map_err(|error| error.to_string())?))
             }
-            Compression::LZO | Compression::BROTLI(_) | Compression::LZ4 | Compression::LZ4_RAW => return Ok(None),
+            Compression::LZO | Compression::BROTLI(_) | Compression::LZ4 | Compression::LZ4_RAW => {
+                return Ok(None);
+            }
         }))
     }
 
@@ -65,7 +67,10 @@ impl Inflater {
                 let stated = snap::raw::decompress_len(stored);
                 let stated = stated.map_err(|error| format!("it cannot be decompressed: {error}"))?;
                 if stated != wanted {
-                    return Err(format!("it becomes {} bytes and not {bytes}", stated.saturating_add(head.len())));
+                    return Err(format!(
+                        "it becomes {} bytes and not {bytes}",
+                        stated.saturating_add(head.len())
+                    ));
                 }
                 out.reserve_exact(bytes);
                 out.extend_from_slice(head);

@@ -37,7 +37,8 @@ pub(super) fn check(runs: &[u8], width: u8, values: u32, limit: u32) -> Result<(
         let count = run.count.min(left);
         let greatest = match run.packed {
             None => {
-                let (number, after) = rest.split_at_checked(usize::from(width).div_ceil(8)).ok_or("its runs end too early")?;
+                let (number, after) =
+                    rest.split_at_checked(usize::from(width).div_ceil(8)).ok_or("its runs end too early")?;
                 rest = after;
                 number.iter().rev().fold(0_u64, |value, byte| (value << 8) | u64::from(*byte))
             }
@@ -130,7 +131,8 @@ pub(super) fn deltas(data: &[u8]) -> Result<(u64, &[u8]), Refusal> {
     let mut left = total.saturating_sub(1);
     while left > 0 {
         varint(&mut rest).ok_or(SHORT)?;
-        let (widths, after) = rest.split_at_checked(usize::try_from(minis).map_err(|_| SHORT)?).ok_or(SHORT)?;
+        let (widths, after) =
+            rest.split_at_checked(usize::try_from(minis).map_err(|_| SHORT)?).ok_or(SHORT)?;
         rest = after;
         for width in widths {
             if left == 0 {

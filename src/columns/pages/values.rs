@@ -29,9 +29,19 @@ impl Shape {
     }
 
     /// Checks a dictionary of `count` values.
-    pub(super) fn check_dictionary(self, encoding: Encoding, data: &[u8], count: u32) -> Result<Dictionary, Refusal> {
-        if !matches!(encoding, Encoding::PLAIN | Encoding::PLAIN_DICTIONARY) || self.physical == Physical::BOOLEAN {
-            return Err(format!("a dictionary of {} values encoded by {encoding} is not read", self.physical));
+    pub(super) fn check_dictionary(
+        self,
+        encoding: Encoding,
+        data: &[u8],
+        count: u32,
+    ) -> Result<Dictionary, Refusal> {
+        if !matches!(encoding, Encoding::PLAIN | Encoding::PLAIN_DICTIONARY)
+            || self.physical == Physical::BOOLEAN
+        {
+            return Err(format!(
+                "a dictionary of {} values encoded by {encoding} is not read",
+                self.physical
+            ));
         }
         let longest_bytes = self.check_plain(data, count)?;
         Ok(Dictionary { count, longest_bytes })
@@ -62,7 +72,9 @@ impl Shape {
                 same(prefixes, present)?;
                 same(runs::deltas(suffixes)?.0, present)
             }
-            (Encoding::BYTE_STREAM_SPLIT, physical) if physical != Physical::INT96 && self.width().is_some() => {
+            (Encoding::BYTE_STREAM_SPLIT, physical)
+                if physical != Physical::INT96 && self.width().is_some() =>
+            {
                 self.check_plain(data, present).map(|_| ())
             }
             (Encoding::RLE, Physical::BOOLEAN) => {

@@ -2,7 +2,9 @@
 
 mod arbitrary;
 mod faults;
+mod foreign;
 mod genuine;
+mod hostile;
 mod lineage;
 mod shapes;
 mod types;

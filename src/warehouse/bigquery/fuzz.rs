@@ -168,4 +168,3 @@ fn attempt() -> Attempt {
         plan_hash: "h".into(),
     }
 }
-
