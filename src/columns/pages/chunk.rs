@@ -227,11 +227,7 @@ impl ChunkPages {
 
     fn data_page_v2(&mut self, header: &Header, data: Data, v2: V2, start: u64) -> Result<Page> {
         self.count(data.values)?;
-        if v2.repetition_bytes != 0 {
-            return Err(self.wrong("it is one of lists, and its column has none"));
-        }
-        let head = usize::try_from(v2.level_bytes).unwrap_or(usize::MAX);
-        let buf = self.inflated(header, start, head, v2.compressed)?;
+        let buf = self.inflated(header, start, v2.heads().0, v2.compressed)?;
         self.check_v2(data, v2, &buf).map_err(|text| self.wrong(text))?;
         Ok(Page::DataPageV2 {
             buf,
@@ -241,15 +237,17 @@ impl ChunkPages {
             // Some writers state none; without lists there are as many as values.
             num_rows: data.values,
             def_levels_byte_len: v2.level_bytes,
-            rep_levels_byte_len: 0,
+            rep_levels_byte_len: v2.repetition_bytes,
             is_compressed: false,
             statistics: None,
         })
     }
 
     fn check_v2(&self, data: Data, v2: V2, page: &[u8]) -> Result<(), Refusal> {
-        let head = usize::try_from(v2.level_bytes).unwrap_or(usize::MAX);
+        let (head, repetition) = v2.heads();
         let (levels, values) = page.split_at_checked(head).ok_or("its levels are longer than the page")?;
+        // What some writers put there says that no value repeats.
+        let levels = levels.get(repetition..).unwrap_or_default();
         let present = if self.optional { runs::present(levels, data.values)? } else { data.values };
         if data.values.checked_sub(v2.nulls) != Some(present) {
             let text = format!(

@@ -51,6 +51,14 @@ pub(super) struct V2 {
     pub(super) compressed: bool,
 }
 
+impl V2 {
+    /// The bytes before the values, and how many of them are repetition levels.
+    pub(super) fn heads(self) -> (usize, usize) {
+        let size = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
+        (size(self.repetition_bytes).saturating_add(size(self.level_bytes)), size(self.repetition_bytes))
+    }
+}
+
 /// Why there is no header.
 #[derive(Debug)]
 pub(super) enum Problem {
@@ -132,6 +140,8 @@ impl Raw {
         let kind = match self.kind {
             Some(0) => {
                 let fields = inner(self.data)?;
+                // Of repetition levels there are none, but they have an encoding.
+                encoding_of(fields.number(4)?)?;
                 Kind::Data(fields.data(2, Some(3))?)
             }
             Some(1) => Kind::Index,
