@@ -24,6 +24,8 @@ use crate::flow::cpu::blocking;
 
 mod batches;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod rows;
 
 pub(crate) use rows::file_key;
