@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test check lint fmt docs bench bench-latency bench-large sim clean
+.PHONY: demo test check lint fmt docs bench bench-latency bench-large sim chaos clean
 
 # DMS-shaped traffic of 70 tables into a lake for a minute, then a reconciliation of every row.
 demo:
@@ -29,6 +29,13 @@ docs:
 SEEDS ?= 500
 sim:
 	SIMULATION_SEEDS=$(SEEDS) $(CARGO) test --release --test it seeded -- --nocapture
+
+# The real binary behind proxies that break the wires, killed so many times; the last line is `lost N duplicated N`.
+# SEED=N repeats the draws of a run, AWS=moto takes another stand-in of AWS.
+KILLS ?= 20
+AWS ?= ministack
+chaos:
+	tests/chaos/chaos.py --kills $(KILLS) --aws $(AWS) $(if $(SEED),--seed $(SEED))
 
 # Rows per CPU-second and peak memory, large files and small (needs /usr/bin/time).
 bench:

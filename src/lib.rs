@@ -17,6 +17,8 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod flow;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod ledger;
 pub mod messages;
 pub mod queue;

@@ -70,7 +70,17 @@ impl Loader {
     pub fn new(world: Arc<World>, generation: Generation) -> Self {
         let slots = Arc::new(Semaphore::new(world.bounds.loads_in_flight.max(1)));
         let (shares, in_flight, asked) = (HashMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { world, generation, slots, shares, next: 0, in_flight, recovered: false, next_question: 0, asked }
+        Self {
+            world,
+            generation,
+            slots,
+            shares,
+            next: 0,
+            in_flight,
+            recovered: false,
+            next_question: 0,
+            asked,
+        }
     }
 
     fn share(&mut self, table: &TableId) -> Arc<Semaphore> {
@@ -105,7 +115,7 @@ impl Loader {
 
     /// Settles what is final, gives the rest back, and tells the batcher.
     fn conclude(&mut self, done: InFlight, end: End, leases: Leases, context: &mut Context<Self>) {
-        let mut waiting: HashMap<FileId, Vec<Lease>> = leases.into_iter().collect();
+        let mut waiting: BTreeMap<FileId, Vec<Lease>> = leases.into_iter().collect();
         let (mut ends, mut hold) = (Vec::new(), None);
         match end {
             End::Loaded => {
@@ -129,7 +139,8 @@ impl Loader {
             }
             End::Unbuilt { file: None, kind: FaultKind::Internal, .. } => {
                 // No single file can be blamed: each travels alone from now on.
-                let suspects = waiting.drain().map(|(file, leases)| (file, FileEnd::Suspect, leases));
+                let suspects = std::mem::take(&mut waiting).into_iter();
+                let suspects = suspects.map(|(file, leases)| (file, FileEnd::Suspect, leases));
                 ends.extend(suspects);
             }
             End::Unbuilt { file: None, .. } | End::ClaimLost(_) | End::Superseded => {}
@@ -152,7 +163,7 @@ impl Loader {
         &mut self,
         table: &TableId,
         homes: Vec<Home>,
-        waiting: &mut HashMap<FileId, Vec<Lease>>,
+        waiting: &mut BTreeMap<FileId, Vec<Lease>>,
         ends: &mut Vec<(FileId, FileEnd, Vec<Lease>)>,
         context: &mut Context<Self>,
     ) {
@@ -187,11 +198,11 @@ impl Loader {
 }
 
 fn finish_all(
-    waiting: &mut HashMap<FileId, Vec<Lease>>,
+    waiting: &mut BTreeMap<FileId, Vec<Lease>>,
     ends: &mut Vec<(FileId, FileEnd, Vec<Lease>)>,
     outcome: Outcome,
 ) {
-    for (file, leases) in waiting.drain() {
+    for (file, leases) in std::mem::take(waiting) {
         leases.into_iter().for_each(Lease::settle);
         ends.push((file, FileEnd::Finished(outcome), Vec::new()));
     }
@@ -318,9 +329,10 @@ impl Handler<Ping> for Loader {
         let asked = self.asked.values().min().map(|at| (*at, Edge::Ledger, "asking for open batches"));
         let mut pulse = Pulse::own([("open batches", Reading::of_oldest(asked))]);
         let deliveries = self.in_flight.iter();
-        pulse.parts.extend(deliveries.map(|(number, one)| {
-            (Part::Delivery(*number), Some(one.table.clone()), one.pulse.read())
-        }));
+        pulse.parts.extend(
+            deliveries
+                .map(|(number, one)| (Part::Delivery(*number), Some(one.table.clone()), one.pulse.read())),
+        );
         Some(pulse)
     }
 }

@@ -26,8 +26,8 @@ use crate::messages::fetcher::AbortFetches;
 use crate::messages::loader::{HoldBatches, ResumeBatches};
 use crate::messages::poller::OfferParked;
 use crate::messages::root::{
-    BeginDrain, ChildWedged, CreditShort, FlushAll, FlushTable, HoldTable, LedgerLost, ModeSet, ModeWritten, NoSuchTable,
-    PauseTable, ResumeTable, RootSnapshot, Snapshot, TableCrashed,
+    BeginDrain, ChildWedged, CreditShort, FlushAll, FlushTable, HoldTable, LedgerLost, ModeSet, ModeWritten,
+    NoSuchTable, PauseTable, ResumeTable, RootSnapshot, Snapshot, TableCrashed,
 };
 use crate::telemetry::events;
 
@@ -285,9 +285,8 @@ impl Root {
                 });
             }
             Decision::Quarantine | Decision::Escalate => {
-                self.world.fail(format!(
-                    "{child} crashed too often, last: {end}; the process ends to start clean"
-                ));
+                self.world
+                    .fail(format!("{child} crashed too often, last: {end}; the process ends to start clean"));
             }
         }
     }

@@ -164,7 +164,11 @@ async fn look(world: Arc<World>, watchdog: Addr<Watchdog>) {
     let mut asked = JoinSet::new();
     for (child, generation, address) in world.directory.children() {
         asked.spawn(async move {
-            (child, generation, address.send(Ping).timeout(ANSWER_TIMEOUT).await.map(Option::unwrap_or_default))
+            (
+                child,
+                generation,
+                address.send(Ping).timeout(ANSWER_TIMEOUT).await.map(Option::unwrap_or_default),
+            )
         });
     }
     let mut sightings = Vec::new();
@@ -183,7 +187,10 @@ async fn look(world: Arc<World>, watchdog: Addr<Watchdog>) {
         };
         match answer {
             Ok(pulse) => {
-                pulse.parts.into_iter().for_each(|(part, table, reading)| see(Some(part), table, Some(reading)));
+                pulse
+                    .parts
+                    .into_iter()
+                    .for_each(|(part, table, reading)| see(Some(part), table, Some(reading)));
             }
             Err(MailboxError::Timeout) => see(None, None, None),
             // It has ended, and the root knows.

@@ -78,18 +78,23 @@ pub(super) fn act(action: &'static str, arguments: &ActArguments) -> ExitCode {
 fn finish(result: Result<String, String>) -> ExitCode {
     match result {
         Ok(text) => {
-            print!("{text}");
+            print!("{}", printable(&text));
             ExitCode::SUCCESS
         }
         Err(problem) => {
-            eprintln!("landbridge: {problem}");
+            eprintln!("landbridge: {}", printable(&problem));
             ExitCode::FAILURE
         }
     }
 }
 
+/// A text without what would steer the terminal: foreign words are in it.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// `tables/cluster/schema/table` of `cluster/schema.table`.
-fn table_path(name: &str) -> Result<String, String> {
+pub(super) fn table_path(name: &str) -> Result<String, String> {
     let parts = name.split_once('/').and_then(|(cluster, rest)| Some((cluster, rest.split_once('.')?)));
     let Some((cluster, (schema, table))) = parts else {
         return Err(format!(
@@ -160,7 +165,9 @@ fn count(value: &Value, key: &str) -> u64 {
 
 fn pending(table: &Value) -> u64 {
     let pending = table.get("pending");
-    ["in_hand", "parked", "deferred"].iter().map(|key| pending.map_or(0, |pending| count(pending, key))).sum()
+    let counts =
+        ["in_hand", "parked", "deferred"].map(|key| pending.map_or(0, |pending| count(pending, key)));
+    counts.into_iter().fold(0, u64::saturating_add)
 }
 
 fn state(table: &Value) -> &str {
@@ -186,7 +193,7 @@ fn last_load(table: &Value, now: Option<Instant>) -> String {
 }
 
 /// One line a table.
-fn overview(answer: &Value) -> String {
+pub(super) fn overview(answer: &Value) -> String {
     let now = text(answer, "at").and_then(Instant::from_rfc3339);
     let mut tables: Vec<_> = answer.get("tables").and_then(Value::as_array).into_iter().flatten().collect();
     let need = |table: &Value| {
@@ -228,7 +235,7 @@ fn overview(answer: &Value) -> String {
 }
 
 /// One table, a line a figure.
-fn details(table: &Value) -> String {
+pub(super) fn details(table: &Value) -> String {
     let reason = text(table, "reason").map(|reason| format!(": {reason}")).unwrap_or_default();
     let error = table.get("last_error").filter(|error| !error.is_null());
     let shown = error.map(|error| {

@@ -8,6 +8,8 @@ use clap::{Parser, Subcommand};
 mod admin;
 mod check;
 mod demo;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod run;
 
 /// Carries AWS DMS change data into the warehouse, each file exactly once.

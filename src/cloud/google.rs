@@ -72,9 +72,14 @@ fn from_key_file(path: &Path) -> Result<AccessTokenCredentials, Fault> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| refused(format!("cannot read the service account's key file {shown}"), error))?;
+    from_key(&shown.to_string(), &text)
+}
+
+/// The account that the key file `shown` names, with this text.
+pub(super) fn from_key(shown: &str, text: &str) -> Result<AccessTokenCredentials, Fault> {
     // Of what is in the file nothing but its type may be shown.
     let not_a_key = |what: &str| Fault::new(FaultKind::AccessDenied, format!("{shown} {what}"));
-    let key: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
+    let key: serde_json::Value = serde_json::from_str(text).map_err(|error| {
         not_a_key(&format!("is no JSON (line {}, column {})", error.line(), error.column()))
     })?;
     match key.get("type").and_then(serde_json::Value::as_str) {

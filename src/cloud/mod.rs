@@ -1,6 +1,8 @@
 //! What the adapters of one cloud share: identity, connection, and the reading of its errors.
 
 pub mod aws;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod google;
 
 /// Chooses the one cryptography provider of the process, before the first client is made. Calling it again does

@@ -3,20 +3,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::Compression;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{
-    ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy, RowGroupMetaData,
+    ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
+    ParquetStatisticsPolicy, RowGroupMetaData,
 };
-use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::{SchemaDescriptor, Type};
 
-use super::lineage;
+use super::limits::{FOOTER_BYTES_MAX, decoded_bytes_max, shown};
 use super::plan::{ColumnPlan, folded};
 use super::rules::ColumnRules;
-use super::source::Source;
+use super::source::{Source, without_prefixes};
 use super::stored::{Stored, describe};
+use super::{lineage, outline, pages};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::object::Object;
@@ -24,6 +25,8 @@ use crate::domain::object::Object;
 /// Length of the footer and magic, at the end of every Parquet file.
 const TAIL_BYTES: usize = 8;
 const MAGIC: &[u8] = b"PAR1";
+/// The end of a file whose footer is encrypted.
+const ENCRYPTED_MAGIC: &[u8] = b"PARE";
 
 /// What is known of a file once its footer has been read. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -33,7 +36,8 @@ pub struct Footer {
 
 #[derive(Debug)]
 struct Inner {
-    reader: ArrowReaderMetadata,
+    metadata: Arc<ParquetMetaData>,
+    levels: FieldLevels,
     rows: u64,
     rules: ColumnRules,
     columns: Columns,
@@ -83,12 +87,17 @@ impl Footer {
         &self.inner.columns
     }
 
-    pub(super) fn reader(&self) -> &ArrowReaderMetadata {
-        &self.inner.reader
+    pub(super) fn metadata(&self) -> &Arc<ParquetMetaData> {
+        &self.inner.metadata
+    }
+
+    /// How the Parquet reader makes arrays of the columns.
+    pub(super) fn levels(&self) -> &FieldLevels {
+        &self.inner.levels
     }
 
     pub(super) fn row_groups(&self) -> &[RowGroupMetaData] {
-        self.inner.reader.metadata().row_groups()
+        self.inner.metadata.row_groups()
     }
 }
 
@@ -97,10 +106,15 @@ impl Footer {
 pub fn read_footer(file: &FileId, object: Arc<dyn Object>, rules: &ColumnRules) -> Result<Footer, Fault> {
     let source = Source::new(&object);
     let unreadable = |error: ParquetError| source.fault(file, error);
-    let thrift = footer_bytes(&source).map_err(unreadable)?;
-    let schema = ParquetMetaDataReader::decode_schema(&thrift).map_err(unreadable)?;
+    let told = |text: String| Fault::new(FaultKind::Unreadable, format!("cannot read {file}: {text}"));
+    let (thrift, footer_start) = footer_bytes(&source).map_err(unreadable)?;
+    outline::check(&thrift).map_err(told)?;
+    let damaged = |error: ParquetError| {
+        told(format!("the footer is damaged: {}", without_prefixes(&error.to_string())))
+    };
+    let schema = ParquetMetaDataReader::decode_schema(&thrift).map_err(damaged)?;
     let columns = sort_columns(file, schema.root_schema(), rules)?;
-    let physical = physical_schema(schema.root_schema()).map_err(unreadable)?;
+    let physical = physical_schema(schema.root_schema()).map_err(damaged)?;
     // The pages are read by the physical schema, so the footer is decoded with it in place of its own.
     let options = ParquetMetaDataOptions::new()
         .with_schema(Arc::new(physical))
@@ -108,26 +122,32 @@ pub fn read_footer(file: &FileId, object: Arc<dyn Object>, rules: &ColumnRules) 
         .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
         .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll);
     let metadata =
-        ParquetMetaDataReader::decode_metadata_with_options(&thrift, Some(&options)).map_err(unreadable)?;
-    let rows = check_row_groups(&metadata, source.len())
-        .map_err(|text| Fault::new(FaultKind::Unreadable, format!("cannot read {file}: {text}")))?;
-    let reader = ArrowReaderMetadata::try_new(
-        Arc::new(metadata),
-        ArrowReaderOptions::new().with_skip_arrow_metadata(true),
-    )
-    .map_err(unreadable)?;
-    Ok(Footer { inner: Arc::new(Inner { reader, rows, rules: rules.clone(), columns }) })
+        ParquetMetaDataReader::decode_metadata_with_options(&thrift, Some(&options)).map_err(damaged)?;
+    let rows = check_row_groups(&metadata, footer_start).map_err(told)?;
+    if rows > decoded_bytes_max(source.size_bytes()) {
+        return Err(told(format!("it states {rows} rows, more than a file of its size can be read to")));
+    }
+    let levels =
+        parquet_to_arrow_field_levels(metadata.file_metadata().schema_descr(), ProjectionMask::all(), None)
+            .map_err(damaged)?;
+    let inner = Inner { metadata: Arc::new(metadata), levels, rows, rules: rules.clone(), columns };
+    Ok(Footer { inner: Arc::new(inner) })
 }
 
-/// The footer's Thrift bytes, found from the end of the file.
-fn footer_bytes(source: &Source) -> ParquetResult<bytes::Bytes> {
+/// The footer's Thrift bytes, found from the end of the file, and where they begin.
+fn footer_bytes(source: &Source) -> ParquetResult<(bytes::Bytes, u64)> {
     let not_parquet = |text: &str| ParquetError::General(text.to_owned());
-    let head = source.get_bytes(0, MAGIC.len())?;
-    let tail_start =
-        source.len().checked_sub(TAIL_BYTES as u64).ok_or_else(|| not_parquet("the file is too short"))?;
-    let tail = source.get_bytes(tail_start, TAIL_BYTES)?;
+    let head = source.bytes(0, MAGIC.len())?;
+    let tail_start = source
+        .size_bytes()
+        .checked_sub(TAIL_BYTES as u64)
+        .ok_or_else(|| not_parquet("the file is too short"))?;
+    let tail = source.bytes(tail_start, TAIL_BYTES)?;
     let (length, magic) =
         tail.split_first_chunk::<4>().ok_or_else(|| not_parquet("the file is too short"))?;
+    if magic == ENCRYPTED_MAGIC {
+        return Err(not_parquet("the file is encrypted"));
+    }
     if magic != MAGIC || head != MAGIC {
         return Err(not_parquet("the file does not begin and end as Parquet does"));
     }
@@ -137,7 +157,11 @@ fn footer_bytes(source: &Source) -> ParquetResult<bytes::Bytes> {
         .filter(|start| *start >= MAGIC.len() as u64)
         .ok_or_else(|| not_parquet("the footer is longer than the file"))?;
     let length = usize::try_from(length).map_err(|error| not_parquet(&error.to_string()))?;
-    source.get_bytes(start, length)
+    if length > FOOTER_BYTES_MAX {
+        let text = format!("the footer is {length} bytes long, and {FOOTER_BYTES_MAX} at most are read");
+        return Err(ParquetError::General(text));
+    }
+    Ok((source.bytes(start, length)?, start))
 }
 
 /// Gives every column of the file its part, or refuses the file.
@@ -150,7 +174,7 @@ fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Colum
         let stored = Stored::of(field).ok_or_else(|| {
             Fault::new(
                 FaultKind::UnsupportedType,
-                format!("column {name} of {file} has the type {}", describe(field)),
+                format!("column {} of {file} has the type {}", shown(name), shown(&describe(field))),
             )
         })?;
         let leaf = Leaf { position, stored };
@@ -171,8 +195,9 @@ fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Colum
             return Err(conflict(
                 file,
                 &format!(
-                    "column {name} is mapped as a column of DMS itself, but is {} here or there twice",
-                    describe(field)
+                    "column {} is mapped as a column of DMS itself, but is {} here or there twice",
+                    shown(name),
+                    shown(&describe(field))
                 ),
             ));
         }
@@ -186,12 +211,15 @@ fn check_own_name<'a>(
     names: &mut HashMap<String, &'a str>,
 ) -> Result<(), Fault> {
     if lineage::is_reserved(name) {
-        let text = format!("column {name} has the name of a column that landbridge adds");
+        let text = format!("column {} has the name of a column that landbridge adds", shown(name));
         return Err(conflict(file, &text));
     }
     match names.insert(folded(name), name) {
         None => Ok(()),
-        Some(other) => Err(conflict(file, &format!("columns {other} and {name} differ only in case"))),
+        Some(other) => {
+            let text = format!("columns {} and {} differ only in case", shown(other), shown(name));
+            Err(conflict(file, &text))
+        }
     }
 }
 
@@ -216,14 +244,15 @@ fn physical_schema(root: &Type) -> ParquetResult<SchemaDescriptor> {
     Ok(SchemaDescriptor::new(Arc::new(root)))
 }
 
-/// Checks what the footer says of row groups and chunks against the file, and sums the rows. The reader trusts these
-/// numbers, and panics over some.
-fn check_row_groups(metadata: &ParquetMetaData, size_bytes: u64) -> Result<u64, String> {
+/// Checks what the footer says of row groups and chunks against the file, whose pages end where the footer begins, and
+/// sums the rows.
+fn check_row_groups(metadata: &ParquetMetaData, footer_start: u64) -> Result<u64, String> {
     let columns = metadata.file_metadata().schema_descr().num_columns();
     if columns == 0 {
         return Err("the file has no columns".to_owned());
     }
     let mut rows = 0_u64;
+    let mut ranges = Vec::new();
     for (index, group) in metadata.row_groups().iter().enumerate() {
         let group_rows = u64::try_from(group.num_rows()).ok();
         rows = group_rows
@@ -232,31 +261,51 @@ fn check_row_groups(metadata: &ParquetMetaData, size_bytes: u64) -> Result<u64, 
         if group.num_columns() != columns {
             return Err(format!("row group {index} lacks columns"));
         }
-        for chunk in group.columns() {
-            let name = chunk.column_descr().name();
-            let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
-            let end = u64::try_from(start)
-                .ok()
-                .zip(u64::try_from(chunk.compressed_size()).ok())
-                .and_then(|(start, length)| start.checked_add(length));
-            if end.is_none_or(|end| end > size_bytes) || chunk.data_page_offset() < 0 {
-                return Err(format!("column {name} reaches beyond the file"));
-            }
-            if chunk.num_values() != group.num_rows() {
-                return Err(format!("column {name} has not as many values as there are rows"));
-            }
-            if !carried_codec(chunk.compression()) {
-                return Err(format!(
-                    "column {name} is compressed by {}, which DMS never does",
-                    chunk.compression()
-                ));
-            }
+        if group.num_rows() == 0 {
+            // Nothing is read of it.
+            continue;
+        }
+        for (column, chunk) in group.columns().iter().enumerate() {
+            let range = check_chunk(group, chunk, footer_start);
+            let (start, end) =
+                range.map_err(|text| format!("column {} {text}", shown(chunk.column_descr().name())))?;
+            ranges.push((start, end, index, column));
         }
     }
     if u64::try_from(metadata.file_metadata().num_rows()) != Ok(rows) {
         return Err("the footer and its row groups disagree about the rows".to_owned());
     }
+    ranges.sort_unstable();
+    for pair in ranges.windows(2) {
+        if let [(_, end, ..), (start, _, group, column)] = pair
+            && start < end
+        {
+            let name = metadata.row_group(*group).column(*column).column_descr().name();
+            return Err(format!("column {} of row group {group} lies within another's bytes", shown(name)));
+        }
+    }
     Ok(rows)
+}
+
+/// Checks one column chunk; gives where it begins and ends.
+fn check_chunk(
+    group: &RowGroupMetaData,
+    chunk: &ColumnChunkMetaData,
+    footer_start: u64,
+) -> Result<(u64, u64), String> {
+    if let Some(path) = chunk.file_path() {
+        return Err(format!("lies in another file, {:?}", shown(path)));
+    }
+    if chunk.num_values() != group.num_rows() {
+        return Err("has not as many values as there are rows".to_owned());
+    }
+    if !carried_codec(chunk.compression()) {
+        return Err(format!("is compressed by {}, which DMS never does", chunk.compression()));
+    }
+    let range = pages::range(chunk).and_then(|(start, length)| Some((start, start.checked_add(length)?)));
+    range
+        .filter(|(start, end)| *start >= MAGIC.len() as u64 && *end <= footer_start)
+        .ok_or_else(|| "reaches beyond the file".to_owned())
 }
 
 fn carried_codec(codec: Compression) -> bool {

@@ -11,12 +11,14 @@ use arrow::array::{
 };
 use arrow::datatypes::{Field, Int32Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::file::metadata::RowGroupMetaData;
 
 use super::commit_time;
 use super::footer::Leaf;
+use super::limits::{decoded_bytes_max, shown};
 use super::lineage;
+use super::pages::{Group, ROWS_IN_HAND_MAX};
 use super::plan::ColumnPlan;
 use super::source::Source;
 use super::spool::Spool;
@@ -27,10 +29,8 @@ use super::values::{Refusal, carry, moments};
 use crate::domain::batch::Batch;
 use crate::domain::fault::{Fault, FaultKind};
 
-/// The most rows that are in hand at one time: a row group of DMS has 10,000.
-const ROWS_IN_HAND_MAX: usize = 10_240;
-/// About the most bytes that are in hand at one time: rows with large texts are taken fewer at a time.
-const BYTES_IN_HAND: usize = 8 << 20;
+/// By how much fewer rows are taken at a time when their pages take too much.
+const FEWER: usize = 16;
 
 /// What all files of a batch share: the schema, and the lineage values of every row.
 pub(super) struct Frame {
@@ -73,6 +73,8 @@ pub(super) struct FileRows<'a> {
     /// The batch's columns, with their place in this file if it has them.
     columns: Vec<(&'a str, ColumnType, Option<Leaf>)>,
     source_file: ArrayRef,
+    /// Bytes of its values so far.
+    decoded_bytes: u64,
 }
 
 impl<'a> FileRows<'a> {
@@ -94,56 +96,107 @@ impl<'a> FileRows<'a> {
                 format!("the batch's plan lacks {} columns of {}", parts.own.len() - placed, input.file);
             return Err(blame(input, Fault::new(FaultKind::Internal, text)));
         }
-        Ok(Self { frame, input, columns, source_file: repeated(&frame.keys, &input.file.source_file()) })
+        let source_file = repeated(&frame.keys, &input.file.source_file());
+        Ok(Self { frame, input, columns, source_file, decoded_bytes: 0 })
     }
 
     /// Writes row group `index`, whose first row has the number `first_row` in its file; gives the number after its
     /// last.
     pub(super) fn write_group(
-        &self,
+        &mut self,
         index: usize,
         first_row: i64,
         spool: &mut Spool,
         wanted: &dyn Fn() -> bool,
     ) -> Result<i64, BuildFailure> {
-        let (input, footer) = (self.input, &self.input.footer);
+        let footer = &self.input.footer;
         let stated = footer.row_groups().get(index).map_or(0, RowGroupMetaData::num_rows);
-        let Some(group) = footer.row_groups().get(index).filter(|_| stated > 0) else {
+        if stated <= 0 {
             return Ok(first_row);
-        };
-        let source = Source::new(&input.object);
-        let faulty = |error: ArrowError| blame(input, source.fault(&input.file, error));
-        let reader =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(source.clone(), footer.reader().clone())
-                .with_row_groups(vec![index])
-                .with_batch_size(rows_in_hand(group))
-                .build()
-                .map_err(|error| faulty(error.into()))?;
-        let mut row = first_row;
-        for read in reader {
-            if !wanted() {
-                return Err(Fault::new(FaultKind::Internal, "nobody waits for the body any more").into());
+        }
+        let source = Source::new(&self.input.object);
+        let faulty = |error: ArrowError| blame(self.input, source.fault(&self.input.file, error));
+        let group = Group::open(source.clone(), Arc::clone(footer.metadata()), index)
+            .map_err(|error| faulty(error.into()))?;
+        let (mut row, mut rows_max) = (first_row, group.rows_in_hand());
+        loop {
+            let read =
+                ParquetRecordBatchReader::try_new_with_row_groups(footer.levels(), &group, rows_max, None);
+            let error = match read.map_err(ArrowError::from) {
+                Ok(reader) => self.write_rows(reader, &group, first_row, &mut row, spool, wanted)?,
+                Err(error) => Some(error),
+            };
+            match error {
+                None => break,
+                // Large values stand together: on from where it was, in smaller steps.
+                Some(_) if group.budget().is_exceeded() && rows_max > 1 => {
+                    rows_max = (rows_max / FEWER).max(1);
+                    group.budget().restart();
+                }
+                Some(error) => return Err(blame(self.input, source.fault(&self.input.file, error))),
             }
-            let read = read.map_err(faulty)?;
-            let rows = self.frame_rows(&read, row).map_err(|fault| blame(input, fault))?;
-            spool.write(&rows)?;
-            row += i64::try_from(read.num_rows()).unwrap_or(i64::MAX - row);
         }
         if row - first_row == stated {
             return Ok(row);
         }
         let text = format!(
             "row group {index} of {} has {} rows and not {stated}, as its footer says",
-            input.file,
+            self.input.file,
             row - first_row
         );
-        Err(blame(input, Fault::new(FaultKind::Unreadable, text)))
+        Err(blame(self.input, Fault::new(FaultKind::Unreadable, text)))
+    }
+
+    /// Writes the rows of a group from number `row` on, which moves with them. Gives the reader's error, if it has one.
+    fn write_rows(
+        &mut self,
+        reader: ParquetRecordBatchReader,
+        group: &Group,
+        first_row: i64,
+        row: &mut i64,
+        spool: &mut Spool,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<Option<ArrowError>, BuildFailure> {
+        let mut end = first_row;
+        for read in reader {
+            if !wanted() {
+                return Err(Fault::new(FaultKind::Internal, "nobody waits for the body any more").into());
+            }
+            let read = match read {
+                Ok(read) => read,
+                Err(error) => return Ok(Some(error)),
+            };
+            group.budget().reset();
+            end = end.saturating_add(i64::try_from(read.num_rows()).unwrap_or(i64::MAX));
+            let fresh = usize::try_from(end.saturating_sub(*row)).unwrap_or(0).min(read.num_rows());
+            if fresh == 0 {
+                continue;
+            }
+            self.count_decoded(&read)?;
+            let read = read.slice(read.num_rows() - fresh, fresh);
+            let rows = self.frame_rows(&read, *row).map_err(|fault| blame(self.input, fault))?;
+            spool.write(&rows)?;
+            *row = end;
+        }
+        Ok(None)
+    }
+
+    /// Ends a file that becomes too much.
+    fn count_decoded(&mut self, read: &RecordBatch) -> Result<(), BuildFailure> {
+        self.decoded_bytes = self.decoded_bytes.saturating_add(read.get_array_memory_size() as u64);
+        let most = decoded_bytes_max(self.input.object.size_bytes());
+        if self.decoded_bytes <= most {
+            return Ok(());
+        }
+        let text =
+            format!("{} becomes more than {most} bytes of values, too many for its size", self.input.file);
+        Err(blame(self.input, Fault::new(FaultKind::Unreadable, text)))
     }
 
     /// The rows as the batch has them, lineage added.
     fn frame_rows(&self, read: &RecordBatch, first_row: i64) -> Result<RecordBatch, Fault> {
         let unreadable = |name: &str, text: Refusal| {
-            let text = format!("cannot carry column {name} of {}: {text}", self.input.file);
+            let text = format!("cannot carry column {} of {}: {text}", shown(name), self.input.file);
             Fault::new(FaultKind::Unreadable, text)
         };
         let rows = read.num_rows();
@@ -183,8 +236,9 @@ impl<'a> FileRows<'a> {
             Some(op) => Err(Fault::new(
                 FaultKind::SchemaConflict,
                 format!(
-                    "{} gives the operation {op:?}, which DMS does not know: the mapping names a column of the table",
-                    self.input.file
+                    "{} gives the operation {:?}, which DMS does not know: the mapping names a column of the table",
+                    self.input.file,
+                    shown(op)
                 ),
             )),
         }
@@ -193,13 +247,6 @@ impl<'a> FileRows<'a> {
 
 fn blame(input: &Input, fault: Fault) -> BuildFailure {
     BuildFailure { file: Some(input.file.clone()), fault }
-}
-
-fn rows_in_hand(group: &RowGroupMetaData) -> usize {
-    let rows = usize::try_from(group.num_rows()).unwrap_or(1).max(1);
-    let row_bytes = usize::try_from(group.total_byte_size()).unwrap_or(0) / rows;
-    let fit = BYTES_IN_HAND.checked_div(row_bytes).unwrap_or(ROWS_IN_HAND_MAX);
-    fit.clamp(1, ROWS_IN_HAND_MAX).min(rows)
 }
 
 fn column(read: &RecordBatch, leaf: Leaf) -> Result<&ArrayRef, Refusal> {

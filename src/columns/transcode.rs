@@ -62,7 +62,7 @@ pub fn build(
     let frame = Frame::new(batch, plan);
     let mut spool = Spool::create(path, frame.schema(), labels::of_batch(batch))?;
     for input in inputs {
-        let rows = FileRows::new(&frame, plan, input)?;
+        let mut rows = FileRows::new(&frame, plan, input)?;
         let mut row = 0;
         for group in 0..input.footer.row_groups().len() {
             row = rows.write_group(group, row, &mut spool, wanted)?;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 mod alerts;
 mod document;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod load;
 mod mapping;
 mod s3;

@@ -15,7 +15,7 @@ use super::summary::EventSpan;
 pub const FILES_PER_BATCH_MAX: usize = 90;
 
 /// One file of a manifest, with the number of rows that its footer states.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ManifestEntry {
     /// The file.
     pub file: FileId,
@@ -24,7 +24,7 @@ pub struct ManifestEntry {
 }
 
 /// The ordered files of a batch. The rows under a job id are a pure function of it (Invariant I-3b).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Manifest {
     /// The files, in the order in which their rows are written.
@@ -69,7 +69,7 @@ pub struct Destination {
 }
 
 /// A batch as it is claimed: everything but its outcome.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Batch {
     /// Its identity, stored and never computed again.
     pub id: BatchId,
@@ -123,7 +123,7 @@ impl Batch {
 }
 
 /// One attempt to load a batch: what the warehouse is asked to do and asked about (Invariant I-2).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Attempt {
     /// The batch.
     pub batch: BatchId,

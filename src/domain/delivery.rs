@@ -27,14 +27,16 @@ const FENCED: &str = "fenced: no late upload can land any more";
 pub const LONGEST_POLL: Duration = Duration::from_secs(5);
 
 mod homes;
+mod pace;
 mod protocol;
 mod unbuilt;
 
+use pace::Pace;
 pub use protocol::{Action, End, Event};
 use protocol::{After, Phase};
 
 /// The machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Delivery {
     batch: Batch,
     plan_hash: Arc<str>,
@@ -43,12 +45,9 @@ pub struct Delivery {
     /// What follows a fence that is taken.
     after_fence: After,
     has_body: bool,
-    tries: u32,
-    not_found: u32,
-    ledger_tries: u32,
-    refused_since: Option<Instant>,
     refused_patience: Duration,
     hold: Option<String>,
+    pace: Pace,
 }
 
 /// What to do, and how long to wait before it.
@@ -64,12 +63,9 @@ impl Delivery {
             phase: Phase::Planning,
             after_fence: After::NextAttempt,
             has_body: false,
-            tries: 0,
-            not_found: 0,
-            ledger_tries: 0,
-            refused_since: None,
             refused_patience,
             hold: None,
+            pace: Pace::default(),
         }
     }
 
@@ -97,6 +93,13 @@ impl Delivery {
         !matches!(self.phase, Phase::Planning | Phase::Claiming)
     }
 
+    /// The same delivery as if nothing had been tried yet: it waits no longer than at first, and has the patience of the
+    /// first refusal and of the first silence of the ledger.
+    pub fn rested(mut self) -> Self {
+        self.pace = Pace::default();
+        self
+    }
+
     /// Takes what happened and says what to do next.
     pub fn step(&mut self, now: Instant, event: Event) -> Next {
         match event {
@@ -106,13 +109,14 @@ impl Delivery {
             Event::Claim(Claim::Won) => self.on_claimed(),
             Event::Claim(Claim::Lost(files)) => end(End::ClaimLost(files)),
             Event::Submitted(Submission::Accepted | Submission::Duplicate) => {
+                self.pace.not_refused();
                 self.fresh(Phase::Asking);
                 self.retry(Duration::ZERO)
             }
             Event::SubmitFailed { kind, reason } => self.on_submit_failed(now, kind, reason),
             Event::Status(status) => self.on_status(status),
             Event::AskFailed | Event::FenceFailed => {
-                let wait = self.backoff(LONGEST_WAIT);
+                let wait = self.pace.back_off(LONGEST_WAIT);
                 self.retry(wait)
             }
             Event::Fence(FenceAnswer::Accepted) => {
@@ -196,7 +200,6 @@ impl Delivery {
     }
 
     fn on_submit_failed(&mut self, now: Instant, kind: FaultKind, reason: String) -> Next {
-        let since = *self.refused_since.get_or_insert(now);
         match kind {
             FaultKind::ContentRefused | FaultKind::UnsupportedType | FaultKind::SchemaConflict => {
                 self.after_fence = After::Bisect(reason);
@@ -204,7 +207,7 @@ impl Delivery {
                 self.retry(Duration::ZERO)
             }
             FaultKind::DestinationRefused | FaultKind::AccessDenied | FaultKind::QuotaExceeded
-                if now.since(since) >= self.refused_patience =>
+                if self.pace.refused_for(now) >= self.refused_patience =>
             {
                 let hold = (kind != FaultKind::QuotaExceeded).then_some(reason);
                 self.after_fence = After::DeferAll(hold);
@@ -222,7 +225,7 @@ impl Delivery {
             | FaultKind::LedgerCorrupt
             | FaultKind::Internal => {
                 // Unknown: the job may exist all the same. Ask about this very id (Invariant I-3).
-                let wait = self.backoff(LONGEST_WAIT);
+                let wait = self.pace.back_off(LONGEST_WAIT);
                 self.phase = Phase::Asking;
                 self.retry(wait)
             }
@@ -233,14 +236,11 @@ impl Delivery {
         match status {
             JobStatus::NotFound => {
                 self.phase = if self.has_body { Phase::Submitting } else { Phase::Rebuilding };
-                // A job that was accepted and is not found again and again must not become a tight loop.
-                let wait =
-                    self.not_found.checked_sub(1).map_or(Duration::ZERO, |n| doubling(n + 1, LONGEST_WAIT));
-                self.not_found = self.not_found.saturating_add(1);
+                let wait = self.pace.not_found();
                 self.retry(wait)
             }
             JobStatus::Running => {
-                let wait = self.backoff(LONGEST_POLL);
+                let wait = self.pace.back_off(LONGEST_POLL);
                 self.retry(wait)
             }
             JobStatus::Succeeded { rows, batch, destination_matches } => {
@@ -296,10 +296,10 @@ impl Delivery {
         let spent = self.attempt.as_ref().is_some_and(|attempt| attempt.number.0 >= ATTEMPTS_MAX);
         let after = if spent && after == After::NextAttempt { After::DeferAll(None) } else { after };
         let wait = match &after {
-            After::NextAttempt => self.backoff(LONGEST_WAIT),
+            After::NextAttempt => self.pace.back_off(LONGEST_WAIT),
             After::Bisect(_) | After::Poison(..) | After::Vanish(_) | After::DeferAll(_) => Duration::ZERO,
         };
-        self.ledger_tries = 0;
+        self.pace.ledger_answers();
         self.phase = Phase::Failing(after, reason);
         self.retry(wait)
     }
@@ -336,33 +336,21 @@ impl Delivery {
     }
 
     fn on_ledger_failed(&mut self, reason: String) -> Next {
-        self.ledger_tries = self.ledger_tries.saturating_add(1);
-        if self.ledger_tries >= LEDGER_TRIES_MAX {
-            return end(End::LedgerLost(reason));
+        match self.pace.ledger_silent() {
+            Some(wait) => self.retry(wait),
+            None => end(End::LedgerLost(reason)),
         }
-        self.retry(doubling(self.ledger_tries, LONGEST_WAIT))
     }
 
-    /// Enters a phase with all counters at zero.
+    /// Enters a phase of which nothing was tried yet.
     fn fresh(&mut self, phase: Phase) {
         self.phase = phase;
-        self.tries = 0;
-        self.ledger_tries = 0;
-    }
-
-    fn backoff(&mut self, longest: Duration) -> Duration {
-        self.tries = self.tries.saturating_add(1);
-        doubling(self.tries, longest)
+        self.pace.begin_phase();
     }
 }
 
 fn end(end: End) -> Next {
     (Duration::ZERO, Action::End(end))
-}
-
-/// `FIRST_WAIT` for the first try, then twice as long each time.
-fn doubling(tries: u32, longest: Duration) -> Duration {
-    FIRST_WAIT.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1).min(16))).min(longest)
 }
 
 #[cfg(test)]

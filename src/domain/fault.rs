@@ -5,6 +5,9 @@
 use std::error::Error;
 use std::fmt;
 
+/// Of a fault this much is told: foreign words are in it, and names that a file or a service chose.
+pub const CHAIN_LETTERS_MAX: usize = 4_000;
+
 /// The closed set of things that go wrong. The name in snake case is the `reason` label of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FaultKind {
@@ -175,7 +178,7 @@ impl Fault {
         Self::from_error(kind, context, error)
     }
 
-    /// The whole chain on one line, for logs and for the ledger's reason column.
+    /// The whole chain on one line, for logs and for the ledger's reason column; cut when it is very long.
     pub fn chain(&self) -> String {
         let mut text = self.context.clone();
         let mut next = self.source.as_deref().map(|source| source as &dyn Error);
@@ -183,6 +186,10 @@ impl Fault {
             text.push_str(": ");
             text.push_str(&error.to_string());
             next = error.source();
+        }
+        if let Some((end, _)) = text.char_indices().nth(CHAIN_LETTERS_MAX - 1) {
+            text.truncate(end);
+            text.push('…');
         }
         text
     }
@@ -209,6 +216,14 @@ mod tests {
         let fault = Fault::from_io("cannot read a.parquet", std::io::Error::other("boom"));
         assert_eq!(fault.chain(), "cannot read a.parquet: boom");
         assert_eq!(fault.kind, FaultKind::Unavailable);
+    }
+
+    #[test]
+    fn a_chain_is_cut_between_letters_when_it_is_too_long() {
+        let whole = "é".repeat(CHAIN_LETTERS_MAX - 1);
+        assert_eq!(Fault::new(FaultKind::Internal, whole.clone()).chain(), whole);
+        let cut = Fault::new(FaultKind::Internal, whole.clone() + "xyz").chain();
+        assert_eq!(cut, whole + "…");
     }
 
     #[test]

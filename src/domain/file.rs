@@ -38,7 +38,7 @@ impl fmt::Display for FileId {
 }
 
 /// The state of a file that the ledger knows. A file that belongs to a batch has the batch's state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FileState {
     /// In a batch whose outcome is open: only the warehouse decides now.
     Claimed {

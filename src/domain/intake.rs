@@ -4,7 +4,7 @@
 //! or has enough in hand, and deferred when it was parked for too long. A message is deleted only when each of its
 //! items is final (Invariant I-4).
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,14 +29,14 @@ pub use event::{Abandoned, Announced, Arrived, Content, Effect, Event, IntakeBou
 use held::{Held, Item, Phase};
 
 /// The machine.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Intake {
     bounds: IntakeBounds,
     next: u64,
     messages: BTreeMap<u64, Held>,
-    by_id: HashMap<Arc<str>, u64>,
+    by_id: BTreeMap<Arc<str>, u64>,
     items: BTreeMap<ItemId, Item>,
-    offered: HashMap<TableId, usize>,
+    offered: BTreeMap<TableId, usize>,
     parked: BTreeMap<TableId, VecDeque<ItemId>>,
     parked_files: usize,
     to_delete: Vec<u64>,
@@ -49,9 +49,9 @@ impl Intake {
             bounds,
             next: 0,
             messages: BTreeMap::new(),
-            by_id: HashMap::new(),
+            by_id: BTreeMap::new(),
             items: BTreeMap::new(),
-            offered: HashMap::new(),
+            offered: BTreeMap::new(),
             parked: BTreeMap::new(),
             parked_files: 0,
             to_delete: Vec::new(),

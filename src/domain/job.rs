@@ -4,7 +4,7 @@ use super::fault::FaultKind;
 use super::ids::BatchId;
 
 /// What became of a submission that was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Submission {
     /// A job of this id exists now, and it is this one. Ask for its outcome.
     Accepted,
@@ -13,7 +13,7 @@ pub enum Submission {
 }
 
 /// What the warehouse says of a job id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum JobStatus {
     /// No job of this id is known. Not a failure: a late upload can still arrive (Invariant I-3).
     NotFound,
@@ -40,7 +40,7 @@ pub enum JobStatus {
 }
 
 /// What became of a fence that was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FenceAnswer {
     /// The fence took the id: no late upload can land any more.
     Accepted,

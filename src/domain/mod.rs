@@ -9,6 +9,8 @@ pub mod clock;
 pub mod delivery;
 pub mod fault;
 pub mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod ids;
 pub mod instant;
 pub mod intake;

@@ -17,6 +17,9 @@ const UNENCODED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMER
     .remove(b'*')
     .remove(b' ');
 
+/// Of why a message is not understood this much is told: it may repeat what the message says.
+pub const REASON_LETTERS_MAX: usize = 500;
+
 /// What happened to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -108,14 +111,12 @@ struct RawObject {
 pub fn parse(body: &str) -> Parsed {
     let value: Value = match serde_json::from_str(body) {
         Ok(value) => value,
-        Err(error) => return Parsed::Unparsable(format!("the message is no JSON: {error}")),
+        Err(error) => return unparsable(&format!("the message is no JSON: {error}")),
     };
     match value.get("Message") {
         Some(Value::String(inner)) if value.get("Records").is_none() => match serde_json::from_str(inner) {
             Ok(inner) => parse_value(inner),
-            Err(error) => {
-                Parsed::Unparsable(format!("the message inside the SNS envelope is no JSON: {error}"))
-            }
+            Err(error) => unparsable(&format!("the message inside the SNS envelope is no JSON: {error}")),
         },
         _ => parse_value(value),
     }
@@ -128,18 +129,22 @@ fn parse_value(value: Value) -> Parsed {
     if let Some(kind) = value.get("detail-type").and_then(Value::as_str).map(str::to_owned) {
         return match event_bridge(&kind, value) {
             Ok(announcement) => Parsed::Events(vec![announcement]),
-            Err(reason) => Parsed::Unparsable(reason),
+            Err(reason) => unparsable(&reason),
         };
     }
     let Some(Value::Array(records)) = value.get("Records") else {
-        return Parsed::Unparsable("the message has neither Records nor a detail-type".to_owned());
+        return unparsable("the message has neither Records nor a detail-type");
     };
     let announcements: Result<Vec<_>, String> = records
         .iter()
         .enumerate()
         .map(|(number, record)| record_of(record).map_err(|reason| format!("record {number}: {reason}")))
         .collect();
-    announcements.map_or_else(Parsed::Unparsable, Parsed::Events)
+    announcements.map_or_else(|reason| unparsable(&reason), Parsed::Events)
+}
+
+fn unparsable(reason: &str) -> Parsed {
+    Parsed::Unparsable(reason.chars().take(REASON_LETTERS_MAX).collect())
 }
 
 fn record_of(value: &Value) -> Result<Announcement, String> {

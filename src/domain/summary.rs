@@ -6,7 +6,7 @@ use super::ids::TableId;
 use super::instant::Instant;
 
 /// The ledger's figures of one table. Tables of which it knows nothing have none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TableSummary {
     /// The table.
     pub table: TableId,
@@ -47,7 +47,7 @@ impl TableSummary {
 }
 
 /// The oldest and the newest event time of the announcements of a batch's files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EventSpan {
     /// The oldest.
     pub oldest: Instant,

@@ -22,13 +22,13 @@ mod event;
 
 pub use event::{CloseReason, Effect, Event, Outcome, TableBounds};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Then {
     Lookup,
     Fetch,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Phase {
     LookingUp,
     Fetching,
@@ -40,15 +40,18 @@ enum Phase {
     Settling,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Held {
     phase: Phase,
     /// When it entered the phase.
     since: Instant,
     held_since: Instant,
     announced_at: Instant,
-    tries: u32,
     suspect: bool,
+    /// GETs that found nothing, since the last one that found it.
+    not_found: u32,
+    /// Waits so far: how long the next one is, and nothing else.
+    waits: u32,
 }
 
 impl Held {
@@ -74,14 +77,14 @@ impl Held {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Window {
     opened_at: Instant,
     bytes: u64,
     files: Vec<FileId>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Closed {
     at: Instant,
     reason: CloseReason,
@@ -89,7 +92,7 @@ struct Closed {
 }
 
 /// The machine.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Table {
     bounds: TableBounds,
     files: BTreeMap<FileId, Held>,
@@ -137,6 +140,12 @@ impl Table {
     /// What the watchdog is shown: the question that has waited for longest.
     pub fn reading(&self) -> Reading {
         Reading::of_oldest(self.files.values().filter_map(Held::asked).min_by_key(|(since, _, _)| *since))
+    }
+
+    /// The same table as if no file had waited yet: the next wait of each is as long as its first.
+    pub fn rested(mut self) -> Self {
+        self.files.values_mut().for_each(|held| held.waits = 0);
+        self
     }
 
     /// When `Tick` is next due.
@@ -201,8 +210,15 @@ impl Table {
             held.suspect |= suspect;
             return;
         }
-        let phase = Phase::LookingUp;
-        let held = Held { phase, since: now, held_since: now, announced_at: now, tries: 0, suspect };
+        let held = Held {
+            phase: Phase::LookingUp,
+            since: now,
+            held_since: now,
+            announced_at: now,
+            suspect,
+            not_found: 0,
+            waits: 0,
+        };
         self.files.insert(file.clone(), held);
         effects.push(Effect::Lookup(file));
     }
@@ -237,6 +253,7 @@ impl Table {
             return;
         }
         held.enter(now, Phase::InWindow { bytes });
+        held.not_found = 0;
         if held.suspect {
             held.enter(now, Phase::Closed);
             self.closed.push_back(Closed { at: now, reason: CloseReason::Suspect, files: vec![file] });
@@ -266,8 +283,10 @@ impl Table {
             return;
         };
         let overdue = now.since(held.held_since) >= self.bounds.defer_after;
-        match kind.policy() {
-            Policy::Vanish if held.tries + 1 >= VANISHED_TRIES => {
+        let policy = kind.policy();
+        held.not_found = held.not_found.saturating_add(u32::from(policy == Policy::Vanish));
+        match policy {
+            Policy::Vanish if held.not_found >= VANISHED_TRIES => {
                 self.settle(now, file, Verdict::Vanish, effects);
             }
             Policy::Strike => {
@@ -298,8 +317,8 @@ impl Table {
 
     fn wait(&mut self, now: Instant, file: &FileId, then: Then) {
         if let Some(held) = self.files.get_mut(file) {
-            let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(held.tries.min(16))).min(LONGEST_WAIT);
-            held.tries = held.tries.saturating_add(1);
+            let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(held.waits.min(16))).min(LONGEST_WAIT);
+            held.waits = held.waits.saturating_add(1);
             held.enter(now, Phase::Waiting { until: now.plus(wait), then });
         }
     }

@@ -2,18 +2,22 @@
 
 use super::batch::{Attempt, Batch};
 use super::file::{FileId, FileState};
+use super::ids::BatchId;
+
+pub mod rules;
 
 /// What became of a claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Claim {
-    /// The batch, its files and its first attempt are in the ledger. Also answered when this very batch was there.
+    /// The batch, its files and its first attempt are in the ledger. Also answered when this very batch was there, with
+    /// this very attempt as its last.
     Won,
     /// Some files are not free; nothing was written. Names those files and their states.
     Lost(Vec<(FileId, FileState)>),
 }
 
 /// What became of a conditional step on a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// It is done, now or before.
     Done,
@@ -22,7 +26,7 @@ pub enum Step {
 }
 
 /// The outcome of one attempt, as the ledger keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AttemptOutcome {
     /// Not known yet.
     Open,
@@ -45,8 +49,20 @@ pub enum BatchState {
     Abandoned,
 }
 
+impl BatchState {
+    /// The state of a file that is in `batch`; `None` when that is abandoned, since its files have other homes.
+    pub fn of_file(self, batch: BatchId) -> Option<FileState> {
+        match self {
+            Self::Open => Some(FileState::Claimed { batch, held: false }),
+            Self::Held => Some(FileState::Claimed { batch, held: true }),
+            Self::Loaded => Some(FileState::Loaded { batch }),
+            Self::Abandoned => None,
+        }
+    }
+}
+
 /// A batch as the ledger knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BatchRecord {
     /// The batch.
     pub batch: Batch,
@@ -59,7 +75,7 @@ pub struct BatchRecord {
 /// The new home of a file of an abandoned batch.
 // At most as many as a batch has files, for as long as one step takes.
 #[allow(clippy::large_enum_variant)]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Home {
     /// A batch of its own or with others; its files are those of its manifest.
     Batch {
@@ -77,7 +93,7 @@ pub enum Home {
 }
 
 /// What becomes of a file that is not in a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Take it up later.
     Defer,
@@ -88,7 +104,7 @@ pub enum Verdict {
 }
 
 /// What a table may do. Kept in the ledger, so that it survives a restart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TableMode {
     /// Loads.
     Running,

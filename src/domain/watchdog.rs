@@ -218,9 +218,9 @@ impl<K: Ord + Clone> Watchdog<K> {
                 *entry = (entry.0.max(self.stalled(watched)), entry.1.max(waiting));
             }
         }
-        let own = overdue.iter().filter(|(_, watched)| {
-            watched.edge().is_none_or(|edge| !silent.contains_key(&edge))
-        });
+        let own = overdue
+            .iter()
+            .filter(|(_, watched)| watched.edge().is_none_or(|edge| !silent.contains_key(&edge)));
         let mut verdicts: Vec<_> = own
             .map(|(key, watched)| Verdict::Wedged {
                 key: (*key).clone(),
@@ -232,11 +232,11 @@ impl<K: Ord + Clone> Watchdog<K> {
         let overdue: Vec<K> = overdue.into_iter().map(|(key, _)| key.clone()).collect();
         // Whoever is seen again all the same has its whole patience again.
         overdue.iter().for_each(|key| drop(self.watched.remove(key)));
-        verdicts.extend(
-            silent
-                .into_iter()
-                .map(|(edge, (stalled, waiting))| Verdict::EdgeSilent { edge, stalled, waiting }),
-        );
+        verdicts.extend(silent.into_iter().map(|(edge, (stalled, waiting))| Verdict::EdgeSilent {
+            edge,
+            stalled,
+            waiting,
+        }));
         verdicts
     }
 

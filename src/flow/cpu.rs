@@ -139,9 +139,7 @@ fn spawn<T: Send + 'static>(
 
 fn ended<T>(what: &'static str, result: Result<T, JoinError>) -> Result<T, Fault> {
     result.map_err(|error| match error.try_into_panic() {
-        Ok(payload) => {
-            Fault::new(FaultKind::Internal, format!("{what} panicked: {}", panic_text(payload)))
-        }
+        Ok(payload) => Fault::new(FaultKind::Internal, format!("{what} panicked: {}", panic_text(payload))),
         Err(error) => Fault::from_error(FaultKind::Internal, what, error),
     })
 }

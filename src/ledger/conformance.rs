@@ -155,6 +155,17 @@ pub(crate) async fn rows_need_an_attempt(ledger: SharedLedger) {
     assert_eq!(states(&ledger, &["x"]).await, [claimed(&one, false)]);
 }
 
+/// Under a batch's id, other rules would put other rows: a claim with another attempt than the ledger's is lost.
+pub(crate) async fn a_batch_with_another_attempt_is_not_claimed(ledger: SharedLedger) {
+    let one = batch(&["x"], 3, 1);
+    claim(&ledger, &one).await;
+    let other = one.attempt(AttemptNumber::FIRST, "another plan");
+    let lost = Claim::Lost(vec![(file("x"), claimed(&one, false).unwrap())]);
+    assert_eq!(ledger.claim(&one, Some(&other), at(1)).await.unwrap(), lost);
+    let record = ledger.batch(&one.id).await.unwrap().unwrap();
+    assert_eq!(record.last_attempt, Some((first(&one), AttemptOutcome::Open)));
+}
+
 /// A step that is repeated after a lost answer is told from another step that looks like it.
 pub(crate) async fn only_the_same_step_is_done_already(ledger: SharedLedger) {
     let one = batch(&["x", "y"], 3, 1);
@@ -411,7 +422,7 @@ macro_rules! suite {
     ($empty:expr) => {
         $crate::ledger::conformance::suite!($empty; claims_are_all_or_nothing, batches_are_read_back_whole,
             deferred_and_vanished_files_can_be_claimed, attempts_follow_one_another,
-            a_batch_of_zero_rows_commits_without_an_attempt, rows_need_an_attempt,
+            a_batch_of_zero_rows_commits_without_an_attempt, rows_need_an_attempt, a_batch_with_another_attempt_is_not_claimed,
             only_the_same_step_is_done_already, rehoming_is_one_step_over_all_files,
             batches_are_held_and_let_go, verdicts_apply_only_where_they_may, deferred_files_come_oldest_first,
             strikes_and_modes_are_kept, loads_are_counted_once_on_their_day, homes_are_counted_as_files_move,

@@ -57,16 +57,8 @@ impl SqsQueue {
     /// Asks for the queue's own settings.
     pub async fn setup(&self) -> Result<QueueSetup, Fault> {
         let attributes = self.attributes([QueueAttributeName::RedrivePolicy]).await?;
-        let receives_max = attributes.get(&QueueAttributeName::RedrivePolicy).and_then(|policy| {
-            let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
-            // Written as a number by some, as a text by others.
-            let count = policy.get("maxReceiveCount")?;
-            count
-                .as_u64()
-                .or_else(|| count.as_str()?.parse().ok())
-                .and_then(|count| u32::try_from(count).ok())
-        });
-        Ok(QueueSetup { receives_max })
+        let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
+        Ok(QueueSetup { receives_max: policy.and_then(|policy| receives_max(policy)) })
     }
 
     async fn attributes(
@@ -80,6 +72,14 @@ impl SqsQueue {
         })?;
         Ok(answer.attributes.unwrap_or_default().into_iter().collect())
     }
+}
+
+/// The receive count of a redrive policy.
+pub(crate) fn receives_max(policy: &str) -> Option<u32> {
+    let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
+    // Written as a number by some, as a text by others.
+    let count = policy.get("maxReceiveCount")?;
+    count.as_u64().or_else(|| count.as_str()?.parse().ok()).and_then(|count| u32::try_from(count).ok())
 }
 
 fn seconds(duration: Duration, max: Duration) -> i32 {

@@ -151,12 +151,15 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// True when `host` (with or without a port) names this machine's loopback: no other name can, however it resolves.
 fn is_loopback_host(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').unwrap_or_default(),
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+    let digits = port.strip_prefix(':').unwrap_or_default();
+    let is_port = port.is_empty() || (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
+    is_port
+        && (name.eq_ignore_ascii_case("localhost")
+            || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback()))
 }
 
 /// True when the browser says that our own page sent it, or when no browser did. Browsers let no page forge these two.
@@ -198,9 +201,17 @@ mod tests {
         for good in ["localhost", "LOCALHOST:9464", "127.0.0.1:8080", "127.9.9.9", "[::1]:9464", "[::1]"] {
             assert_eq!(host(good), Ok(()), "{good}");
         }
-        for bad in
-            ["evil.example", "localhost.evil.example:9464", "127.0.0.1.evil.example", "10.0.0.1", "", "[::2]"]
-        {
+        for bad in [
+            "evil.example",
+            "localhost:80@evil.example",
+            "127.0.0.1:",
+            "[::1]x",
+            "localhost.evil.example:9464",
+            "127.0.0.1.evil.example",
+            "10.0.0.1",
+            "",
+            "[::2]",
+        ] {
             assert_eq!(host(bad), Err(Denied::Host), "{bad}");
         }
         assert_eq!(access.admit_origin(&Method::GET, &headers(&[])), Err(Denied::Host));

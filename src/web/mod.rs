@@ -6,6 +6,8 @@
 pub mod access;
 mod api;
 pub mod console;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod health;
 pub mod human;
 mod page;

@@ -61,30 +61,32 @@ pub struct Parts {
 pub fn serve(listen: SocketAddr, parts: Parts) -> Result<(Server, SocketAddr), Fault> {
     let Parts { health, metrics, access, console, clock } = parts;
     let site = web::Data::new(Site { health, metrics, access, console, clock });
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(site.clone())
-            .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
-            .app_data(web::FormConfig::default().limit(BODY_BYTES_MAX))
-            .wrap(from_fn(guard))
-            .configure(health::routes)
-            .configure(api::routes)
-            .configure(routes::routes)
-    })
-    .workers(1)
-    .disable_signals()
-    .shutdown_timeout(1)
-    .bind(listen)
-    .map_err(|error| {
-        let text = format!("cannot listen on {listen} (http.listen); is another landbridge running?");
-        Fault::from_io(text, error)
-    })?;
+    let server =
+        HttpServer::new(move || App::new().app_data(site.clone()).wrap(from_fn(guard)).configure(configure))
+            .workers(1)
+            .disable_signals()
+            .shutdown_timeout(1)
+            .bind(listen)
+            .map_err(|error| {
+                let text = format!("cannot listen on {listen} (http.listen); is another landbridge running?");
+                Fault::from_io(text, error)
+            })?;
     let bound = server.addrs().first().copied().unwrap_or(listen);
     Ok((server.run(), bound))
 }
 
+/// Everything that is served.
+pub(super) fn configure(config: &mut web::ServiceConfig) {
+    config
+        .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
+        .app_data(web::FormConfig::default().limit(BODY_BYTES_MAX))
+        .configure(health::routes)
+        .configure(api::routes)
+        .configure(routes::routes);
+}
+
 /// Before every handler: the right host and no other site; someone with the token, where one is needed.
-async fn guard(
+pub(super) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {

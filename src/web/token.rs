@@ -39,7 +39,8 @@ pub fn hash_text(token: &str) -> String {
 /// Reads a hash of 64 hexadecimal digits.
 pub(super) fn parse(text: &str) -> Option<Hash> {
     let mut hash = [0; 32];
-    if text.len() != 64 {
+    // Digits alone: `from_str_radix` takes a sign too.
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     for (index, byte) in hash.iter_mut().enumerate() {
@@ -72,7 +73,7 @@ mod tests {
         assert_eq!(one.len(), 64);
         assert_eq!(parse(&hash_text(&one)), Some(hash(one.as_bytes())));
         assert!(same(&hash(b"a"), &hash(b"a")) && !same(&hash(b"a"), &hash(b"b")));
-        assert_eq!((parse("12"), parse(&"zz".repeat(32))), (None, None));
+        assert_eq!((parse("12"), parse(&"zz".repeat(32)), parse(&"+f".repeat(32))), (None, None, None));
         // `printf %s abc | sha256sum`
         assert_eq!(hash_text("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_ne!(sign(&[1; 32], b"text"), sign(&[2; 32], b"text"));

@@ -3,11 +3,13 @@
 and pyarrow, rows with Google's own client.
 
     check.py --s3 URL --bigquery URL --project P [--timestamp COLUMN] [--sequence COLUMN] [--instant COLUMN]...
-             [--not KEY]... BUCKET/PREFIX=DATASET.TABLE...
+             [--not KEY]... [--versions FILE] BUCKET/PREFIX=DATASET.TABLE...
 
 A row is known by `_source_file` (bucket/key@etag) and `_source_row`. Prints one line of JSON: files and rows expected, and up to
 20 examples each of what is missing, doubled, different, and foreign (in the table, but of no object of the prefix). Exit code 0
-when all is equal, 1 when not, 2 when it could not be compared. `--not` names a key that must not be loaded.
+when all is equal, 1 when not, 2 when it could not be compared. `--not` names a key that must not be loaded. `--versions` names
+a JSON list of versions that S3 no longer has, `{"source_file", "table", "path"}`, their bytes at `path`: each must be loaded whole
+or not at all, and the answer tells which are `absent`.
 """
 
 import argparse
@@ -67,6 +69,16 @@ def expected_rows(s3, bucket, prefix, options):
     return files, rows
 
 
+def rows_of_versions(versions, table):
+    """The rows of a table's versions that may have been loaded before they were replaced."""
+    rows = {}
+    for version in versions:
+        if version["table"] == table:
+            for number, row in enumerate(pyarrow.parquet.read_table(version["path"]).to_pylist()):
+                rows[(version["source_file"], number)] = row
+    return rows
+
+
 def differences(source, loaded, options):
     source = dict(source)
     found = []
@@ -102,8 +114,13 @@ def main():
     arguments.add_argument("--timestamp")
     arguments.add_argument("--sequence")
     arguments.add_argument("--not", dest="without", action="append", default=[])
+    arguments.add_argument("--versions")
     arguments.add_argument("tables", nargs="+")
     options = arguments.parse_args()
+    versions = []
+    if options.versions:
+        with open(options.versions) as file:
+            versions = json.load(file)
     s3 = boto3.client(
         "s3", endpoint_url=options.s3, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test",
         config=Config(s3={"addressing_style": "path"}),
@@ -114,12 +131,15 @@ def main():
     )
     total = {"files": 0, "rows": 0, "loaded": 0}
     wrong = {"missing": [], "doubled": [], "different": [], "foreign": []}
+    absent = []
     for pair in options.tables:
         place, table = pair.rsplit("=", 1)
         bucket, prefix = place.split("/", 1)
         files, rows = expected_rows(s3, bucket, prefix, options)
         total["files"] += files
         total["rows"] += len(rows)
+        replaced = rows_of_versions(versions, table)
+        rows.update(replaced)
         seen = set()
         if any(item.table_id == table.split(".")[1] for item in client.list_tables(table.split(".")[0])) or rows:
             for row in client.query("SELECT * FROM `%s.%s`" % (options.project, table)).result():
@@ -135,9 +155,15 @@ def main():
                     continue
                 for text in differences(rows[identity], loaded, options):
                     wrong["different"].append("%s: %s row %s: %s" % ((table,) + identity + (text,)))
-        wrong["missing"].extend("%s: %s row %s" % ((table,) + identity) for identity in rows if identity not in seen)
+        began = {file for file, _ in seen}
+        gone = {file for file, _ in replaced if file not in began}
+        absent.extend(sorted(gone))
+        missing = (identity for identity in rows if identity not in seen and identity[0] not in gone)
+        wrong["missing"].extend("%s: %s row %s" % ((table,) + identity) for identity in missing)
     counts = {name: len(found) for name, found in wrong.items()}
     examples = {name: found[:EXAMPLES] for name, found in wrong.items() if found}
+    if versions:
+        total["absent"] = absent
     print(json.dumps(dict(total, **counts, examples=examples)))
     sys.exit(1 if any(counts.values()) else 0)
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Starts ministack (S3, SQS, SNS) and local-bigquery on loopback, prints their addresses (one line of JSON) once both answer,
-and stops them when standard input ends: however the tests end, nothing stays behind."""
+and stops them when standard input ends: however the tests end, nothing stays behind. `serve.py moto` takes moto_server in
+ministack's place."""
 
 import json
 import os
@@ -40,7 +41,10 @@ def wait_for(url, process, log):
 
 
 def main():
-    prepared = subprocess.run([sys.executable, os.path.join(HERE, "prepare.py")], stdout=subprocess.PIPE, text=True)
+    moto = sys.argv[1:] == ["moto"]
+    needed = ["chaos" if moto else "aws", "bigquery", "check"]
+    prepare = [sys.executable, os.path.join(HERE, "prepare.py")] + needed
+    prepared = subprocess.run(prepare, stdout=subprocess.PIPE, text=True)
     if prepared.returncode != 0:
         sys.exit(prepared.returncode)
     places = json.loads(prepared.stdout)
@@ -59,11 +63,15 @@ def main():
 
     try:
         aws, bigquery = free_port(), free_port()
-        ministack = start(
-            "ministack",
-            [os.path.join(places["aws"], "bin", "ministack")],
-            {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(aws), "IOT_MTLS_PORT": "0"},
-        )
+        if moto:
+            command = [os.path.join(places["chaos"], "bin", "moto_server"), "-H", "127.0.0.1", "-p", str(aws)]
+            amazon = start("moto", command, {})
+        else:
+            amazon = start(
+                "ministack",
+                [os.path.join(places["aws"], "bin", "ministack")],
+                {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(aws), "IOT_MTLS_PORT": "0"},
+            )
         local = start(
             "bigquery",
             [
@@ -74,7 +82,7 @@ def main():
             {"HOME": os.path.join(places["bigquery"], "home")},
         )
         aws_url, bigquery_url = "http://127.0.0.1:%d" % aws, "http://127.0.0.1:%d" % bigquery
-        wait_for(aws_url + "/_ministack/health", *ministack)
+        wait_for(aws_url + ("/moto-api/" if moto else "/_ministack/health"), *amazon)
         wait_for(bigquery_url + "/bigquery/v2/projects/test-project/datasets", *local)
         python = os.path.join(places["check"], "bin", "python")
         print(json.dumps({"aws": aws_url, "bigquery": bigquery_url, "python": python}), flush=True)

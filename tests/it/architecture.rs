@@ -23,7 +23,11 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ("messages", &["messages", "domain", "flow", "columns"], &["tokio", "arrow", "parquet", "rusqlite"]),
     ("columns", &["columns", "domain", "telemetry"], &["tokio", "actix", "rusqlite"]),
     ("config", &["config", "domain"], &["tokio", "actix", "arrow", "parquet", "rusqlite"]),
-    ("cloud", &["cloud", "config", "domain", "flow", "telemetry"], &["actix", "arrow", "parquet", "rusqlite"]),
+    (
+        "cloud",
+        &["cloud", "config", "domain", "flow", "telemetry"],
+        &["actix", "arrow", "parquet", "rusqlite"],
+    ),
     ("queue", &["queue", "cloud", "domain", "flow", "telemetry"], &["actix", "arrow", "parquet", "rusqlite"]),
     (
         "bucket",

@@ -15,6 +15,7 @@ mod alerts;
 mod architecture;
 mod bigquery;
 mod board;
+mod chaos;
 mod cli;
 mod demo;
 mod deploy;

@@ -18,13 +18,12 @@ fn shows(table: &str, text: &str) -> String {
     format!("return {}?.innerText.includes({}) ?? false", row(table), serde_json::json!(text))
 }
 
+/// Presses a table's button, by the name that a screen reader says.
 async fn press(browser: &Browser, table: &str, action: &str) {
-    let find = format!(
-        "const b = {}.querySelector('button[data-action={action}]'); b.dataset.pressed = '1'; return true",
-        row(table)
-    );
-    browser.until("the button is there", &find).await;
-    browser.click("button[data-pressed]").await;
+    let button = format!("button[aria-label^='{action} '][aria-label$='casino.{table}']");
+    let there = format!("return document.querySelector({}) !== null", serde_json::json!(button));
+    browser.until("the button is there", &there).await;
+    browser.click(&button).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,6 +40,16 @@ async fn a_person_pauses_a_table_and_lets_it_go_on() {
     browser.until("all is well", "return document.querySelector('.summary.good') !== null").await;
     browser.until("the rows are counted", &shows("t1", "40")).await;
     assert!(browser.text(".summary h2").await.contains("All well: 3 tables running"));
+
+    // While the page renews itself, a button that is being pressed stays the very same one.
+    let button = format!("{}.querySelector('button')", row("t1"));
+    browser
+        .run(&format!("window.button = {button}; window.at = document.querySelector('.at').innerText"))
+        .await;
+    browser
+        .until("the page is renewed", "return document.querySelector('.at').innerText !== window.at")
+        .await;
+    assert_eq!(browser.run(&format!("return window.button === {button}")).await, true);
 
     press(&browser, "t1", "pause").await;
     browser.until("the table is paused", &shows("t1", "paused")).await;

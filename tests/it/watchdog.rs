@@ -158,7 +158,10 @@ fn a_wedged_loader_or_poller_is_replaced_and_nothing_in_its_hands_is_lost() {
         let hanging = Hanging::new("unmapped", Place::Settle, 1);
         let running = Running::start(&mut disk, &config, |edges| hanging.wrap(edges)).await;
         let at = running.clock.now();
-        running.queue.send(event_body("game-a", "s/unmapped/20251123-000000001.parquet", 7, "e", at, 1)).await;
+        running
+            .queue
+            .send(event_body("game-a", "s/unmapped/20251123-000000001.parquet", 7, "e", at, 1))
+            .await;
         for _ in 0..60 {
             let entry = disk.put("x", 3);
             running.announce(&entry).await;
@@ -209,9 +212,12 @@ fn waits_that_last_are_left_alone() {
         assert_eq!(hanging.running.load(Ordering::SeqCst), 0, "the job ran for an hour");
     });
     // A window of ten minutes.
-    undisturbed("[batching]\nwindow = \"10m\"\n[timing]\ndefer_after = \"20m\"\n", async |disk, running, _| {
-        feed(disk, running, 10, Duration::from_secs(90)).await;
-    });
+    undisturbed(
+        "[batching]\nwindow = \"10m\"\n[timing]\ndefer_after = \"20m\"\n",
+        async |disk, running, _| {
+            feed(disk, running, 10, Duration::from_secs(90)).await;
+        },
+    );
     // Nothing to do; a pause, with files that wait.
     undisturbed(CONFIG, async |disk, running, _| {
         tokio::time::sleep(hour).await;

@@ -102,10 +102,7 @@ impl Handler<ResumeBatches> for Loader {
 }
 
 /// Lets the table's held batches go on, and lists all that are open.
-async fn release_held(
-    world: &World,
-    table: &TableId,
-) -> Result<Vec<BatchRecord>, Fault> {
+async fn release_held(world: &World, table: &TableId) -> Result<Vec<BatchRecord>, Fault> {
     let batches = world.ports.ledger.open_batches(Some(table), OPEN_BATCHES_PAGE).await?;
     for record in batches.iter().filter(|record| record.state == BatchState::Held) {
         world.ports.ledger.hold(&record.batch.id, false, world.ports.clock.now()).await?;

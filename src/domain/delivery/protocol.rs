@@ -13,7 +13,7 @@ use crate::domain::watchdog::Edge;
 /// The one thing to do next.
 // One lives at a time, on its way from `step` to its performer.
 #[allow(clippy::large_enum_variant)]
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Build the body from the manifest (fetch its files first when they are not at hand).
     Build,
@@ -63,7 +63,7 @@ impl Action {
 }
 
 /// How a delivery ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum End {
     /// The rows are in the warehouse and the ledger says so.
     Loaded,
@@ -94,7 +94,7 @@ pub enum End {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// It begins.
     Begun,
@@ -138,7 +138,7 @@ pub enum Event {
 }
 
 /// What is to follow once the attempt is known to have failed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum After {
     /// Build if need be and try again under attempt n+1.
     NextAttempt,
@@ -153,7 +153,7 @@ pub(super) enum After {
 }
 
 /// Where the delivery stands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     /// Building the first body; nothing is claimed.
     Planning,

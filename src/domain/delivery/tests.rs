@@ -284,6 +284,37 @@ fn a_refused_destination_is_fenced_after_patience_and_holds_the_table() {
 }
 
 #[test]
+fn patience_begins_with_a_refusal_and_ends_with_its_absence() {
+    let batch = batch(&["x"]);
+    let mut delivery = claimed(&batch);
+    let fails = |kind| Event::SubmitFailed { kind, reason: "?".into() };
+    let not_found = || Event::Status(JobStatus::NotFound);
+    // A hiccup is no refusal: the one that follows long after is the first.
+    play(&mut delivery, [fails(FaultKind::Unavailable), not_found()]);
+    let late = now().plus(PATIENCE);
+    assert!(matches!(delivery.step(late, fails(FaultKind::AccessDenied)).1, Action::Ask(_)));
+    // Taken in between, it starts anew.
+    play(&mut delivery, [not_found(), Event::Submitted(Submission::Accepted), not_found()]);
+    let later = late.plus(PATIENCE);
+    assert!(matches!(delivery.step(later, fails(FaultKind::AccessDenied)).1, Action::Ask(_)));
+    play(&mut delivery, [not_found()]);
+    let latest = later.plus(PATIENCE);
+    assert!(matches!(delivery.step(latest, fails(FaultKind::AccessDenied)).1, Action::Fence(_)));
+}
+
+#[test]
+fn a_rested_delivery_stands_where_it_stood() {
+    let batch = batch(&["x"]);
+    let (mut tired, fresh) = (claimed(&batch), claimed(&batch));
+    for _ in 0..3 {
+        let fails = Event::SubmitFailed { kind: FaultKind::Unavailable, reason: "?".into() };
+        play(&mut tired, [fails, Event::Status(JobStatus::NotFound)]);
+    }
+    assert_ne!(tired, fresh);
+    assert_eq!(tired.rested(), fresh);
+}
+
+#[test]
 fn a_silent_ledger_ends_the_process_and_nothing_else_does() {
     let mut delivery = claimed(&batch(&["x"]));
     play(&mut delivery, [Event::Submitted(Submission::Accepted), ok(&batch(&["x"]))]);

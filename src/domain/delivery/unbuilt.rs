@@ -35,7 +35,7 @@ impl Delivery {
         };
         let Some(after) = expelled else {
             // The body may be built another time: ask again meanwhile, the first upload may have landed late.
-            let wait = self.backoff(LONGEST_WAIT);
+            let wait = self.pace.back_off(LONGEST_WAIT);
             if self.phase == Phase::Rebuilding {
                 self.phase = Phase::Asking;
             }

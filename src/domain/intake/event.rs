@@ -9,7 +9,7 @@ use crate::domain::instant::Instant;
 use crate::domain::transition::Verdict;
 
 /// The bounds of one queue.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IntakeBounds {
     /// Messages held at one time.
     pub held_messages_max: usize,
@@ -33,7 +33,7 @@ pub struct ItemId {
 }
 
 /// What is to become of a file, from its announcement alone.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Plan {
     /// Its table loads it.
     Offer,
@@ -42,7 +42,7 @@ pub enum Plan {
 }
 
 /// A file that a message announces.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Announced {
     /// The file.
     pub file: FileId,
@@ -53,7 +53,7 @@ pub struct Announced {
 }
 
 /// A file that is offered to its table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Offer {
     /// The item.
     pub item: ItemId,
@@ -66,7 +66,7 @@ pub struct Offer {
 }
 
 /// What a message says.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Content {
     /// Files of ours (none: a test event, a deletion, not ours).
     Files(Vec<Announced>),
@@ -80,7 +80,7 @@ pub enum Content {
 }
 
 /// A message that was received.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Arrived {
     /// The same in each delivery.
     pub id: Arc<str>,
@@ -102,7 +102,7 @@ pub enum Abandoned {
 }
 
 /// What happened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// Messages were received.
     Received(Vec<Arrived>),
@@ -133,7 +133,7 @@ pub enum Event {
 }
 
 /// What to do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Offer files to their table's batcher.
     Offer {

@@ -7,7 +7,7 @@ use crate::domain::instant::Instant;
 use crate::domain::transition::Verdict;
 use crate::domain::watchdog::Edge;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     Offered,
     Parked { since: Instant },
@@ -16,7 +16,7 @@ pub(super) enum Phase {
     Striking,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Item {
     pub(super) file: FileId,
     pub(super) suspect: bool,
@@ -45,7 +45,7 @@ impl Item {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Held {
     pub(super) id: Arc<str>,
     pub(super) receipt: Arc<str>,

@@ -7,7 +7,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::transition::Verdict;
 
 /// The bounds of one table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TableBounds {
     /// A window closes when its first file is this old.
     pub window: Duration,
@@ -59,7 +59,7 @@ impl CloseReason {
 }
 
 /// What happened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A file was announced (or taken up from the deferred ones).
     Announced {
@@ -178,7 +178,7 @@ impl Outcome {
 }
 
 /// What to do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Ask the ledger.
     Lookup(FileId),

@@ -137,6 +137,22 @@ fn fetching() -> Table {
 }
 
 #[test]
+fn a_file_that_waited_for_others_is_not_given_up_sooner() {
+    let mut table = Table::new(BOUNDS);
+    announce(&mut table, "x", 0);
+    for second in [1, 3, 7] {
+        let state = Some(FileState::Claimed { batch: BatchId::from_stored("b"), held: false });
+        table.step(at(second - 1), Event::LookedUp { file: file("x"), state });
+        assert_eq!(table.step(at(second + 60), Event::Tick), [Effect::Lookup(file("x"))]);
+    }
+    let deferred = Some(FileState::Deferred { since: at(8) });
+    table.step(at(9), Event::LookedUp { file: file("x"), state: deferred });
+    // One GET that finds nothing is one, however long the file has waited before.
+    assert_eq!(fail(&mut table, FaultKind::Vanished, 10), []);
+    assert_ne!(table.clone().rested(), table);
+}
+
+#[test]
 fn an_object_that_is_gone_is_tried_three_times() {
     let mut table = fetching();
     assert_eq!(fail(&mut table, FaultKind::Vanished, 0), []);

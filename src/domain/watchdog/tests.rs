@@ -92,7 +92,8 @@ fn a_process_that_stood_still_and_a_clock_that_jumps_prove_nothing() {
 #[test]
 fn an_edge_that_answers_nobody_is_no_tables_fault() {
     let (look, verdicts) =
-        watch(1_000, |_| (vec![seen("x", 7, WORKING), seen("y", 8, WORKING), seen("z", 9, WORKING)], 5)).unwrap();
+        watch(1_000, |_| (vec![seen("x", 7, WORKING), seen("y", 8, WORKING), seen("z", 9, WORKING)], 5))
+            .unwrap();
     assert_eq!(look, MIN_LOOKS);
     let expected = Verdict::EdgeSilent { edge: Edge::Ledger, stalled: WEDGED_AFTER_MIN, waiting: 3 };
     assert_eq!(verdicts, [expected]);
@@ -110,7 +111,8 @@ fn an_edge_that_answers_nobody_is_no_tables_fault() {
 
 #[test]
 fn whoever_has_just_begun_to_wait_is_no_witness_against_an_edge() {
-    let (look, verdicts) = watch(1_000, |look| (vec![seen("x", 7, WORKING), seen("y", look, WORKING)], 5)).unwrap();
+    let (look, verdicts) =
+        watch(1_000, |look| (vec![seen("x", 7, WORKING), seen("y", look, WORKING)], 5)).unwrap();
     assert_eq!(look, MIN_LOOKS);
     assert!(matches!(verdicts[..], [Verdict::Wedged { key: "x", .. }]), "{verdicts:?}");
 }

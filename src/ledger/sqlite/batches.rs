@@ -1,19 +1,17 @@
 //! Steps on batches and their attempts.
 
-use std::collections::BTreeSet;
-
 use rusqlite::{OptionalExtension, Row, Transaction, params};
-use sha2::{Digest, Sha256};
 
 use super::StepError;
 use super::files::{self, DEFERRED, POISON, VANISHED};
 use super::rows::{from_json, manifest_of, manifest_text, table_of, table_text, to_json};
 use super::summary;
-use crate::domain::batch::{Attempt, Batch, FILES_PER_BATCH_MAX, hex};
-use crate::domain::file::{FileId, FileState};
+use crate::domain::batch::{Attempt, Batch};
+use crate::domain::file::FileState;
 use crate::domain::ids::{AttemptNumber, BatchId, JobId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::summary::EventSpan;
+use crate::domain::transition::rules::{self, Claiming, Ruling};
 use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Claim, Home, Step};
 
 const OPEN: i64 = 0;
@@ -21,10 +19,17 @@ const HELD: i64 = 1;
 const LOADED: i64 = 2;
 const ABANDONED: i64 = 3;
 
-/// A batch's number and state in the file.
-fn find(step: &Transaction<'_>, batch: &BatchId) -> Result<Option<(i64, i64)>, StepError> {
-    let mut select = step.prepare_cached("SELECT number, state FROM batches WHERE id = ?1")?;
-    Ok(select.query_row([batch.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+/// A batch's number in the file, and the batch.
+fn find(step: &Transaction<'_>, batch: &BatchId) -> Result<Option<(i64, BatchRecord)>, StepError> {
+    let row = step
+        .prepare_cached(&format!("{RECORD} WHERE id = ?1"))?
+        .query_row([batch.as_str()], stored)
+        .optional()?;
+    row.map(|stored| Ok((stored.number, whole(step, stored)?))).transpose()
+}
+
+pub(super) fn record(step: &Transaction<'_>, batch: &BatchId) -> Result<Option<BatchRecord>, StepError> {
+    Ok(find(step, batch)?.map(|(_, record)| record))
 }
 
 pub(super) fn claim(
@@ -33,51 +38,27 @@ pub(super) fn claim(
     attempt: Option<&Attempt>,
     now: Instant,
 ) -> Result<Claim, StepError> {
-    if find(step, &batch.id)?.is_some() {
-        return Ok(Claim::Won);
-    }
+    let known = record(step, &batch.id)?;
     let entries = &batch.manifest.entries;
-    let distinct: BTreeSet<_> = entries.iter().map(|entry| &entry.file).collect();
-    if entries.len() > FILES_PER_BATCH_MAX || distinct.len() != entries.len() {
-        return Err(StepError::Corrupt(format!(
-            "batch {} has {} files, or one twice",
-            batch.id,
-            entries.len()
-        )));
-    }
-    let (mut taken, mut events) = (Vec::new(), batch.events);
-    for entry in entries {
-        match files::state(step, &entry.file)? {
-            None | Some(FileState::Vanished { .. }) => {}
-            // Its message is gone: the ledger alone knows how old its event is.
-            Some(FileState::Deferred { .. }) => {
-                events = summary::deferred_event(step, &entry.file)?
-                    .map(|at| EventSpan::widened(events, at))
-                    .or(events);
+    let states: Vec<_> =
+        entries.iter().map(|entry| files::state(step, &entry.file)).collect::<Result<_, _>>()?;
+    match rules::claim(batch, attempt, known.as_ref(), &states)? {
+        Claiming::Already => Ok(Claim::Won),
+        Claiming::Lost(taken) => Ok(Claim::Lost(taken)),
+        Claiming::Write => {
+            let mut events = batch.events;
+            for (entry, state) in entries.iter().zip(states) {
+                // Its message is gone: the ledger alone knows how old its event is.
+                if matches!(state, Some(FileState::Deferred { .. })) {
+                    events = summary::deferred_event(step, &entry.file)?
+                        .map(|at| EventSpan::widened(events, at))
+                        .or(events);
+                }
             }
-            Some(
-                state @ (FileState::Claimed { .. } | FileState::Loaded { .. } | FileState::Poison { .. }),
-            ) => {
-                taken.push((entry.file.clone(), state));
-            }
+            insert(step, batch, attempt, events, now)?;
+            Ok(Claim::Won)
         }
     }
-    if !taken.is_empty() {
-        return Ok(Claim::Lost(taken));
-    }
-    check_attempt(batch, attempt)?;
-    insert(step, batch, attempt, events, now)?;
-    Ok(Claim::Won)
-}
-
-/// Rows come into the warehouse by an attempt alone: a batch that has some needs one from the start (Invariant I-2).
-fn check_attempt(batch: &Batch, attempt: Option<&Attempt>) -> Result<(), StepError> {
-    let ours = attempt.is_none_or(|attempt| attempt.batch == batch.id);
-    if ours && (attempt.is_some() || batch.manifest.rows() == 0) {
-        return Ok(());
-    }
-    let rows = batch.manifest.rows();
-    Err(StepError::Misused(format!("batch {} of {rows} rows has no attempt of its own", batch.id)))
 }
 
 /// Writes the batch, points its files to it, and writes its first attempt.
@@ -133,29 +114,6 @@ fn insert_attempt(
     Ok(())
 }
 
-/// The last attempt's number and outcome.
-fn last_attempt(step: &Transaction<'_>, batch: i64) -> Result<Option<(u32, i64)>, StepError> {
-    let mut select = step.prepare_cached(
-        "SELECT number, outcome FROM attempts WHERE batch = ?1 ORDER BY number DESC LIMIT 1",
-    )?;
-    Ok(select.query_row([batch], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
-}
-
-/// True when the batch's attempt of that number is this one in all that a body depends on.
-fn is_attempt(step: &Transaction<'_>, batch: i64, attempt: &Attempt) -> Result<bool, StepError> {
-    let mut select = step.prepare_cached(
-        "SELECT job_id, manifest_hash, plan_hash, destination FROM attempts WHERE batch = ?1 AND number = ?2",
-    )?;
-    let stored: Option<[String; 4]> = select
-        .query_row(params![batch, attempt.number.0], |row| {
-            Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
-        })
-        .optional()?;
-    let destination = to_json(&attempt.destination)?;
-    let wanted = [attempt.job_id.as_str(), &attempt.manifest_hash, &attempt.plan_hash, &destination];
-    Ok(stored.is_some_and(|stored| stored == wanted))
-}
-
 pub(super) fn fail_attempt(
     step: &Transaction<'_>,
     batch: &BatchId,
@@ -164,59 +122,43 @@ pub(super) fn fail_attempt(
     next: Option<&Attempt>,
     now: Instant,
 ) -> Result<Step, StepError> {
-    let Some((number, OPEN | HELD)) = find(step, batch)? else { return Ok(Step::Refused) };
-    let last = last_attempt(step, number)?;
-    // The same step again, after a lost answer: attempt n+1 is there already.
-    if let (Some(next), Some((last, 0))) = (next, last)
-        && last == next.number.0
-        && next.number == failed.next()
-    {
-        // Another plan under the same number would be another body under the same job id (Invariant I-2).
-        let same = is_attempt(step, number, next)?;
-        return Ok(if same { Step::Done } else { Step::Refused });
+    let found = find(step, batch)?;
+    let ruling = rules::fail_attempt(found.as_ref().map(|(_, record)| record), failed, next);
+    if let (Some((number, _)), Ruling::Write(failing)) = (&found, &ruling) {
+        if let Some(failed) = failing.failed {
+            let mut update = step.prepare_cached(
+                "UPDATE attempts SET outcome = 1, reason = ?3, at = ?4 WHERE batch = ?1 AND number = ?2",
+            )?;
+            update.execute(params![number, failed.0, reason, now.micros()])?;
+        }
+        if let Some(next) = failing.next {
+            insert_attempt(step, *number, next, now)?;
+        }
     }
-    // Invariant I-3: only the last attempt can fail, and n+1 follows n.
-    let follows = next.is_none_or(|next| next.number == failed.next());
-    if !follows || !matches!(last, Some((last, 0 | 1)) if last == failed.0) {
-        return Ok(Step::Refused);
-    }
-    let mut update =
-        step.prepare_cached("UPDATE attempts SET outcome = 1, reason = ?3, at = ?4 WHERE batch = ?1 AND number = ?2 AND outcome = 0")?;
-    update.execute(params![number, failed.0, reason, now.micros()])?;
-    if let Some(next) = next {
-        insert_attempt(step, number, next, now)?;
-    }
-    Ok(Step::Done)
+    Ok(ruling.step())
 }
 
-fn set_state(step: &Transaction<'_>, number: i64, state: i64, now: Instant) -> Result<(), StepError> {
+fn set_state(step: &Transaction<'_>, number: i64, state: BatchState, now: Instant) -> Result<(), StepError> {
     let mut update =
         step.prepare_cached("UPDATE batches SET state = ?2, updated_at = ?3 WHERE number = ?1")?;
-    update.execute(params![number, state, now.micros()])?;
+    update.execute(params![number, stored_state(state), now.micros()])?;
     Ok(())
 }
 
 pub(super) fn commit(step: &Transaction<'_>, batch: &BatchId, now: Instant) -> Result<Step, StepError> {
-    let number = match find(step, batch)? {
-        Some((_, LOADED)) => return Ok(Step::Done),
-        Some((number, OPEN | HELD)) => number,
-        Some(_) | None => return Ok(Step::Refused),
-    };
-    if let Some((last, outcome)) = last_attempt(step, number)? {
-        // A failed attempt has loaded nothing (Invariant I-3).
-        if outcome != 0 {
-            return Ok(Step::Refused);
+    let found = find(step, batch)?;
+    let ruling = rules::commit(found.as_ref().map(|(_, record)| record));
+    if let (Some((number, _)), Ruling::Write(committing)) = (&found, &ruling) {
+        if let Some(succeeded) = committing.succeeded {
+            let mut update = step.prepare_cached(
+                "UPDATE attempts SET outcome = 2, at = ?3 WHERE batch = ?1 AND number = ?2",
+            )?;
+            update.execute(params![number, succeeded.0, now.micros()])?;
         }
-        let mut update =
-            step.prepare_cached("UPDATE attempts SET outcome = 2, at = ?3 WHERE batch = ?1 AND number = ?2")?;
-        update.execute(params![number, last, now.micros()])?;
-    } else if record(step, batch)?.is_some_and(|record| record.batch.manifest.rows() > 0) {
-        // No job can have loaded them.
-        return Ok(Step::Refused);
+        set_state(step, *number, BatchState::Loaded, now)?;
+        summary::count_load(step, *number, now)?;
     }
-    set_state(step, number, LOADED, now)?;
-    summary::count_load(step, number, now)?;
-    Ok(Step::Done)
+    Ok(ruling.step())
 }
 
 pub(super) fn hold(
@@ -225,13 +167,12 @@ pub(super) fn hold(
     held: bool,
     now: Instant,
 ) -> Result<Step, StepError> {
-    match find(step, batch)? {
-        Some((number, OPEN | HELD)) => {
-            set_state(step, number, if held { HELD } else { OPEN }, now)?;
-            Ok(Step::Done)
-        }
-        Some(_) | None => Ok(Step::Refused),
+    let found = find(step, batch)?;
+    let ruling = rules::hold(found.as_ref().map(|(_, record)| record), held);
+    if let (Some((number, _)), Ruling::Write(state)) = (&found, &ruling) {
+        set_state(step, *number, *state, now)?;
     }
+    Ok(ruling.step())
 }
 
 pub(super) fn rehome(
@@ -240,90 +181,59 @@ pub(super) fn rehome(
     homes: &[Home],
     now: Instant,
 ) -> Result<Step, StepError> {
-    let Some(record) = record(step, batch)? else { return Ok(Step::Refused) };
-    let mark = mark_of(homes);
-    if record.state == BatchState::Abandoned {
-        return if is_rehomed(step, batch, &mark)? { Ok(Step::Done) } else { Ok(Step::Refused) };
-    }
-    let failed = matches!(record.last_attempt, Some((_, AttemptOutcome::Failed(_))));
-    if record.state == BatchState::Loaded || !failed || !covers(&record.batch, homes) {
-        return Ok(Step::Refused);
-    }
-    let Some((number, _)) = find(step, batch)? else { return Ok(Step::Refused) };
-    for home in homes {
-        match home {
-            Home::Batch { batch, attempt } => {
-                check_attempt(batch, attempt.as_ref())?;
-                insert(step, batch, attempt.as_ref(), record.batch.events, now)?;
-            }
-            Home::Poison(file, reason) => files::put(step, file, POISON, Some(reason), now)?,
-            Home::Vanished(file) => files::put(step, file, VANISHED, None, now)?,
-            Home::Deferred(file) => {
-                files::put(step, file, DEFERRED, None, now)?;
-                // Its own event is not older than the oldest of its batch.
-                let oldest = record.batch.events.map(|events| events.oldest);
-                summary::note_event(step, file, oldest.unwrap_or(record.batch.claimed_at))?;
-            }
+    let found = find(step, batch)?;
+    let mark = found.as_ref().map(|(number, _)| mark(step, *number)).transpose()?.flatten();
+    let ruling = rules::rehome(found.as_ref().map(|(_, record)| record), mark.as_deref(), homes)?;
+    if let (Some((number, record)), Ruling::Write(rehoming)) = (&found, &ruling) {
+        for home in homes {
+            move_in(step, &record.batch, home, now)?;
         }
+        set_state(step, *number, BatchState::Abandoned, now)?;
+        step.prepare_cached("UPDATE batches SET homes = ?2 WHERE number = ?1")?
+            .execute(params![number, rehoming.mark])?;
     }
-    set_state(step, number, ABANDONED, now)?;
-    step.prepare_cached("UPDATE batches SET homes = ?2 WHERE number = ?1")?.execute(params![number, mark])?;
-    Ok(Step::Done)
+    Ok(ruling.step())
 }
 
-/// True when the homes hold exactly the batch's files, each once (Invariant I-1).
-fn covers(batch: &Batch, homes: &[Home]) -> bool {
-    let mut housed: Vec<&FileId> = Vec::new();
-    for home in homes {
-        match home {
-            Home::Batch { batch, .. } => {
-                housed.extend(batch.manifest.entries.iter().map(|entry| &entry.file))
-            }
-            Home::Poison(file, _) | Home::Vanished(file) | Home::Deferred(file) => housed.push(file),
+/// Writes one new home of files of `parent`.
+fn move_in(step: &Transaction<'_>, parent: &Batch, home: &Home, now: Instant) -> Result<(), StepError> {
+    match home {
+        Home::Batch { batch, attempt } => insert(step, batch, attempt.as_ref(), parent.events, now),
+        Home::Poison(file, reason) => files::put(step, file, POISON, Some(reason), now),
+        Home::Vanished(file) => files::put(step, file, VANISHED, None, now),
+        Home::Deferred(file) => {
+            files::put(step, file, DEFERRED, None, now)?;
+            // Its own event is not older than the oldest of its batch.
+            let oldest = parent.events.map(|events| events.oldest);
+            summary::note_event(step, file, oldest.unwrap_or(parent.claimed_at))
         }
     }
-    housed.sort();
-    let mut files: Vec<_> = batch.manifest.entries.iter().map(|entry| &entry.file).collect();
-    files.sort();
-    housed == files
 }
 
-/// A hash over homes, by which the same re-homing is known again whatever became of its files since.
-fn mark_of(homes: &[Home]) -> String {
-    let mut hasher = Sha256::new();
-    let mut add = |parts: &[&str]| {
-        for part in parts {
-            // Length-prefixed, so that no two lists can share a byte string.
-            hasher.update((part.len() as u64).to_be_bytes());
-            hasher.update(part.as_bytes());
-        }
-    };
-    for home in homes {
-        match home {
-            // A batch's id is a hash of its manifest, destination and parent.
-            Home::Batch { batch, attempt } => {
-                let attempt = attempt.as_ref();
-                let job_id = attempt.map_or("", |attempt| attempt.job_id.as_str());
-                add(&["batch", batch.id.as_str(), job_id, attempt.map_or("", |attempt| &attempt.plan_hash)]);
-            }
-            Home::Poison(file, reason) => add(&["poison", &identity(file), reason]),
-            Home::Vanished(file) => add(&["vanished", &identity(file)]),
-            Home::Deferred(file) => add(&["deferred", &identity(file)]),
-        }
+/// What is kept of a re-homing beside an abandoned batch.
+fn mark(step: &Transaction<'_>, number: i64) -> Result<Option<String>, StepError> {
+    let mut select = step.prepare_cached("SELECT homes FROM batches WHERE number = ?1")?;
+    Ok(select.query_row([number], |row| row.get(0))?)
+}
+
+/// A batch's state as it is stored.
+pub(super) fn state_of(stored: i64) -> Option<BatchState> {
+    match stored {
+        OPEN => Some(BatchState::Open),
+        HELD => Some(BatchState::Held),
+        LOADED => Some(BatchState::Loaded),
+        ABANDONED => Some(BatchState::Abandoned),
+        _ => None,
     }
-    hex(&hasher.finalize())
 }
 
-fn identity(file: &FileId) -> String {
-    format!("{}|{}|{}", file.table, file.source_file(), file.size_bytes)
-}
-
-/// True when this very re-homing has happened.
-fn is_rehomed(step: &Transaction<'_>, batch: &BatchId, mark: &str) -> Result<bool, StepError> {
-    let mut select = step.prepare_cached("SELECT homes FROM batches WHERE id = ?1")?;
-    let stored: Option<String> = select.query_row([batch.as_str()], |row| row.get(0))?;
-    // Without a mark it was abandoned by a version that kept none, and long ago.
-    Ok(stored.is_none_or(|stored| stored == mark))
+fn stored_state(state: BatchState) -> i64 {
+    match state {
+        BatchState::Open => OPEN,
+        BatchState::Held => HELD,
+        BatchState::Loaded => LOADED,
+        BatchState::Abandoned => ABANDONED,
+    }
 }
 
 const RECORD: &str =
@@ -371,12 +281,9 @@ fn whole(step: &Transaction<'_>, stored: Stored) -> Result<BatchRecord, StepErro
             [stored.oldest_event, stored.newest_event].into_iter().flatten().map(Instant::from_micros),
         ),
     };
-    let state = match stored.state {
-        OPEN => BatchState::Open,
-        HELD => BatchState::Held,
-        LOADED => BatchState::Loaded,
-        ABANDONED => BatchState::Abandoned,
-        other => return Err(StepError::Corrupt(format!("batch {} has the unknown state {other}", batch.id))),
+    let Some(state) = state_of(stored.state) else {
+        let text = format!("batch {} has the unknown state {}", batch.id, stored.state);
+        return Err(StepError::Corrupt(text));
     };
     let last_attempt = attempt_of(step, stored.number, &batch)?;
     Ok(BatchRecord { batch, state, last_attempt })
@@ -416,14 +323,6 @@ fn attempt_of(
         plan_hash: plan_hash.into(),
     };
     Ok(Some((attempt, outcome)))
-}
-
-pub(super) fn record(step: &Transaction<'_>, batch: &BatchId) -> Result<Option<BatchRecord>, StepError> {
-    let row = step
-        .prepare_cached(&format!("{RECORD} WHERE id = ?1"))?
-        .query_row([batch.as_str()], stored)
-        .optional()?;
-    row.map(|stored| whole(step, stored)).transpose()
 }
 
 pub(super) fn open(

@@ -3,11 +3,12 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::StepError;
+use super::batches;
 use super::rows::{file_key, from_json, table_text, to_json};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
-use crate::domain::transition::Verdict;
+use crate::domain::transition::{Verdict, rules};
 
 /// Where a file is at home.
 pub(super) const IN_BATCH: i64 = 0;
@@ -35,12 +36,12 @@ fn state_of(file: &FileId, stored: StoredState) -> Result<FileState, StepError> 
     let corrupt = |what: &str| StepError::Corrupt(format!("the file {file} {what}"));
     let (home, batch, state, reason, at) = stored;
     let at = at.map(Instant::from_micros);
-    match (home, batch.map(BatchId::from_stored), state) {
-        (IN_BATCH, Some(batch), Some(0)) => Ok(FileState::Claimed { batch, held: false }),
-        (IN_BATCH, Some(batch), Some(1)) => Ok(FileState::Claimed { batch, held: true }),
-        (IN_BATCH, Some(batch), Some(2)) => Ok(FileState::Loaded { batch }),
-        (IN_BATCH, Some(batch), _) => Err(corrupt(&format!("is in batch {batch}, which is abandoned"))),
-        (IN_BATCH, None, _) => Err(corrupt("is in a batch that is not there")),
+    match (home, batch.map(BatchId::from_stored), state.and_then(batches::state_of)) {
+        (IN_BATCH, Some(batch), Some(state)) => {
+            let abandoned = format!("is in batch {batch}, which is abandoned");
+            state.of_file(batch).ok_or_else(|| corrupt(&abandoned))
+        }
+        (IN_BATCH, _, _) => Err(corrupt("is in a batch that is not there")),
         (POISON, _, _) => Ok(FileState::Poison { reason: reason.unwrap_or_default() }),
         (VANISHED, _, _) => Ok(FileState::Vanished { at: at.ok_or_else(|| corrupt("vanished at no time"))? }),
         (DEFERRED, _, _) => {
@@ -93,34 +94,16 @@ pub(super) fn settle(
     now: Instant,
 ) -> Result<FileState, StepError> {
     let known = state(step, file)?;
-    let applies = match (&known, verdict) {
-        // What a batch has is the warehouse's matter.
-        (Some(FileState::Claimed { .. } | FileState::Loaded { .. }), _) => false,
-        // Poison stays poison until it is redriven.
-        (Some(FileState::Poison { .. }), Verdict::Defer | Verdict::Vanish) => false,
-        // Deferred once, its place in the order stays.
-        (Some(FileState::Deferred { .. }), Verdict::Defer) => false,
-        (Some(FileState::Poison { .. }), Verdict::Poison(_))
-        | (Some(FileState::Deferred { .. }), Verdict::Poison(_) | Verdict::Vanish)
-        | (Some(FileState::Vanished { .. }) | None, _) => true,
+    let Some(settled) = rules::settle(known.as_ref(), verdict, now) else {
+        // A verdict always applies to a file that the ledger does not know.
+        return known.ok_or_else(|| StepError::Misused(format!("no verdict applies to the file {file}")));
     };
-    if let (false, Some(state)) = (applies, known) {
-        return Ok(state);
-    }
     match verdict {
-        Verdict::Poison(reason) => {
-            put(step, file, POISON, Some(reason), now)?;
-            Ok(FileState::Poison { reason: reason.clone() })
-        }
-        Verdict::Vanish => {
-            put(step, file, VANISHED, None, now)?;
-            Ok(FileState::Vanished { at: now })
-        }
-        Verdict::Defer => {
-            put(step, file, DEFERRED, None, now)?;
-            Ok(FileState::Deferred { since: now })
-        }
+        Verdict::Poison(reason) => put(step, file, POISON, Some(reason), now)?,
+        Verdict::Vanish => put(step, file, VANISHED, None, now)?,
+        Verdict::Defer => put(step, file, DEFERRED, None, now)?,
     }
+    Ok(settled)
 }
 
 pub(super) fn deferred(

@@ -19,10 +19,13 @@ use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
+use crate::domain::transition::rules::Misuse;
 use crate::flow::cpu::blocking;
 
 mod batches;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod rows;
 
 pub(crate) use rows::file_key;
@@ -114,6 +117,12 @@ enum StepError {
     Corrupt(String),
     /// What is asked would break an invariant: a bug of whoever asks.
     Misused(String),
+}
+
+impl From<Misuse> for StepError {
+    fn from(misuse: Misuse) -> Self {
+        Self::Misused(misuse.0)
+    }
 }
 
 impl From<rusqlite::Error> for StepError {

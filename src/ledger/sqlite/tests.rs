@@ -58,7 +58,8 @@ async fn what_cannot_be_read_back_is_a_clear_fault() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     drop(SqliteLedger::open(&path).unwrap());
-    let insert = "INSERT INTO batches VALUES (1, 'b', 'no json', 0, '{}', 0, NULL, '[]', 0, NULL, NULL)";
+    let insert =
+        "INSERT INTO batches VALUES (1, 'b', 'no json', 0, '{}', 0, NULL, '[]', 0, NULL, NULL, NULL)";
     Connection::open(&path).unwrap().execute_batch(insert).unwrap();
     let fault = SqliteLedger::open(&path).unwrap().open_batches(None, 1).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::LedgerCorrupt);

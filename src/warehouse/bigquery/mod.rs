@@ -24,6 +24,8 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::flow::cpu::blocking;
 
 mod answers;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod job;
 pub mod reasons;
 mod rest;

@@ -148,7 +148,7 @@ impl Rest {
             return submission(context, answer).await;
         }
         let session = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-        let session = session.filter(|session| self.is_of_endpoint(session)).map(str::to_owned);
+        let session = session.filter(|session| is_of_endpoint(&self.endpoint, session)).map(str::to_owned);
         let session = session.ok_or_else(|| {
             Fault::new(FaultKind::Unavailable, format!("{context}: the upload session has no address"))
         })?;
@@ -180,7 +180,8 @@ impl Rest {
             if answer.status().as_u16() != RESUME_INCOMPLETE {
                 return submission(context, answer).await;
             }
-            let arrived = arrived(&answer);
+            let range = answer.headers().get(RANGE).and_then(|range| range.to_str().ok());
+            let arrived = arrived(range);
             if arrived > offset {
                 failures = 0;
             } else if failures == 0 {
@@ -195,18 +196,6 @@ impl Rest {
         }
     }
 
-    /// A session elsewhere would be given the data, and a token.
-    fn is_of_endpoint(&self, session: &str) -> bool {
-        let host = |url: &str| {
-            let url = reqwest::Url::parse(url).ok()?;
-            Some((url.scheme().to_owned(), url.host_str()?.to_owned(), url.port_or_known_default()))
-        };
-        host(session).is_some_and(|session| {
-            Some(&session) == host(&self.endpoint).as_ref()
-                || (session.0 == "https" && session.1.ends_with(".googleapis.com"))
-        })
-    }
-
     async fn send(&self, context: &str, request: RequestBuilder) -> Result<Response, Fault> {
         let request = match self.identity.token().await? {
             Some(token) => request.bearer_auth(token.expose()),
@@ -216,11 +205,22 @@ impl Rest {
     }
 }
 
+/// A session elsewhere would be given the data, and a token.
+pub(super) fn is_of_endpoint(endpoint: &str, session: &str) -> bool {
+    let host = |url: &str| {
+        let url = reqwest::Url::parse(url).ok()?;
+        Some((url.scheme().to_owned(), url.host_str()?.to_owned(), url.port_or_known_default()))
+    };
+    host(session).is_some_and(|session| {
+        Some(&session) == host(endpoint).as_ref()
+            || (session.0 == "https" && session.1.ends_with(".googleapis.com"))
+    })
+}
+
 /// How many bytes a session has, from `Range: bytes=0-N`; none without the header.
-fn arrived(answer: &Response) -> u64 {
-    let range = answer.headers().get(RANGE).and_then(|range| range.to_str().ok());
+pub(super) fn arrived(range: Option<&str>) -> u64 {
     let last = range.and_then(|range| range.rsplit('-').next()).and_then(|last| last.parse::<u64>().ok());
-    last.map_or(0, |last| last + 1)
+    last.map_or(0, |last| last.saturating_add(1))
 }
 
 async fn submission(context: &str, answer: Response) -> Result<Submission, Fault> {

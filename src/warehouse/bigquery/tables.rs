@@ -240,7 +240,7 @@ fn shown(destination: &Destination) -> String {
 
 /// The columns that the table lacks. A column of another type, and one that must have values and gets none, hold the
 /// table: nothing is wrong with the file.
-fn missing<'a>(
+pub(super) fn missing<'a>(
     destination: &Destination,
     fields: &[TableFieldSchema],
     wanted: &'a [(String, SqlType)],

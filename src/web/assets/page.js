@@ -20,22 +20,50 @@ async function ask(path, options) {
   }
 }
 
-// What a person has open, and where they are, survives the renewal.
 function renew(html) {
-  const focused = document.activeElement?.id;
-  const open = new Set([...live.querySelectorAll("tr")].filter((row) => row.querySelector("details[open]")).map(nameOf));
-  live.innerHTML = html;
-  for (const row of live.querySelectorAll("tr")) {
-    const details = row.querySelector("details");
-    if (details && open.has(nameOf(row))) details.open = true;
-  }
-  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+  const fresh = document.createElement("template");
+  fresh.innerHTML = html;
+  merge(live, fresh.content);
   const title = live.querySelector(".summary")?.dataset.title;
   document.title = title ? `${title} – landbridge` : "landbridge";
 }
 
-function nameOf(row) {
-  return row.querySelector(".name")?.textContent;
+// What is still there stays the very same element, wherever it moves: a press that begins on a button ends on it and never on
+// another table's, and what a person has opened, focused or selected stays so.
+function merge(old, fresh) {
+  const kept = [...old.childNodes];
+  const wanted = [...fresh.childNodes].map((node, place) => {
+    const at = kept[place] && isSame(kept[place], node) ? place : kept.findIndex((one) => one && isSame(one, node));
+    if (at < 0) return node;
+    const [one] = kept.splice(at, 1, null);
+    update(one, node);
+    return one;
+  });
+  const stays = wanted.length === old.childNodes.length && wanted.every((node, place) => node === old.childNodes[place]);
+  if (!stays) old.replaceChildren(...wanted);
+}
+
+function isSame(one, other) {
+  return one.nodeName === other.nodeName && one.id === other.id && nameOf(one) === nameOf(other);
+}
+
+function nameOf(node) {
+  return node.nodeName === "TR" ? node.querySelector(".name")?.textContent : undefined;
+}
+
+function update(one, fresh) {
+  if (one.nodeType === Node.TEXT_NODE) {
+    if (one.data !== fresh.data) one.data = fresh.data;
+    return;
+  }
+  for (const name of one.getAttributeNames()) {
+    const set = name === "open" && one.nodeName === "DETAILS";
+    if (!set && !fresh.hasAttribute(name)) one.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (one.getAttribute(name) !== value) one.setAttribute(name, value);
+  }
+  merge(one, fresh);
 }
 
 function contact(now) {

@@ -1,6 +1,19 @@
-//! The service's own answers, as they were recorded, read by the adapter over HTTP. One exchange after the other, whatever it is
-//! about: none may make the client fail to read.
+//! The service's own answers, as they were recorded, read over HTTP: by the adapter, and each of them by the client.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use gcp_bigquery_client::Client;
+use gcp_bigquery_client::client_builder::ClientBuilder;
+use gcp_bigquery_client::error::BQError;
+use gcp_bigquery_client::model::dataset::Dataset;
+use gcp_bigquery_client::model::job::Job;
+use gcp_bigquery_client::model::query_request::QueryRequest;
+use gcp_bigquery_client::model::table::Table;
+use gcp_bigquery_client::model::table_schema::TableSchema;
+use gcp_bigquery_client::tabledata::ListQueryParameters;
+use landbridge::cloud::google::Identity;
+use landbridge::config::types::GoogleCredentials;
 use landbridge::domain::fault::FaultKind;
 use landbridge::domain::job::{FenceAnswer, JobStatus, Submission};
 use landbridge::warehouse::Warehouse;
@@ -122,5 +135,90 @@ async fn tables_as_the_service_shows_them_are_read() {
         let told = fault.chain();
         // Read, and found to be another table: either it lacks our columns, or has them with other types.
         assert!(told.contains("cannot add") || told.contains("the column"), "{name}: {told}");
+    }
+}
+
+/// Makes the call that the exchange recorded. `None` for uploads, which the client does not have: `uploads` reads their answers.
+async fn call(client: &Client, method: &str, path: &str) -> Option<Result<(), BQError>> {
+    let resource: Vec<_> = path.split('/').skip(3).step_by(2).collect();
+    let table = || Table::new("p", "d", "t", TableSchema::new(Vec::new()));
+    Some(match (method, resource.as_slice()) {
+        ("POST", ["datasets"]) => client.dataset().create(Dataset::new("p", "d")).await.map(drop),
+        ("GET", ["datasets"]) if path.ends_with("/datasets") => {
+            client.dataset().list("p", Default::default()).await.map(drop)
+        }
+        ("GET", ["datasets"]) => client.dataset().get("p", "d").await.map(drop),
+        ("GET", ["datasets", "tables"]) if path.ends_with("/tables") => {
+            client.table().list("p", "d", Default::default()).await.map(drop)
+        }
+        ("GET", ["datasets", "tables"]) => client.table().get("p", "d", "t", None).await.map(drop),
+        ("PATCH", ["datasets", "tables"]) => client.table().patch("p", "d", "t", table()).await.map(drop),
+        ("DELETE", ["datasets", "tables"]) => client.table().delete("p", "d", "t").await,
+        ("GET", ["datasets", "tables", "data"]) => {
+            let all: ListQueryParameters = serde_json::from_value(json!({})).unwrap();
+            client.tabledata().list("p", "d", "t", all).await.map(drop)
+        }
+        ("POST", ["jobs"]) => client.job().insert("p", Job::default()).await.map(drop),
+        ("GET", ["jobs"]) => client.job().get_job("p", "j", None).await.map(drop),
+        ("POST", ["queries"]) => client.job().query("p", QueryRequest::new("SELECT 1")).await.map(drop),
+        _ => return None,
+    })
+}
+
+#[tokio::test]
+async fn every_recorded_answer_is_read_with_the_status_that_it_has() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/bigquery-recorded");
+    let names =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let (mut read, mut uploads) = (0, 0);
+    for name in names.filter(|name| name.ends_with(".json")) {
+        let exchange = data(&name);
+        let request = &exchange["request"];
+        let (method, path) = (request["method"].as_str().unwrap(), request["path"].as_str().unwrap());
+        let (status, body) = recorded(&name, "x");
+        let empty = body.is_null();
+        let server = Server::start(move |_| {
+            if empty { Answer::Reply(status, Vec::new(), Vec::new()) } else { Answer::json(status, &body) }
+        })
+        .await;
+        let identity = Identity::new(&GoogleCredentials::Anonymous).unwrap();
+        let client = ClientBuilder::new()
+            .with_v2_base_url(server.url.clone())
+            .build_from_authenticator(Arc::new(identity))
+            .await
+            .unwrap();
+        match call(&client, method, path).await {
+            Some(Ok(())) => assert!(status < 300, "{name}"),
+            Some(Err(BQError::ResponseError { error })) => {
+                assert_eq!(error.error.code, i64::from(status), "{name}");
+                assert!(error.error.errors[0].contains_key("reason"), "{name}");
+            }
+            Some(Err(error)) => panic!("{name} was not read: {error:?}"),
+            None => {
+                assert!(path.starts_with("/upload/"), "{name}: no call for {method} {path}");
+                uploads += 1;
+            }
+        }
+        read += 1;
+    }
+    assert_eq!((read, uploads), (32, 8));
+}
+
+/// A session begins without a job and has an address of the service's own; its last byte makes the job.
+#[test]
+fn an_upload_makes_a_job_with_its_last_byte_and_not_before() {
+    for (initiate, upload) in [
+        ("27_load_baseline_initiate.json", "28_load_baseline_upload.json"),
+        ("100_load_float_inf_nan_initiate.json", "101_load_float_inf_nan_upload.json"),
+        ("105_load_bad_value_initiate.json", "106_load_bad_value_upload.json"),
+        ("134_load_ts_t_no_z_initiate.json", "135_load_ts_t_no_z_upload.json"),
+    ] {
+        let (begun, done) = (data(initiate), data(upload));
+        assert_eq!((&begun["status"], &begun["body"]), (&json!(200), &Value::Null), "{initiate}");
+        let session = begun["headers"]["Location"].as_str().unwrap();
+        assert!(session.starts_with("https://bigquery.googleapis.com/upload/bigquery/v2/"), "{session}");
+        assert_eq!(done["body"]["kind"], "bigquery#job", "{upload}");
+        let job: Job = serde_json::from_value(recorded(upload, "x").1).unwrap();
+        assert_eq!(job.job_reference.unwrap().job_id.as_deref(), Some("x"), "{upload}");
     }
 }

@@ -8,7 +8,7 @@ use landbridge::domain::job::{FenceAnswer, JobStatus, Submission};
 use landbridge::warehouse::Warehouse;
 use serde_json::{Value, json};
 
-use super::{connect, loaded, table};
+use super::{connect, data, loaded, table};
 use crate::support::http::{Answer, Request, Server};
 
 const MIB: usize = 1 << 20;
@@ -65,9 +65,12 @@ fn resumable(trouble: fn(usize) -> Option<Answer>) -> impl Fn(&Request) -> Answe
     let (stored, calls) = (Mutex::new(Vec::<u8>::new()), AtomicUsize::new(0));
     with_table(move |request| {
         if request.method == "POST" {
-            let host = request.header("host");
-            let session =
-                format!("http://{host}/upload/bigquery/v2/projects/p/jobs?uploadType=resumable&upload_id=u");
+            // As the service begins one, but for its address.
+            let begun = data("27_load_baseline_initiate.json");
+            let session = begun["headers"]["Location"].as_str().unwrap();
+            let session = session
+                .replace("https://bigquery.googleapis.com", &format!("http://{}", request.header("host")));
+            let session = session.replace("<project>", "p").replace("<upload-id>", "u");
             return Answer::Reply(200, vec![("Location".to_owned(), session)], Vec::new());
         }
         let mut stored = stored.lock().unwrap();
@@ -90,7 +93,7 @@ fn resumable(trouble: fn(usize) -> Option<Answer>) -> impl Fn(&Request) -> Answe
         if stored.len() == size {
             assert_eq!(&stored[..4], b"PAR1");
             assert_eq!(&stored[size - 4..], b"PAR1");
-            return Answer::json(200, &json!({}));
+            return Answer::json(200, &data("28_load_baseline_upload.json")["body"]);
         }
         let headers = match stored.len() {
             0 => Vec::new(),

@@ -1,0 +1,134 @@
+//! The values of a page, checked before a decoder sees them: as many as the page states, no fewer and no more, and
+//! nothing that a decoder would panic over, or make gigabytes of.
+
+use parquet::basic::{Encoding, Type as Physical};
+
+use super::runs;
+
+/// Why values are not what they should be: lower case, about the page.
+pub(super) type Refusal = String;
+
+/// A column's type, as far as its values' bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) physical: Physical,
+    /// Bytes of a FIXED_LEN_BYTE_ARRAY; 0 for all others.
+    pub(super) fixed_bytes: usize,
+}
+
+impl Shape {
+    /// Bytes of each value; `None` when each has its own length.
+    pub(super) fn width(self) -> Option<usize> {
+        match self.physical {
+            Physical::BOOLEAN | Physical::BYTE_ARRAY => None,
+            Physical::INT32 | Physical::FLOAT => Some(4),
+            Physical::INT64 | Physical::DOUBLE => Some(8),
+            Physical::INT96 => Some(12),
+            Physical::FIXED_LEN_BYTE_ARRAY => Some(self.fixed_bytes),
+        }
+    }
+
+    /// Checks a dictionary of `count` values.
+    pub(super) fn check_dictionary(
+        self,
+        encoding: Encoding,
+        data: &[u8],
+        count: u32,
+    ) -> Result<Dictionary, Refusal> {
+        if !matches!(encoding, Encoding::PLAIN | Encoding::PLAIN_DICTIONARY)
+            || self.physical == Physical::BOOLEAN
+        {
+            return Err(format!(
+                "a dictionary of {} values encoded by {encoding} is not read",
+                self.physical
+            ));
+        }
+        let longest_bytes = self.check_plain(data, count)?;
+        Ok(Dictionary { count, longest_bytes })
+    }
+
+    /// Checks `present` values (those that are not null) that are stored in `data`.
+    pub(super) fn check(
+        self,
+        encoding: Encoding,
+        data: &[u8],
+        present: u32,
+        dictionary: Option<Dictionary>,
+    ) -> Result<(), Refusal> {
+        let is_int = matches!(self.physical, Physical::INT32 | Physical::INT64);
+        match (encoding, self.physical) {
+            (Encoding::PLAIN, _) => self.check_plain(data, present).map(|_| ()),
+            (Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY, _) => {
+                let dictionary = dictionary.ok_or("it points into a dictionary, and none is there")?;
+                let Some((width, indices)) = data.split_first() else {
+                    return if present == 0 { Ok(()) } else { Err("it has no values".to_owned()) };
+                };
+                Ok(runs::check(indices, *width, present, dictionary.count)?)
+            }
+            (Encoding::DELTA_BINARY_PACKED, _) if is_int => same(runs::deltas(data)?.0, present),
+            (Encoding::DELTA_LENGTH_BYTE_ARRAY, Physical::BYTE_ARRAY) => same(runs::deltas(data)?.0, present),
+            (Encoding::DELTA_BYTE_ARRAY, Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY) => {
+                let (prefixes, suffixes) = runs::deltas(data)?;
+                same(prefixes, present)?;
+                same(runs::deltas(suffixes)?.0, present)
+            }
+            (Encoding::BYTE_STREAM_SPLIT, physical)
+                if physical != Physical::INT96 && self.width().is_some() =>
+            {
+                self.check_plain(data, present).map(|_| ())
+            }
+            (Encoding::RLE, Physical::BOOLEAN) => {
+                let (length, rest) = data.split_first_chunk::<4>().ok_or("it has no values")?;
+                let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+                let (runs, _) = rest.split_at_checked(length).ok_or("its runs are longer than the page")?;
+                Ok(runs::check(runs, 1, present, 2)?)
+            }
+            (encoding, physical) => Err(format!("{physical} values encoded by {encoding} are not read")),
+        }
+    }
+
+    /// Checks that `data` is `count` values and nothing else; gives the bytes of the longest.
+    fn check_plain(self, data: &[u8], count: u32) -> Result<usize, Refusal> {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let wanted = match (self.physical, self.width()) {
+            (Physical::BYTE_ARRAY, _) => return check_byte_arrays(data, count),
+            (_, Some(width)) => count.checked_mul(width),
+            (_, None) => Some(count.div_ceil(8)),
+        };
+        if wanted == Some(data.len()) {
+            return Ok(self.width().unwrap_or(1));
+        }
+        Err(format!("its {} bytes are not the {count} values that it states", data.len()))
+    }
+}
+
+/// What is known of a column's dictionary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dictionary {
+    pub(super) count: u32,
+    pub(super) longest_bytes: usize,
+}
+
+fn same(stored: u64, stated: u32) -> Result<(), Refusal> {
+    if stored == u64::from(stated) {
+        return Ok(());
+    }
+    Err(format!("it holds {stored} values and not the {stated} that it states"))
+}
+
+/// Lengths of four bytes, each before its value.
+fn check_byte_arrays(data: &[u8], count: usize) -> Result<usize, Refusal> {
+    let (mut rest, mut longest) = (data, 0);
+    for _ in 0..count {
+        let after = rest.split_first_chunk::<4>().and_then(|(length, after)| {
+            let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+            longest = longest.max(length);
+            after.get(length..)
+        });
+        rest = after.ok_or("a value reaches beyond the page")?;
+    }
+    if rest.is_empty() {
+        return Ok(longest);
+    }
+    Err(format!("{} bytes of it belong to none of its {count} values", rest.len()))
+}

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""landbridge under kill -9 and hostile wires: is every row in the warehouse once?
+
+    make chaos KILLS=200 [SEED=1] [AWS=ministack|moto]
+
+The real binary runs against stand-ins of the clouds, behind proxies that break what can be broken on a wire, and is killed again and
+again while files come in. Then the faults stop, it comes to its end, and `verdict.py` judges what is in BigQuery; then every
+notification comes again, three times, and once more to a process that remembers nothing, and nothing may change.
+
+Last line: `lost N duplicated N`, in rows. Exit code 0 only when both are 0 and nothing else is wrong.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+EMULATORS = os.path.join(ROOT, "tests", "emulators")
+# So many rows a kill, and never fewer than these.
+ROWS_PER_KILL, ROWS_MIN = 11_000, 20_000
+# Messages that wait in all queues before no more files are put: the stand-ins walk their queues as lists.
+BACKLOG = {"ministack": 3_000, "moto": 250}
+# How long nothing at all may move before it is a fault.
+PATIENCE_SECONDS = 240
+# One long life of so many finds the quota of load jobs used up.
+QUOTA_EVERY = 60
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--kills", type=int, default=20)
+    arguments.add_argument("--seed", type=int)
+    arguments.add_argument("--aws", choices=("ministack", "moto"), default="ministack")
+    arguments.add_argument("--rows", type=int, help="rows in all; default: by the kills")
+    arguments.add_argument("--clusters", type=int, default=3)
+    arguments.add_argument("--tables", type=int, default=4, help="tables of each cluster")
+    arguments.add_argument("--binary", help="landbridge; default: the release build, which is made")
+    arguments.add_argument("--folder", help="where all is kept; default: a temporary folder, removed when nothing is wrong")
+    arguments.add_argument("--stand-ins", help="JSON of stand-ins that run already, as serve.py prints it")
+    arguments.add_argument("--inside", help=argparse.SUPPRESS)
+    options = arguments.parse_args()
+    if options.inside:
+        sys.exit(run(options, json.loads(options.inside)))
+    sys.exit(around(options))
+
+
+def around(options):
+    """Builds, starts the stand-ins, and runs this script again in the environment of the check."""
+    if not options.binary:
+        subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
+    prepare = [sys.executable, os.path.join(EMULATORS, "prepare.py"), "check", "chaos"]
+    prepared = json.loads(subprocess.run(prepare, stdout=subprocess.PIPE, check=True).stdout)
+    emulators, places = None, options.stand_ins and json.loads(options.stand_ins)
+    if not places:
+        serve = [sys.executable, os.path.join(EMULATORS, "serve.py")] + (["moto"] if options.aws == "moto" else [])
+        emulators = subprocess.Popen(serve, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        line = emulators.stdout.readline()
+        if not line:
+            sys.exit("the stand-ins did not start")
+        places = json.loads(line)
+    places["microburst"] = os.path.join(prepared["chaos"], "bin", "python")
+    python = os.path.join(prepared["check"], "bin", "python")
+    try:
+        return subprocess.run([python, os.path.abspath(__file__)] + sys.argv[1:] + ["--inside", json.dumps(places)]).returncode
+    finally:
+        if emulators:
+            emulators.stdin.close()
+            emulators.wait()
+
+
+def run(options, places):
+    from weather import Weather
+
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
+    folder = os.path.abspath(options.folder) if options.folder else tempfile.mkdtemp(prefix="landbridge-chaos-")
+    os.makedirs(folder, exist_ok=True)
+    target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
+    options.binary = os.path.abspath(options.binary or os.path.join(target, "release", "landbridge"))
+    options.rows = options.rows or max(ROWS_MIN, ROWS_PER_KILL * options.kills)
+    print("KILLS=%d SEED=%d AWS=%s, %d rows; all of it is in %s" % (options.kills, seed, options.aws, options.rows, folder))
+    began = time.monotonic()
+    weather = Weather(places, places["microburst"], seed, folder)
+    try:
+        verdict = play(options, places, seed, folder, weather)
+    finally:
+        weather.stop()
+    print("%.0f s in all" % (time.monotonic() - began))
+    code = verdict.tell()
+    if code == 0 and not options.folder:
+        shutil.rmtree(folder)
+    return code
+
+
+def play(options, places, seed, folder, weather):
+    from serve import free_port
+
+    from life import Life
+    from traffic import Traffic
+    from verdict import judge, record
+    from world import World, aws
+
+    world = World("x%dx%d" % (os.getpid(), seed), places, options.clusters, options.tables)
+    port = free_port()
+    config = world.configure(folder, weather, port)
+    life = Life(options.binary, config, "http://127.0.0.1:%d" % port, weather, random.Random("lives %d" % seed))
+    traffic = Traffic(world, aws("sqs", weather.aws), options.binary, options.rows, seed, folder)
+    print("%d files are ready" % len(traffic.files), flush=True)
+    thread = threading.Thread(target=traffic.run, daemon=True)
+    thread.start()
+    put_in_time = kill_again_and_again(options, world, weather, life, traffic)
+    tell_lives(life, traffic, put_in_time)
+    weather.clear()
+    traffic.finish(thread)
+    life.start()
+    life.until_ready()
+    world.until_final(life, PATIENCE_SECONDS)
+    weather.release()
+    record(folder, places, world, traffic.puts)
+    print("all is final; comparing", flush=True)
+    verdict = judge(folder)
+    tell_files(verdict, traffic)
+    tell_faults(weather)
+    before = world.snapshot(os.path.join(folder, "ledger.db"))
+    replay(options, world, life, traffic)
+    after = world.snapshot(os.path.join(folder, "ledger.db"))
+    if before != after:
+        changes = ["%s: %s, then %s" % (name, before[name], after[name]) for name in before if before[name] != after[name]]
+        verdict = judge(folder)
+        verdict.wrong.append("the notifications came again, and that changed:\n    " + "\n    ".join(changes))
+    life.terminate()
+    verdict.wrong += life.faults + ["a panic: " + line for line in life.panics()[:5]]
+    return verdict
+
+
+def kill_again_and_again(options, world, weather, life, traffic):
+    """Answers how many files were put by the last kill."""
+    per_kill, number = len(traffic.files) / options.kills, 0
+    while life.kills() < options.kills:
+        quota = number % QUOTA_EVERY == QUOTA_EVERY // 2
+        weather.quota_is_used_up() if quota else weather.change()
+        backlog = world.waiting()
+        if backlog < BACKLOG[options.aws]:
+            traffic.allow(int(per_kill * (life.kills() + 1)) - traffic.allowed)
+        life.live("long" if quota else life.draw(number))
+        number += 1
+        if number % 20 == 0:
+            print("%d lives, %d kills, %d files put, %d messages wait" % (number, life.kills(), traffic.next, backlog), flush=True)
+        if traffic.error:
+            raise traffic.error
+    return traffic.next
+
+
+def replay(options, world, life, traffic):
+    """Every notification, three times, to the process that loaded the last of them; then once more to one that remembers nothing but
+    what its ledger says."""
+    for copies in (3, 1):
+        for number, _ in enumerate(traffic.replay(copies)):
+            if number % 100 == 99:
+                while world.waiting() > BACKLOG[options.aws]:
+                    life.must_run()
+                    time.sleep(0.2)
+        world.until_final(life, PATIENCE_SECONDS)
+        if copies > 1:
+            life.terminate()
+            life.start()
+            life.until_ready()
+    print("every notification came again, four times", flush=True)
+
+
+def tell_lives(life, traffic, put_in_time):
+    ends = ", ".join("%d %s" % (count, how) for how, count in sorted(life.ends.items()))
+    total = sum(life.ends.values())
+    print("%d lives of %.1f s on average: %s" % (total, life.seconds / max(total, 1), ends))
+    print("%d of %d files were put while it was killed, and %d announcements repeated" % (
+        put_in_time, len(traffic.files), traffic.repeats), flush=True)
+
+
+def tell_files(verdict, traffic):
+    replaced = sum(put.fate == "replaced" for put in traffic.puts)
+    outcomes = ", ".join("%d %s" % (count, what) for what, count in sorted(verdict.files.items()))
+    print("%d files (%d of them replaced soon): %s; %d rows in the warehouse" % (
+        len(traffic.puts), replaced, outcomes, verdict.rows))
+
+
+def tell_faults(weather):
+    for cloud, counts in zip(("AWS", "BigQuery"), weather.count()):
+        print("faults of %s: %s" % (cloud, ", ".join("%s %d" % pair for pair in sorted(counts.items()) if pair[1])))
+        never = [kind for kind, count in sorted(counts.items()) if not count]
+        if never:
+            print("    NEVER: " + ", ".join(never))
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
