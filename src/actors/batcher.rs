@@ -3,7 +3,7 @@
 //! It hears pollers (offers), fetchers, the ledger and the loader; it tells fetchers what to open and the loader what
 //! to load. When it dies, what it held comes back through leases, and a fresh generation starts with nothing.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
@@ -33,8 +33,8 @@ pub struct Batcher {
     id: TableId,
     generation: Generation,
     table: Table,
-    waiters: HashMap<FileId, Vec<Lease>>,
-    fetched: HashMap<FileId, Fetched>,
+    waiters: BTreeMap<FileId, Vec<Lease>>,
+    fetched: BTreeMap<FileId, Fetched>,
     window_plan: ColumnPlan,
     wake: Option<SpawnHandle>,
     /// The next take-up of deferred files.
@@ -53,8 +53,8 @@ impl Batcher {
             id,
             generation,
             table,
-            waiters: HashMap::new(),
-            fetched: HashMap::new(),
+            waiters: BTreeMap::new(),
+            fetched: BTreeMap::new(),
             window_plan: ColumnPlan::empty(),
             wake: None,
             take_up: None,

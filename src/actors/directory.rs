@@ -35,9 +35,13 @@ impl Directory {
         self.inner.batchers.get(table).map(|entry| entry.value().clone())
     }
 
-    /// All batchers that take files now.
+    /// All batchers that take files now, sorted by table: what is told to all of them happens in one order.
     pub fn batchers(&self) -> Vec<(TableId, Addr<Batcher>)> {
-        self.inner.batchers.iter().map(|entry| (entry.key().clone(), entry.value().0.clone())).collect()
+        let batchers = self.inner.batchers.iter();
+        let mut batchers: Vec<_> =
+            batchers.map(|entry| (entry.key().clone(), entry.value().0.clone())).collect();
+        batchers.sort_by(|(one, _), (other, _)| one.cmp(other));
+        batchers
     }
 
     /// Opens or closes a table.

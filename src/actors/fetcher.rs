@@ -119,6 +119,7 @@ async fn wait_for_credit(world: &World, kind: &'static str, pool: &CreditPool, b
             tell(&root, CreditShort);
         }
         tokio::select! {
+            biased;
             credit = &mut take => {
                 events::CreditWaited { kind, waited: started.elapsed() }.emit();
                 return credit;

@@ -4,7 +4,7 @@
 //! It hears batchers (batches to load), the root (resume, hold) and its own tasks. When it dies its tasks are aborted,
 //! and the next generation starts from the open batches in the ledger.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,7 +105,7 @@ impl Loader {
 
     /// Settles what is final, gives the rest back, and tells the batcher.
     fn conclude(&mut self, done: InFlight, end: End, leases: Leases, context: &mut Context<Self>) {
-        let mut waiting: HashMap<FileId, Vec<Lease>> = leases.into_iter().collect();
+        let mut waiting: BTreeMap<FileId, Vec<Lease>> = leases.into_iter().collect();
         let (mut ends, mut hold) = (Vec::new(), None);
         match end {
             End::Loaded => {
@@ -129,7 +129,8 @@ impl Loader {
             }
             End::Unbuilt { file: None, kind: FaultKind::Internal, .. } => {
                 // No single file can be blamed: each travels alone from now on.
-                let suspects = waiting.drain().map(|(file, leases)| (file, FileEnd::Suspect, leases));
+                let suspects = std::mem::take(&mut waiting).into_iter();
+                let suspects = suspects.map(|(file, leases)| (file, FileEnd::Suspect, leases));
                 ends.extend(suspects);
             }
             End::Unbuilt { file: None, .. } | End::ClaimLost(_) | End::Superseded => {}
@@ -152,7 +153,7 @@ impl Loader {
         &mut self,
         table: &TableId,
         homes: Vec<Home>,
-        waiting: &mut HashMap<FileId, Vec<Lease>>,
+        waiting: &mut BTreeMap<FileId, Vec<Lease>>,
         ends: &mut Vec<(FileId, FileEnd, Vec<Lease>)>,
         context: &mut Context<Self>,
     ) {
@@ -187,11 +188,11 @@ impl Loader {
 }
 
 fn finish_all(
-    waiting: &mut HashMap<FileId, Vec<Lease>>,
+    waiting: &mut BTreeMap<FileId, Vec<Lease>>,
     ends: &mut Vec<(FileId, FileEnd, Vec<Lease>)>,
     outcome: Outcome,
 ) {
-    for (file, leases) in waiting.drain() {
+    for (file, leases) in std::mem::take(waiting) {
         leases.into_iter().for_each(Lease::settle);
         ends.push((file, FileEnd::Finished(outcome), Vec::new()));
     }
