@@ -1,15 +1,12 @@
-//! The real actors on a paused clock, crashed and troubled at every step.
+//! One trouble in each run, at each call of it in turn.
 
 use std::sync::Arc;
 
+use crate::support::faults::{Faults, Trouble};
+use crate::support::{Disk, Running, paused};
 use landbridge::config::types::Config;
 use landbridge::demo::reconcile::Files;
 use landbridge::demo::record::Fate;
-use rand::rngs::SmallRng;
-use rand::{RngExt, SeedableRng};
-
-use crate::support::faults::{Faults, Trouble};
-use crate::support::{Disk, Running, paused};
 
 const CONFIG: &str = "[batching]\nwindow = \"10s\"\nfiles = 3\n";
 
@@ -77,28 +74,5 @@ fn an_answer_lost_at_any_call_loses_and_doubles_nothing() {
     for call in 0..calls_of_a_quiet_session() {
         survive(vec![vec![(call, Trouble::FailAfter)]]);
         survive(vec![vec![(call, Trouble::FailBefore)]]);
-    }
-}
-
-#[test]
-fn seeded_troubles_and_crashes_lose_and_double_nothing() {
-    let seeds = std::env::var("SIMULATION_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
-    for seed in 0..seeds {
-        let mut random = SmallRng::seed_from_u64(seed);
-        let sessions = (0..random.random_range(1..4_usize)).map(|_| {
-            let mut script: Vec<_> = (0..random.random_range(0..8_usize))
-                .map(|_| {
-                    let trouble =
-                        if random.random_bool(0.5) { Trouble::FailBefore } else { Trouble::FailAfter };
-                    (random.random_range(0..40_usize), trouble)
-                })
-                .collect();
-            let crash = if random.random_bool(0.5) { Trouble::CrashBefore } else { Trouble::CrashAfter };
-            script.push((random.random_range(0..50), crash));
-            script
-        });
-        let scripts: Vec<_> = sessions.collect();
-        println!("seed {seed}: {scripts:?}");
-        survive(scripts);
     }
 }
