@@ -267,8 +267,8 @@ impl Handler<FileFetched> for Batcher {
                 return self.step([Event::Failed { file, kind, reason }], context);
             }
         };
-        // From here to the end of this handler, a panic is this file's fault.
-        self.waiters.entry(file.clone()).or_default().iter_mut().for_each(Lease::take_in_hand);
+        // Until it is put down, a panic is this file's fault: one strike, however many announcements wait for it.
+        self.waiters.entry(file.clone()).or_default().iter_mut().take(1).for_each(Lease::take_in_hand);
         let bytes = fetched.object.size_bytes();
         match self.window_plan.unify(fetched.footer.plan()) {
             Ok(plan) => self.window_plan = plan,

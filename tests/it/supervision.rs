@@ -218,6 +218,31 @@ fn a_panic_in_one_batcher_is_that_tables_alone_and_loses_nothing() {
 }
 
 #[test]
+fn one_panic_is_one_strike_however_often_the_file_was_announced() {
+    let mut disk = Disk::new(&["x"]);
+    let config = disk.config(CONFIG);
+    paused(async {
+        let panics = Arc::new(Panics {
+            place: Where::Batcher,
+            left: AtomicUsize::new(1),
+            actors: std::thread::current().id(),
+            submitted: Mutex::default(),
+        });
+        let clock = Arc::new(ClockOfTheRun(std::sync::OnceLock::new()));
+        let running = Running::start(&mut disk, &config, |edges| panics.wrap(edges, clock)).await;
+        let entry = disk.put("x", 3);
+        for _ in 0..5 {
+            running.announce(&entry).await;
+        }
+        running.idle().await;
+        assert_eq!(panics.left.load(Ordering::SeqCst), 0);
+    });
+    let result = disk.reconcile();
+    assert!(result.is_good(), "{:?}", result.culprits);
+    assert_eq!((result.total.files.loaded, result.total.files.poisoned), (1, 0));
+}
+
+#[test]
 fn a_panic_while_a_batch_is_loaded_is_that_tables_alone_and_loses_nothing() {
     let quiet = run(Where::Nowhere, 0, false);
     for panics in [1, 3] {

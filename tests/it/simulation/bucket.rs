@@ -17,6 +17,7 @@ use super::chance::Chance;
 use super::files::{self, Columns};
 use super::kinds::Kind;
 use super::process::{Call, Edge, Process};
+use super::time::Gate;
 
 /// The one cluster, and its bucket.
 pub const CLUSTER: &str = "game-a";
@@ -163,6 +164,7 @@ impl Store {
             reads_left: AtomicI64::new(reads_left),
             actors: std::thread::current().id(),
             chance: Arc::clone(chance),
+            gate: Gate::here(),
         }))
     }
 }
@@ -177,6 +179,7 @@ struct Opened {
     reads_left: AtomicI64,
     actors: ThreadId,
     chance: Arc<Chance>,
+    gate: Arc<Gate>,
 }
 
 impl std::fmt::Debug for Opened {
@@ -197,6 +200,7 @@ impl Object for Opened {
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Bytes, Fault> {
+        self.gate.pass();
         if self.reads_left.fetch_sub(1, Ordering::SeqCst) == 0 {
             self.chance.count(Kind::ReadFailed);
             return Err(Fault::new(FaultKind::Unavailable, format!("a read of {} failed", self.name)));

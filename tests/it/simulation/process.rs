@@ -146,7 +146,8 @@ impl Process {
             return self.die(Kind::CrashBefore, &call).await;
         }
         let outage = self.outage(*edge);
-        if outage == Some(true) || self.chance.strikes(call.before.0, call.before.1) {
+        let spared = doom.is_some();
+        if !spared && (outage == Some(true) || self.chance.strikes(call.before.0, call.before.1)) {
             self.log(format!("{name} {about}: failed, not done"));
             return Err(self.no_answer(name));
         }
@@ -201,9 +202,8 @@ impl Process {
             *left -= 1;
             return None;
         }
-        let kind = *kind;
-        *crash = None;
-        Some(kind)
+        // Of several calls under way, the first to get there.
+        Some(*kind)
     }
 
     /// Within an outage of the edge: whether the call fails without effect, or only its answer is lost.

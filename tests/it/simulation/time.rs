@@ -1,8 +1,9 @@
 //! Time and threads of a run that can be repeated exactly.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
@@ -59,18 +60,76 @@ pub fn seconds(micros: i64) -> f64 {
     (micros - BEGINNING.micros()) as f64 / 1e6
 }
 
+/// Lets blocking jobs work only while the actors' thread waits: a job that ended before anyone waits for it would be
+/// heard of at another moment than one that ends later.
+#[derive(Default)]
+pub struct Gate {
+    open: Mutex<Opening>,
+    opened: Condvar,
+}
+
+#[derive(Default, PartialEq)]
+enum Opening {
+    #[default]
+    Closed,
+    Open,
+    /// The runtime is about to end.
+    ForGood,
+}
+
+thread_local! {
+    static GATE: RefCell<Arc<Gate>> = RefCell::default();
+}
+
+impl Gate {
+    /// The gate of this thread's runtime.
+    pub fn here() -> Arc<Self> {
+        GATE.with_borrow(Arc::clone)
+    }
+
+    /// Waits, on a blocking thread, until it is open.
+    pub fn pass(&self) {
+        let open = self.open.lock().unwrap();
+        drop(self.opened.wait_while(open, |open| *open == Opening::Closed).unwrap());
+    }
+
+    fn set(&self, opening: Opening) {
+        let mut open = self.open.lock().unwrap();
+        if *open != Opening::ForGood {
+            *open = opening;
+        }
+        self.opened.notify_all();
+    }
+}
+
+struct OpenAtEnd(Arc<Gate>);
+
+impl Drop for OpenAtEnd {
+    fn drop(&mut self) {
+        self.0.set(Opening::ForGood);
+    }
+}
+
 /// Runs `main` in an actix system on this thread, on a paused clock, the same way each time: blocking jobs run one
 /// after the other on one thread, and what they wake runs when nothing else can, however long they took.
 pub fn repeatable<T>(main: impl Future<Output = T>) -> T {
+    let gate = Arc::new(Gate::default());
+    GATE.set(Arc::clone(&gate));
+    let (parked, unparked) = (Arc::clone(&gate), Arc::clone(&gate));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .event_interval(1)
         .global_queue_interval(u32::MAX)
         .max_blocking_threads(1)
+        .on_thread_park(move || parked.set(Opening::Open))
+        .on_thread_unpark(move || unparked.set(Opening::Closed))
         .build()
         .unwrap();
-    actix_rt::System::with_tokio_rt(move || runtime).block_on(main)
+    let system = actix_rt::System::with_tokio_rt(move || runtime);
+    // Dropped before the runtime, which waits for its blocking jobs.
+    let _open = OpenAtEnd(gate);
+    system.block_on(main)
 }
 
 struct Unpark(Thread);
@@ -86,10 +145,14 @@ impl Wake for Unpark {
 pub fn at_once<T>(work: impl Future<Output = T>) -> T {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut work = pin!(tokio::task::unconstrained(work));
-    loop {
+    let gate = Gate::here();
+    gate.set(Opening::Open);
+    let value = loop {
         match work.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return value,
+            Poll::Ready(value) => break value,
             Poll::Pending => std::thread::park(),
         }
-    }
+    };
+    gate.set(Opening::Closed);
+    value
 }
