@@ -108,6 +108,7 @@ def play(options, places, seed, folder, weather):
     from world import World, aws
 
     world = World("x%dx%d" % (os.getpid(), seed), places, options.clusters, options.tables)
+    world.warm_up(weather)
     port = free_port()
     config = world.configure(folder, weather, port)
     life = Life(options.binary, config, "http://127.0.0.1:%d" % port, weather, random.Random("lives %d" % seed))

@@ -18,6 +18,7 @@ import bigquery_faults
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 START_SECONDS = 60
+CALL_SECONDS = 120
 LOST = {"response": {"abort_bytes": 0}}  # The call was applied, and its answer never arrives.
 
 
@@ -65,7 +66,7 @@ BIGQUERY = {
 }
 
 
-def call(url, body=None, seconds=30):
+def call(url, body=None, seconds=CALL_SECONDS):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=seconds) as answer:
@@ -96,7 +97,7 @@ class Weather:
         while time.monotonic() < end:
             try:
                 call(url + "/_microburst/health")
-                return url
+                return url  # Its first calls are slow: `World.warm_up`.
             except OSError:
                 time.sleep(0.1)
         sys.exit("microburst did not start: see %s" % folder)

@@ -91,6 +91,14 @@ class World:
             dataset = cluster.replace("-", "_")
             self.tables += [Table(cluster, bucket, queue, dataset, "t%d" % table) for table in range(tables)]
 
+    def warm_up(self, weather):
+        """The first call of a service makes microburst read the service's model, which takes it seconds."""
+        aws("sqs", weather.aws).list_queues()
+        try:
+            aws("s3", weather.aws).get_object(Bucket=self.tables[0].bucket, Key="none")
+        except aws("s3", weather.aws).exceptions.NoSuchKey:
+            pass
+
     def configure(self, folder, weather, port):
         """Writes landbridge's configuration; both clouds are reached through the proxies."""
         text = SETTINGS % {"port": port, "project": PROJECT, "aws": weather.aws, "bigquery": weather.bigquery}
