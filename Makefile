@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test check lint fmt docs bench bench-latency bench-large sim clean
+.PHONY: demo test check lint fmt docs bench bench-latency bench-large sim fuzz clean
 
 # DMS-shaped traffic of 70 tables into a lake for a minute, then a reconciliation of every row.
 demo:
@@ -29,6 +29,12 @@ docs:
 SEEDS ?= 500
 sim:
 	SIMULATION_SEEDS=$(SEEDS) $(CARGO) test --release --test it seeded -- --nocapture
+
+# Every fuzz target, coverage-guided, for so many seconds each (needs cargo-fuzz): make fuzz SECONDS=600 TARGETS="config key"
+SECONDS ?= 60
+TARGETS ?=
+fuzz:
+	fuzz/run.sh $(SECONDS) $(TARGETS)
 
 # Rows per CPU-second and peak memory, large files and small (needs /usr/bin/time).
 bench:
