@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test check lint fmt docs bench bench-latency bench-large sim chaos clean
+.PHONY: demo test check lint fmt docs bench bench-latency bench-large sim chaos fuzz clean
 
 # DMS-shaped traffic of 70 tables into a lake for a minute, then a reconciliation of every row.
 demo:
@@ -25,10 +25,10 @@ fmt:
 docs:
 	UPDATE_DOCS=1 $(CARGO) test --lib the_page_is_not_stale
 
-# More seeds for the simulation: make sim SEEDS=2000
+# More seeds for the simulation: make sim SEEDS=2000, or SEEDS=A..B. One seed again: make sim SEEDS=7..8
 SEEDS ?= 500
 sim:
-	SIMULATION_SEEDS=$(SEEDS) $(CARGO) test --release --test it seeded -- --nocapture
+	SIMULATION_SEEDS=$(SEEDS) $(CARGO) test --release --test it simulation::seeds -- --nocapture
 
 # The real binary behind proxies that break the wires, killed so many times; the last line is `lost N duplicated N`.
 # SEED=N repeats the draws of a run, AWS=moto takes another stand-in of AWS.
@@ -36,6 +36,12 @@ KILLS ?= 20
 AWS ?= ministack
 chaos:
 	tests/chaos/chaos.py --kills $(KILLS) --aws $(AWS) $(if $(SEED),--seed $(SEED))
+
+# Every fuzz target, coverage-guided, for so many seconds each (needs cargo-fuzz): make fuzz SECONDS=600 TARGETS="config key"
+SECONDS ?= 60
+TARGETS ?=
+fuzz:
+	fuzz/run.sh $(SECONDS) $(TARGETS)
 
 # Rows per CPU-second and peak memory, large files and small (needs /usr/bin/time).
 bench:

@@ -4,7 +4,7 @@
 //! It hears batchers (batches to load), the root (resume, hold) and its own tasks. When it dies its tasks are aborted,
 //! and the next generation starts from the open batches in the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler};

@@ -167,6 +167,13 @@ impl ChunkPages {
     fn inflated(&mut self, header: &Header, start: u64, head: usize, compressed: bool) -> Result<Bytes> {
         let stored = self.stored(header, start)?;
         if self.inflater.is_stored() || !compressed {
+            if stored.len() != header.bytes {
+                return Err(self.wrong(format!(
+                    "it is {} bytes long, and states {}",
+                    stored.len(),
+                    header.bytes
+                )));
+            }
             self.budget.take(stored.len())?;
             return Ok(stored);
         }

@@ -148,6 +148,8 @@ impl Raw {
             Some(2) => Kind::Dictionary(inner(self.dictionary)?.data(2, None)?),
             Some(3) => {
                 let fields = inner(self.data_v2)?;
+                // As many as values, without lists; some writers state none.
+                fields.count(3)?;
                 let v2 = V2 {
                     nulls: fields.count(2)?,
                     level_bytes: fields.count(5)?,

@@ -91,10 +91,26 @@ fn ones(bytes: &[u8], count: u64) -> Option<u64> {
 
 /// The greatest of the first `count` numbers of `width` bits; `None` when there are not as many.
 fn greatest(bytes: &[u8], width: u8, count: u64) -> Option<u64> {
+    let mut greatest = 0;
+    let each = |number: u64| {
+        greatest = greatest.max(number);
+        Ok::<_, std::convert::Infallible>(())
+    };
+    unpack(bytes, width, count, each)?.ok()?;
+    Some(greatest)
+}
+
+/// Gives each of the first `count` numbers of `width` bits, at most 32; `None` when there are not as many.
+fn unpack<E>(
+    bytes: &[u8],
+    width: u8,
+    count: u64,
+    mut each: impl FnMut(u64) -> Result<(), E>,
+) -> Option<Result<(), E>> {
     if count * u64::from(width) > bytes.len() as u64 * 8 {
         return None;
     }
-    let (mut greatest, mut buffer, mut held) = (0, 0_u64, 0_u8);
+    let (mut buffer, mut held) = (0_u64, 0_u8);
     let mut bytes = bytes.iter();
     let mask = (1_u64 << width) - 1;
     for _ in 0..count {
@@ -102,54 +118,131 @@ fn greatest(bytes: &[u8], width: u8, count: u64) -> Option<u64> {
             buffer |= u64::from(*bytes.next()?) << held;
             held += 8;
         }
-        greatest = greatest.max(buffer & mask);
+        if let Err(error) = each(buffer & mask) {
+            return Some(Err(error));
+        }
         buffer >>= width;
         held -= width;
     }
-    Some(greatest)
+    Some(Ok(()))
 }
 
 /// Numbers as deltas (DELTA_BINARY_PACKED), walked: how many their head claims, and the bytes after them.
 pub(super) fn deltas(data: &[u8]) -> Result<(u64, &[u8]), Refusal> {
-    /// Values of a block; writers use 128 or 256.
-    const BLOCK_VALUES_MAX: u64 = 1 << 16;
-    const SHORT: Refusal = "its deltas end too early";
-    let mut rest = data;
-    let mut head = || varint(&mut rest).ok_or(SHORT);
-    let (block, minis, total) = (head()?, head()?, head()?);
-    head()?;
-    let sound = block > 0
-        && block <= BLOCK_VALUES_MAX
-        && block.is_multiple_of(128)
-        && minis > 0
-        && block.is_multiple_of(minis)
-        && (block / minis).is_multiple_of(32);
-    if !sound {
-        return Err("its deltas come in blocks of no possible size");
+    let mut deltas = Deltas::new(data)?;
+    while deltas.next_block()? {}
+    Ok((deltas.total, deltas.rest))
+}
+
+/// `count` lengths as deltas, none of them below zero, and the bytes after them.
+pub(super) fn lengths(data: &[u8], count: u32) -> Result<(Vec<u32>, &[u8]), Refusal> {
+    let mut deltas = Deltas::new(data)?;
+    if deltas.total != u64::from(count) {
+        return Err("it has not as many lengths as values");
     }
-    let mini = block / minis;
-    let mut left = total.saturating_sub(1);
-    while left > 0 {
-        varint(&mut rest).ok_or(SHORT)?;
-        let (widths, after) =
-            rest.split_at_checked(usize::try_from(minis).map_err(|_| SHORT)?).ok_or(SHORT)?;
-        rest = after;
+    let mut length = deltas.first;
+    let mut lengths = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
+    let mut push = |length: i32| {
+        lengths.push(u32::try_from(length).map_err(|_| "a length is below zero")?);
+        Ok::<_, Refusal>(())
+    };
+    if count > 0 {
+        push(length)?;
+    }
+    while deltas.next_block()? {
+        let least = deltas.least;
+        for (width, bytes, values) in &deltas.minis {
+            if *width > 32 {
+                return Err("its lengths have more than 32 bits");
+            }
+            let each = |delta: u64| {
+                // Modulo 2^32, as the format has it.
+                length = length.wrapping_add(least).wrapping_add((delta & 0xFFFF_FFFF) as u32 as i32);
+                push(length)
+            };
+            unpack(bytes, *width, *values, each).ok_or(SHORT)??;
+        }
+    }
+    Ok((lengths, deltas.rest))
+}
+
+const SHORT: Refusal = "its deltas end too early";
+
+/// Blocks of deltas.
+struct Deltas<'a> {
+    rest: &'a [u8],
+    total: u64,
+    first: i32,
+    minis_per_block: usize,
+    values_per_mini: u64,
+    left: u64,
+    /// The least delta of the block that was passed last.
+    least: i32,
+    /// The parts of that block that hold needed values: the width of each, its bytes, and how many values.
+    minis: Vec<(u8, &'a [u8], u64)>,
+}
+
+impl<'a> Deltas<'a> {
+    fn new(data: &'a [u8]) -> Result<Self, Refusal> {
+        /// Values of a block; writers use 128 or 256.
+        const BLOCK_VALUES_MAX: u64 = 1 << 16;
+        let mut rest = data;
+        let mut head = || varint(&mut rest).ok_or(SHORT);
+        let (block, minis, total, first) = (head()?, head()?, head()?, head()?);
+        let sound = block > 0
+            && block <= BLOCK_VALUES_MAX
+            && block.is_multiple_of(128)
+            && minis > 0
+            && block.is_multiple_of(minis)
+            && (block / minis).is_multiple_of(32);
+        if !sound {
+            return Err("its deltas come in blocks of no possible size");
+        }
+        Ok(Self {
+            rest,
+            total,
+            first: zigzag(first),
+            minis_per_block: usize::try_from(minis).map_err(|_| SHORT)?,
+            values_per_mini: block / minis,
+            left: total.saturating_sub(1),
+            least: 0,
+            minis: Vec::new(),
+        })
+    }
+
+    /// Passes the next block; false when there is none.
+    fn next_block(&mut self) -> Result<bool, Refusal> {
+        if self.left == 0 {
+            return Ok(false);
+        }
+        self.least = zigzag(varint(&mut self.rest).ok_or(SHORT)?);
+        let (widths, after) = self.rest.split_at_checked(self.minis_per_block).ok_or(SHORT)?;
+        self.rest = after;
+        self.minis.clear();
         for width in widths {
-            if left == 0 {
-                // Blocks that are not needed have no bytes, whatever their width.
+            if self.left == 0 {
+                // Parts that are not needed have no bytes, whatever their width.
                 break;
             }
             if *width > 64 {
                 return Err("its deltas have more than 64 bits");
             }
-            let bytes = usize::try_from(u64::from(*width) * mini / 8).map_err(|_| SHORT)?;
-            // The last block may be cut after the values that are needed.
-            let (_, after) = rest.split_at(bytes.min(rest.len()));
-            rest = after;
-            left = left.saturating_sub(mini);
+            let bytes = usize::try_from(u64::from(*width) * self.values_per_mini / 8).map_err(|_| SHORT)?;
+            // The last part may be cut after the values that are needed.
+            let (packed, after) = self.rest.split_at(bytes.min(self.rest.len()));
+            self.rest = after;
+            let values = self.left.min(self.values_per_mini);
+            self.minis.push((*width, packed, values));
+            self.left -= values;
         }
+        Ok(true)
     }
-    Ok((total, rest))
+}
+
+/// The low 32 bits of a number with sign.
+fn zigzag(value: u64) -> i32 {
+    let value = (value >> 1).cast_signed() ^ -(value & 1).cast_signed();
+    value as i32
 }
 
 fn varint(rest: &mut &[u8]) -> Option<u64> {
@@ -209,6 +302,15 @@ mod tests {
         assert_eq!(deltas(&data).unwrap().0, 1);
         data[2] = 0;
         assert!(deltas(&data).is_err());
+        // Lengths: 7, then a delta of 1 + 1 and one of 1 + 1.
+        data[3] = 3;
+        data[2] = 4;
+        (data[3], data[10]) = (3, 0b11);
+        assert_eq!(lengths(&data, 3), Ok((vec![7, 9, 11], &[9, 9][..])));
+        assert!(lengths(&data, 2).is_err());
+        // The first below zero.
+        data[4] = 13;
+        assert_eq!(lengths(&data, 3), Err("a length is below zero"));
         // A block of 2^63 values.
         let huge = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 1, 1, 0];
         assert!(deltas(&huge).is_err());

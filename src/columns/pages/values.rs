@@ -66,11 +66,15 @@ impl Shape {
                 Ok(runs::check(indices, *width, present, dictionary.count)?)
             }
             (Encoding::DELTA_BINARY_PACKED, _) if is_int => same(runs::deltas(data)?.0, present),
-            (Encoding::DELTA_LENGTH_BYTE_ARRAY, Physical::BYTE_ARRAY) => same(runs::deltas(data)?.0, present),
+            (Encoding::DELTA_LENGTH_BYTE_ARRAY, Physical::BYTE_ARRAY) => {
+                let (lengths, bytes) = runs::lengths(data, present)?;
+                check_sum(&lengths, bytes)
+            }
             (Encoding::DELTA_BYTE_ARRAY, Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY) => {
-                let (prefixes, suffixes) = runs::deltas(data)?;
-                same(prefixes, present)?;
-                same(runs::deltas(suffixes)?.0, present)
+                let (prefixes, suffixes) = runs::lengths(data, present)?;
+                let (suffixes, bytes) = runs::lengths(suffixes, present)?;
+                check_prefixes(&prefixes, &suffixes)?;
+                check_sum(&suffixes, bytes)
             }
             (Encoding::BYTE_STREAM_SPLIT, physical)
                 if physical != Physical::INT96 && self.width().is_some() =>
@@ -114,6 +118,27 @@ fn same(stored: u64, stated: u32) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(format!("it holds {stored} values and not the {stated} that it states"))
+}
+
+/// The lengths must be those of all bytes.
+fn check_sum(lengths: &[u32], bytes: &[u8]) -> Result<(), Refusal> {
+    let sum: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
+    if sum == bytes.len() as u64 {
+        return Ok(());
+    }
+    Err(format!("its values are {sum} bytes long, and {} are there", bytes.len()))
+}
+
+/// What a value shares with the one before cannot be more than that has.
+fn check_prefixes(prefixes: &[u32], suffixes: &[u32]) -> Result<(), Refusal> {
+    let mut length = 0;
+    for (prefix, suffix) in prefixes.iter().zip(suffixes) {
+        if u64::from(*prefix) > length {
+            return Err("a value shares more with the one before than that has".to_owned());
+        }
+        length = u64::from(*prefix) + u64::from(*suffix);
+    }
+    Ok(())
 }
 
 /// Lengths of four bytes, each before its value.

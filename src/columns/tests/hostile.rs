@@ -161,7 +161,7 @@ fn levels_and_values_that_do_not_fit_are_refused() {
         let mut parts = Parts::of(&file(&format!("optional {kind};"), &[vec![cells]], PLAIN));
         change(&mut page(&mut parts, 0).stored);
         let length = i64::try_from(page(&mut parts, 0).stored.len()).unwrap();
-        page(&mut parts, 0).header.set(3, length);
+        (2..=3).for_each(|field| page(&mut parts, 0).header.set(field, length));
         refusal(parts.join()).replace("page 1 of column c: ", "")
     };
     let text = || texts(&[Some("abc"), Some("d")]);
