@@ -122,6 +122,44 @@ fn a_file_larger_than_all_memory_credit_passes() {
 }
 
 #[test]
+fn a_held_batch_of_a_table_that_runs_goes_on_at_the_next_start() {
+    let mut disk = Disk::new(&["x"]);
+    (0..3).for_each(|_| drop(disk.put("x", 4)));
+    let config = disk.config(CONFIG);
+    let calls = {
+        let mut twin = Disk::new(&["x"]);
+        (0..3).for_each(|_| drop(twin.put("x", 4)));
+        let (config, faults) = (twin.config(CONFIG), Faults::new([]));
+        paused(async {
+            let running = Running::start(&mut twin, &config, |edges| faults.wrap(edges)).await;
+            running.announce_all(&twin).await;
+            running.idle().await;
+        });
+        let log = faults.log.lock().unwrap().clone();
+        log
+    };
+    let claim = calls.iter().position(|name| *name == "claim").unwrap();
+    paused(async {
+        let faults = Faults::new([(claim, Trouble::CrashAfter)]);
+        let running = Running::start(&mut disk, &config, |edges| faults.wrap(edges)).await;
+        running.announce_all(&disk).await;
+        faults.crashed.notified().await;
+        // As when a crash comes between the resumption of a table and that of its batches.
+        let open = disk.ledger.open_batches(None, 10).await.unwrap();
+        assert_eq!(open.len(), 1);
+        disk.ledger.hold(&open[0].batch.id, true, running.clock.now()).await.unwrap();
+    });
+    paused(async {
+        let running = Running::start(&mut disk, &config, |edges| edges).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        running.idle().await;
+    });
+    let result = disk.reconcile();
+    assert!(result.is_good(), "{:?}", result.culprits);
+    assert_eq!(result.total.files.loaded, 3);
+}
+
+#[test]
 fn a_file_that_vanishes_between_claim_and_load_is_fenced_and_the_others_are_loaded() {
     let mut disk = Disk::new(&["x"]);
     let entries: Vec<_> = (0..3).map(|_| disk.put("x", 4)).collect();

@@ -45,6 +45,22 @@ impl Loader {
             report(&address, OpenBatchesListed { generation, question, batches, table });
         });
     }
+
+    /// Lets the table's held batches go on, and takes up all that are open.
+    fn resume_batches(&mut self, table: TableId, context: &mut Context<Self>) {
+        let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
+        let question = self.question();
+        tokio::spawn(async move {
+            let batches = match release_held(&world, &table).await {
+                Ok(batches) => Some(batches),
+                Err(fault) => {
+                    world.ledger_failed("hold", &fault);
+                    None
+                }
+            };
+            report(&address, OpenBatchesListed { generation, question, batches, table: Some(table) });
+        });
+    }
 }
 
 impl Handler<OpenBatchesListed> for Loader {
@@ -61,11 +77,18 @@ impl Handler<OpenBatchesListed> for Loader {
         };
         let running: BTreeSet<_> = self.in_flight.values().filter_map(|one| one.resumed.clone()).collect();
         let wanted = message.table.is_some();
+        let mut stranded = BTreeSet::new();
         for record in batches {
             let known = self.world.tables.contains_key(&record.batch.table);
-            // Held batches wait for their table's resumption.
-            let held = !wanted && record.state == BatchState::Held;
-            if !known || held || running.contains(&record.batch.id) {
+            if !known || running.contains(&record.batch.id) {
+                continue;
+            }
+            if !wanted && record.state == BatchState::Held {
+                // Held batches wait for their table's resumption. Where the table runs, a crash came between its
+                // resumption and theirs, and no person waits for either.
+                if self.world.directory.batcher(&record.batch.table).is_some() {
+                    stranded.insert(record.batch.table.clone());
+                }
                 continue;
             }
             events::BatchResumed { table: &record.batch.table, batch: &record.batch.id }.emit();
@@ -77,6 +100,7 @@ impl Handler<OpenBatchesListed> for Loader {
                 context,
             );
         }
+        stranded.into_iter().for_each(|table| self.resume_batches(table, context));
         self.recovered = true;
     }
 }
@@ -85,19 +109,7 @@ impl Handler<ResumeBatches> for Loader {
     type Result = ();
 
     fn handle(&mut self, message: ResumeBatches, context: &mut Self::Context) {
-        let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
-        let question = self.question();
-        tokio::spawn(async move {
-            let table = message.0;
-            let batches = match release_held(&world, &table).await {
-                Ok(batches) => Some(batches),
-                Err(fault) => {
-                    world.ledger_failed("hold", &fault);
-                    None
-                }
-            };
-            report(&address, OpenBatchesListed { generation, question, batches, table: Some(table) });
-        });
+        self.resume_batches(message.0, context);
     }
 }
 
