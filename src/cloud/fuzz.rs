@@ -60,8 +60,11 @@ fn key_file(choices: &mut Choices<'_>) -> String {
     for field in ["private_key", "private_key_id", "client_email", "project_id"] {
         match choices.below(6) {
             0 => drop(key.as_object_mut().unwrap().remove(field)),
-            1 => key[field] = json!([SECRET]),
-            2 => key[field] = json!(format!("{SECRET}{}", choices.text(10))),
+            1 => drop(key.as_object_mut().unwrap().insert(field.to_owned(), json!([SECRET]))),
+            2 => {
+                let value = json!(format!("{SECRET}{}", choices.text(10)));
+                key.as_object_mut().unwrap().insert(field.to_owned(), value);
+            }
             _ => {}
         }
     }

@@ -135,8 +135,7 @@ fn a_held_batch_of_a_table_that_runs_goes_on_at_the_next_start() {
             running.announce_all(&twin).await;
             running.idle().await;
         });
-        let log = faults.log.lock().unwrap().clone();
-        log
+        faults.log.lock().unwrap().clone()
     };
     let claim = calls.iter().position(|name| *name == "claim").unwrap();
     paused(async {

@@ -129,9 +129,8 @@ fn five_wedges_in_ten_minutes_quarantine_that_table_alone_and_a_resumed_one_take
     let quiet = run(Place::Nowhere, 0, 15, false);
     for (place, child) in [(Place::Lookup, "batcher"), (Place::Open, "fetch"), (Place::Ask, "delivery")] {
         let seen = run(place, usize::MAX, 15, false);
-        let reason = match &seen.modes["x"] {
-            TableMode::Quarantined(reason) => reason.clone(),
-            other => panic!("{place:?}: x is {other:?}"),
+        let TableMode::Quarantined(reason) = &seen.modes["x"] else {
+            panic!("{place:?}: x is {:?}", seen.modes["x"]);
         };
         assert!(reason.contains("was wedged") && reason.contains("did not answer"), "{reason}");
         assert_eq!(seen.crashes, 5, "{place:?}");

@@ -54,12 +54,27 @@ enum Batches {
 #[derive(Default)]
 struct Model {
     files: BTreeMap<FileId, FileState>,
-    batches: Vec<(Batch, Batches, u32, bool, Option<Vec<Home>>)>,
+    batches: Vec<Known>,
+}
+
+#[derive(Clone)]
+struct Known {
+    batch: Batch,
+    state: Batches,
+    last: u32,
+    failed: bool,
+    homes: Option<Vec<Home>>,
+}
+
+impl Known {
+    fn claimed(batch: Batch) -> Self {
+        Self { batch, state: Batches::Open, last: 1, failed: false, homes: None }
+    }
 }
 
 impl Model {
     fn house(&mut self, index: usize) {
-        let (batch, state, ..) = self.batches[index].clone();
+        let Known { batch, state, .. } = self.batches[index].clone();
         for entry in &batch.manifest.entries {
             let id = batch.id.clone();
             let state = match state {
@@ -73,7 +88,7 @@ impl Model {
     }
 
     fn open(&self, index: usize) -> bool {
-        matches!(self.batches[index].1, Batches::Open | Batches::Held)
+        matches!(self.batches[index].state, Batches::Open | Batches::Held)
     }
 }
 
@@ -112,12 +127,12 @@ async fn claim(ledger: &SqliteLedger, model: &mut Model, mask: u8, now: Instant)
         return;
     }
     assert_eq!(answer, Claim::Won);
-    model.batches.push((batch, Batches::Open, 1, false, None));
+    model.batches.push(Known::claimed(batch));
     model.house(model.batches.len() - 1);
 }
 
 async fn rehome(ledger: &SqliteLedger, model: &mut Model, index: usize, kind: u8, now: Instant) {
-    let (batch, state, _, failed, before) = model.batches[index].clone();
+    let Known { batch, state, failed, homes: before, .. } = model.batches[index].clone();
     let files = indices(&batch);
     let (first, rest) = files.split_first().unwrap();
     let mut homes = match kind {
@@ -141,7 +156,7 @@ async fn rehome(ledger: &SqliteLedger, model: &mut Model, index: usize, kind: u8
     if answer == Step::Refused || state == Batches::Abandoned {
         return;
     }
-    (model.batches[index].1, model.batches[index].4) = (Batches::Abandoned, Some(homes));
+    (model.batches[index].state, model.batches[index].homes) = (Batches::Abandoned, Some(homes));
     let state = match kind {
         0 => FileState::Poison { reason: "bad".into() },
         1 => FileState::Vanished { at: now },
@@ -149,7 +164,7 @@ async fn rehome(ledger: &SqliteLedger, model: &mut Model, index: usize, kind: u8
     };
     model.files.insert(file(*first), state);
     if let Some(child) = child {
-        model.batches.push((child, Batches::Open, 1, false, None));
+        model.batches.push(Known::claimed(child));
         model.house(model.batches.len() - 1);
     }
 }
@@ -176,33 +191,33 @@ async fn step(ledger: &SqliteLedger, model: &mut Model, one: Move, now: Instant)
         Move::FailLast { batch, .. } | Move::Rehome { batch, .. } if batch >= count => {}
         Move::Commit(batch) | Move::Hold(batch, _) if batch >= count => {}
         Move::FailLast { batch: index, renew } => {
-            let (batch, _, last, failed, _) = model.batches[index].clone();
+            let Known { batch, last, failed, .. } = model.batches[index].clone();
             let next = renew.then(|| batch.attempt(AttemptNumber(last + 1), "plan"));
             let answer =
                 ledger.fail_attempt(&batch.id, AttemptNumber(last), "no", next.as_ref(), now).await.unwrap();
             assert_eq!(answer, if model.open(index) { Step::Done } else { Step::Refused });
             if answer == Step::Done {
                 let one = &mut model.batches[index];
-                (one.2, one.3) = if renew { (last + 1, false) } else { (last, true) };
+                (one.last, one.failed) = if renew { (last + 1, false) } else { (last, true) };
             }
-            assert!(answer == Step::Done || model.batches[index].3 == failed);
+            assert!(answer == Step::Done || model.batches[index].failed == failed);
         }
         Move::Rehome { batch, kind } => rehome(ledger, model, batch, kind, now).await,
         Move::Commit(index) => {
-            let answer = ledger.commit(&model.batches[index].0.id, now).await.unwrap();
-            let loads = model.open(index) && !model.batches[index].3;
-            let done = loads || model.batches[index].1 == Batches::Loaded;
+            let answer = ledger.commit(&model.batches[index].batch.id, now).await.unwrap();
+            let loads = model.open(index) && !model.batches[index].failed;
+            let done = loads || model.batches[index].state == Batches::Loaded;
             assert_eq!(answer, if done { Step::Done } else { Step::Refused });
             if loads {
-                model.batches[index].1 = Batches::Loaded;
+                model.batches[index].state = Batches::Loaded;
                 model.house(index);
             }
         }
         Move::Hold(index, held) => {
-            let answer = ledger.hold(&model.batches[index].0.id, held, now).await.unwrap();
+            let answer = ledger.hold(&model.batches[index].batch.id, held, now).await.unwrap();
             assert_eq!(answer, if model.open(index) { Step::Done } else { Step::Refused });
             if model.open(index) {
-                model.batches[index].1 = if held { Batches::Held } else { Batches::Open };
+                model.batches[index].state = if held { Batches::Held } else { Batches::Open };
                 model.house(index);
             }
         }

@@ -183,9 +183,9 @@ impl Draft<'_> {
         let chance = self.chance;
         // Some messages name several files.
         for _ in 0..chance.between(0..6) {
-            let announced = self.deeds.iter().filter_map(|(at, deed)| match deed {
-                Deed::Announce(versions) if versions.len() == 1 => Some((*at, versions[0])),
-                _ => None,
+            let announced = self.deeds.iter().filter_map(|(at, deed)| {
+                let Deed::Announce(versions) = deed else { return None };
+                (versions.len() == 1).then(|| (*at, versions[0]))
             });
             let announced: Vec<_> = announced.collect();
             let group: Vec<_> = (0..chance.between(2..5)).map(|_| chance.pick(&announced)).collect();

@@ -138,7 +138,7 @@ impl World {
             );
             let body = if version.fate == Fate::Copied { body.replace(":Put", ":Copy") } else { body };
             let mut body: Value = serde_json::from_str(&body).unwrap();
-            records.extend(body["Records"].as_array_mut().unwrap().drain(..));
+            records.append(body["Records"].as_array_mut().unwrap());
             files.push(version.file);
         }
         let body = json!({ "Records": records }).to_string();
