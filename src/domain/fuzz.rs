@@ -127,7 +127,10 @@ pub(crate) fn key(bytes: &[u8]) {
     let (name, kind) = file_name(&mut choices);
     let folder = |choices: &mut Choices<'_>| choices.text(12).replace('/', "-");
     // A key that the mapping's own pattern may match is not routed by its folders.
-    let (schema, table) = (folder(&mut choices).replace("odd_", "odd"), folder(&mut choices));
+    let (mut schema, table) = (folder(&mut choices), folder(&mut choices));
+    if schema.starts_with("odd_") {
+        schema.insert(0, '-');
+    }
     let between = choices.pick(&["", "p0/", "2026/11/23/"]);
     let key = format!("dms/{schema}/{table}/{between}{name}");
     let expected = if table.starts_with("awsdms_") {

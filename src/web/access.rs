@@ -164,7 +164,7 @@ fn is_loopback_host(host: &str) -> bool {
 
 /// True when the browser says that our own page sent it, or when no browser did. Browsers let no page forge these two.
 fn is_same_site(headers: &HeaderMap) -> bool {
-    let fetch = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin");
+    let fetch = headers.get_all("sec-fetch-site").all(|site| site == "same-origin");
     let origin = headers.get(ORIGIN).is_none_or(|origin| {
         let authority =
             origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, rest)| rest);
@@ -228,6 +228,8 @@ mod tests {
         assert_eq!(post(&[("origin", "http://localhost:80"), ("sec-fetch-site", "same-origin")]), Ok(()));
         for bad in ["cross-site", "same-site", "none"] {
             assert_eq!(post(&[("sec-fetch-site", bad)]), Err(Denied::CrossSite), "{bad}");
+            let twice = [("sec-fetch-site", "same-origin"), ("sec-fetch-site", bad)];
+            assert_eq!(post(&twice), Err(Denied::CrossSite), "{bad}");
         }
         for bad in ["http://evil.example", "http://localhost:81", "null", "http://localhost:80.evil.example"]
         {

@@ -96,9 +96,9 @@ fn planned(world: &World, queue: &QueueId, announcement: Announcement) -> Option
     }
     let (table, plan) = match world.router.route(&announcement.bucket, &announcement.key) {
         Route::NotOurs(reason) => return not_ours(reason),
-        Route::Unmapped { table } => (table, Plan::Settle(Verdict::Defer)),
-        Route::Table { table, .. } if announcement.action == Action::Copied => {
-            // A re-encryption in place changes every ETag: loading it would double every row of a loaded file.
+        Route::Table { table, .. } | Route::Unmapped { table } if announcement.action == Action::Copied => {
+            // A re-encryption in place changes every ETag: loading it would double every row of a loaded file, and of
+            // one that was loaded before its table's mapping went away for a while.
             let reason =
                 "announced by a copy of the object: its rows may be loaded already under its former ETag";
             (table, Plan::Settle(Verdict::Poison(reason.to_owned())))
@@ -106,6 +106,7 @@ fn planned(world: &World, queue: &QueueId, announcement: Announcement) -> Option
         Route::Table { table, .. } if announcement.size_bytes == 0 => {
             (table, Plan::Settle(Verdict::Poison("the object is empty".to_owned())))
         }
+        Route::Unmapped { table } => (table, Plan::Settle(Verdict::Defer)),
         Route::Table { table, .. } => (table, Plan::Offer),
     };
     let file = FileId {

@@ -9,6 +9,7 @@ use landbridge::config::types::Config;
 
 use super::bucket::CLUSTER;
 use super::chance::Chance;
+use super::kinds::Kind;
 use super::plan::TABLES;
 
 static BASE: LazyLock<Config> = LazyLock::new(|| {
@@ -51,5 +52,21 @@ pub fn draw(chance: &Chance, spool: &Path) -> Config {
     config.timing.visibility_timeout = seconds(&[30, 60, 120]);
     config.timing.defer_after = seconds(&[30, 60, 120, 600]);
     config.timing.job_timeout = seconds(&[60, 300]);
+    config
+}
+
+/// What one process starts with: people edit mappings while none runs.
+pub fn of_one_life(chance: &Chance, config: &Config) -> Config {
+    let mut config = config.clone();
+    for mapping in &mut config.mappings {
+        if chance.strikes(Kind::RulesChanged, 2_000) {
+            mapping.dms.timestamp = Some("committed".into());
+        }
+        if chance.strikes(Kind::MappingGone, 1_500) {
+            let gone = chance.index(TABLES.len());
+            mapping.route.tables.remove(gone);
+            mapping.tables.remove(gone);
+        }
+    }
     config
 }

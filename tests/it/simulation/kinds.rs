@@ -25,6 +25,8 @@ kinds! {
     PanicInDelivery "process: panic in a delivery";
     Drained "process: drained and started again";
     TablePaused "process: table paused, later resumed";
+    RulesChanged "process: starts with other column rules";
+    MappingGone "process: starts without the mapping of a table";
     LedgerLostBefore "ledger: step not done, no answer";
     LedgerLostAfter "ledger: step done, no answer";
     LedgerOutage "ledger: no answer for a while";

@@ -130,7 +130,11 @@ impl<'a> Run<'a> {
                 crash,
             );
             process.log(format!("PROCESS starts: {life:?}"));
-            let tree = Tree::start(&self.config, self.ports(&process), CpuPool::new(1)).await.unwrap();
+            let config = match life {
+                Life::Until(_) => configuration::of_one_life(&self.chance, &self.config),
+                Life::ToRest | Life::Replay => self.config.clone(),
+            };
+            let tree = Tree::start(&config, self.ports(&process), CpuPool::new(1)).await.unwrap();
             let mut fatal = tree.fatal.clone();
             tokio::select! {
                 biased;
