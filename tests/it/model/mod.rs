@@ -1,0 +1,118 @@
+//! The protocol, explored whole: every order of every step, fault and crash of some small worlds, by the very functions
+//! that decide in landbridge (`domain::delivery`, `domain::intake`, `domain::table`, `domain::transition::rules`).
+//!
+//! What the model leaves out: time (whatever waits may go on at any moment), and faults of a process's own memory.
+
+use std::time::Duration;
+
+use landbridge::domain::batch::Destination;
+use landbridge::domain::ids::TableId;
+use landbridge::domain::instant::Instant;
+use landbridge::domain::intake::IntakeBounds;
+use landbridge::domain::table::TableBounds;
+use stateright::{Checker, Model, Property};
+
+use self::mistakes::Mistake;
+use self::properties::PROPERTIES;
+use self::scenarios::{SCENARIOS, Scenario};
+use self::world::{Move, World};
+
+mod ledger;
+mod mistakes;
+mod outside;
+mod process;
+mod properties;
+mod scenarios;
+mod world;
+
+/// Time stands still.
+const NOW: Instant = Instant::from_micros(1_763_856_000_000_000);
+/// Whatever waits is due.
+const LATER: Instant = Instant::from_micros(1_763_856_000_000_000 + 3_600_000_000);
+/// Whatever is parked is overdue.
+const DEFERRED_BY: Instant = Instant::from_micros(1_763_856_000_000_000 + 86_400_000_000);
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn table_id() -> TableId {
+    TableId::new("a", "s", "t")
+}
+
+fn destination() -> Destination {
+    Destination { project: "p".into(), location: "l".into(), dataset: "d".into(), table: "t".into() }
+}
+
+fn bounds() -> TableBounds {
+    TableBounds { window: 9 * DAY, bytes_max: 1_000, files_max: 9, loads_max: 2, defer_after: 9 * DAY }
+}
+
+fn intake_bounds() -> IntakeBounds {
+    let (visibility, defer_after) = (9 * DAY, DAY);
+    IntakeBounds { held_messages_max: 9, parked_files_max: 9, files_per_table: 9, visibility, defer_after }
+}
+
+/// What stateright explores.
+struct Explored {
+    scenario: &'static Scenario,
+    mistake: Option<Mistake>,
+}
+
+impl Model for Explored {
+    type State = World;
+    type Action = Move;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World::new(self.scenario, self.mistake)]
+    }
+
+    fn actions(&self, world: &World, moves: &mut Vec<Move>) {
+        world.usual_moves(moves);
+        world.faults(moves);
+    }
+
+    fn next_state(&self, world: &World, one: Move) -> Option<World> {
+        Some(world.after(&one))
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        macro_rules! always {
+            ($($index:literal)*) => {
+                vec![$(Property::always(PROPERTIES[$index].0, |_, world| (PROPERTIES[$index].1)(world))),*]
+            };
+        }
+        always!(0 1 2 3 4 5 6 7)
+    }
+}
+
+//T
+fn every_order_of_every_step_and_fault_keeps_the_invariants() {
+    let mut all = 0;
+    for scenario in &SCENARIOS {
+        let started = tokio::time::Instant::now();
+        let checker = Explored { scenario, mistake: None }.checker().spawn_bfs().join();
+        println!(
+            "{:<45} {:>8} states, depth {:>3}, {:.1} s",
+            scenario.name,
+            checker.unique_state_count(),
+            checker.max_depth(),
+            started.elapsed().as_secs_f64()
+        );
+        all += checker.unique_state_count();
+        checker.assert_properties();
+    }
+    println!("{all} states in all");
+}
+
+//T
+fn every_mistake_is_found() {
+    for mistake in Mistake::ALL {
+        let found = SCENARIOS.iter().find_map(|scenario| {
+            let checker = Explored { scenario, mistake: Some(mistake) }.checker().spawn_bfs().join();
+            let (property, path) = checker.discoveries().into_iter().next()?;
+            Some((scenario.name, property, path.into_actions()))
+        });
+        let (scenario, property, moves) = found.unwrap_or_else(|| panic!("{mistake:?} is not found"));
+        println!("{mistake:?} is found in `{scenario}` after {} moves: {property}", moves.len());
+        assert!(mistake.breaks().contains(&property), "{mistake:?}: {property}: {moves:#?}");
+    }
+}
+pub fn main() { every_order_of_every_step_and_fault_keeps_the_invariants(); every_mistake_is_found(); }

@@ -1,0 +1,377 @@
+//! A process: the machines of poller, batcher and deliveries, put together as the actors put them together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use landbridge::domain::batch::{Batch, Manifest, ManifestEntry};
+use landbridge::domain::delivery::{Action, Delivery, End, Event as Heard};
+use landbridge::domain::fault::FaultKind;
+use landbridge::domain::file::{FileId, FileState};
+use landbridge::domain::instant::Instant;
+use landbridge::domain::intake::{self, Announced, Arrived, Content, Intake, ItemId, Plan};
+use landbridge::domain::table::{self, CloseReason, Outcome, Table};
+use landbridge::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Home};
+
+use super::mistakes::Mistake;
+use super::world::World;
+use super::{LATER, NOW, bounds, destination, intake_bounds, table_id};
+
+/// Items by the file for which they wait.
+type Leases = BTreeMap<FileId, BTreeSet<ItemId>>;
+
+/// A delivery, the one thing that it does next, and who waits for its files.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InFlight {
+    pub delivery: Delivery,
+    pub action: Action,
+    leases: Leases,
+}
+
+/// A process. All of it is gone when it crashes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Process {
+    pub intake: Intake,
+    pub table: Table,
+    pub deliveries: Vec<InFlight>,
+    /// Who waits for a file that is not in a delivery.
+    waiters: Leases,
+    /// Messages that the queue is to be asked to delete.
+    pub to_delete: Vec<u64>,
+    /// Which message has which number in the intake.
+    messages: BTreeMap<u64, usize>,
+    pub runs: bool,
+    /// The table was resumed; its held batches are still to be let go.
+    pub releases: bool,
+    plan_hash: Arc<str>,
+}
+
+impl Process {
+    fn new(runs: bool, plan_hash: Arc<str>) -> Self {
+        Self {
+            intake: Intake::new(intake_bounds()),
+            table: Table::new(bounds()),
+            deliveries: Vec::new(),
+            waiters: BTreeMap::new(),
+            to_delete: Vec::new(),
+            messages: BTreeMap::new(),
+            runs,
+            releases: false,
+            plan_hash,
+        }
+    }
+
+    pub fn message(&self, number: u64) -> usize {
+        self.messages[&number]
+    }
+
+    /// True when nothing is in hand.
+    pub fn is_idle(&self) -> bool {
+        self.deliveries.is_empty()
+            && self.to_delete.is_empty()
+            && self.intake.held_messages() == 0
+            && self.table.in_hand() == 0
+            && !self.releases
+    }
+}
+
+impl World {
+    /// Starts process `p`: open batches go on, and the held ones of a table that runs.
+    pub fn start(&mut self, p: usize) {
+        let runs = !self.ledger.table_held;
+        self.processes[p] = Some(Process::new(runs, self.scenario.plan_hash(p, self.lives)));
+        for record in self.ledger.open() {
+            if record.state == BatchState::Held {
+                if !runs {
+                    continue;
+                }
+                self.ledger.hold(&record.batch.id, false);
+            }
+            self.resume_delivery(p, record, Leases::new());
+        }
+    }
+
+    fn resume_delivery(&mut self, p: usize, record: BatchRecord, leases: Leases) {
+        let record = BatchRecord { state: BatchState::Open, ..record };
+        let plan_hash = Arc::clone(&self.process(p).plan_hash);
+        self.begin(p, Delivery::resume(record, plan_hash, Duration::ZERO), leases);
+    }
+
+    fn begin(&mut self, p: usize, mut delivery: Delivery, leases: Leases) {
+        let (_, action) = delivery.step(NOW, Heard::Begun);
+        self.process(p).deliveries.push(InFlight { delivery: delivery.rested(), action, leases });
+    }
+
+    pub fn process(&mut self, p: usize) -> &mut Process {
+        self.processes[p].as_mut().unwrap()
+    }
+
+    /// A message is received.
+    pub fn receive(&mut self, p: usize, message: usize) {
+        let files = self.queue[message].files.iter().map(|file| Announced {
+            file: file.clone(),
+            plan: Plan::Offer,
+            event_at: NOW,
+        });
+        let name: Arc<str> = format!("m{message}").into();
+        let content = Content::Files(files.collect());
+        let arrived = Arrived { id: Arc::clone(&name), receipt: name, content };
+        self.queue[message].visible = false;
+        self.step_intake(p, NOW, intake::Event::Received(vec![arrived]), Some(message));
+    }
+
+    pub fn step_intake(
+        &mut self,
+        p: usize,
+        now: Instant,
+        event: intake::Event,
+        message: Option<usize>,
+    ) {
+        let effects = self.process(p).intake.step(now, event);
+        for effect in effects {
+            match effect {
+                intake::Effect::Offer { files, .. } => {
+                    for offer in files {
+                        if let Some(message) = message {
+                            self.process(p).messages.insert(offer.item.message, message);
+                        }
+                        if !self.process(p).runs {
+                            self.step_intake(p, now, intake::Event::OfferRefused(offer.item), None);
+                            continue;
+                        }
+                        let waiters = self.process(p).waiters.entry(offer.file.clone()).or_default();
+                        waiters.insert(offer.item);
+                        let announced = table::Event::Announced { file: offer.file, suspect: offer.suspect };
+                        self.step_table(p, NOW, announced);
+                    }
+                }
+                intake::Effect::Settle(item, file, verdict) => {
+                    let state = self.ledger.settle(&file, &verdict);
+                    self.step_intake(p, NOW, intake::Event::VerdictWritten(item, state), None);
+                }
+                intake::Effect::Delete(messages) => {
+                    self.process(p).to_delete.extend(messages.into_iter().map(|(number, _)| number));
+                }
+                intake::Effect::Extend(_) => {}
+                intake::Effect::Strike(..) | intake::Effect::DeadLetter { .. } => {
+                    unreachable!("nothing panics here, and every message can be parsed")
+                }
+            }
+        }
+    }
+
+    /// What the ledger says of a file that is announced.
+    fn look_up(&self, file: &FileId) -> Option<FileState> {
+        let state = self.ledger.state(file);
+        if let (Some(Mistake::KnownIsLoaded), Some(FileState::Claimed { batch, .. })) = (self.mistake, &state) {
+            return Some(FileState::Loaded { batch: batch.clone() });
+        }
+        if self.mistake == Some(Mistake::KeyAlone) && state.is_none() {
+            let mut known = self.ledger.states().filter(|(other, _)| other.key == file.key);
+            return known.find_map(|(_, state)| state);
+        }
+        state
+    }
+
+    pub fn step_table(&mut self, p: usize, now: Instant, event: table::Event) {
+        let effects = self.process(p).table.step(now, event);
+        for effect in effects {
+            match effect {
+                table::Effect::Lookup(file) => {
+                    let state = self.look_up(&file);
+                    self.step_table(p, NOW, table::Event::LookedUp { file, state });
+                }
+                table::Effect::Fetch(file) => {
+                    let event = match self.fetch(&file) {
+                        Ok(()) => table::Event::Fetched { file, bytes: 1 },
+                        Err(kind) => table::Event::Failed { file, kind, reason: "fetch".to_owned() },
+                    };
+                    self.step_table(p, NOW, event);
+                }
+                table::Effect::Strike(file, reason) => {
+                    // The third of three, so that there are fewer states.
+                    self.step_table(p, NOW, table::Event::Struck { file, strikes: table::STRIKES_MAX, reason });
+                }
+                table::Effect::Settle(file, verdict) => {
+                    let state = self.ledger.settle(&file, &verdict);
+                    self.step_table(p, NOW, table::Event::Settled { file, state });
+                }
+                table::Effect::Release { file, .. } => {
+                    let items = self.process(p).waiters.remove(&file).unwrap_or_default();
+                    self.settle(p, &file, items);
+                }
+                table::Effect::Deliver(files, _) => self.plan(p, files),
+            }
+        }
+        let process = self.process(p);
+        process.table = process.table.clone().rested();
+    }
+
+    /// Who waits for the file need not wait any more.
+    fn settle(&mut self, p: usize, file: &FileId, items: BTreeSet<ItemId>) {
+        // Later a person may resume a held batch, and deferred files are taken up.
+        let is_final = self.ledger.state(file).is_some_and(|state| state.is_final());
+        self.given_up_early |= !is_final && !items.is_empty();
+        for item in items {
+            self.step_intake(p, NOW, intake::Event::LeaseSettled(item), None);
+        }
+    }
+
+    /// A footer is read.
+    fn fetch(&self, file: &FileId) -> Result<(), FaultKind> {
+        if self.bucket.get(&file.key) != Some(file) {
+            return Err(FaultKind::Vanished);
+        }
+        if self.scenario.is_unreadable(file) { Err(FaultKind::Unreadable) } else { Ok(()) }
+    }
+
+    fn plan(&mut self, p: usize, files: Vec<FileId>) {
+        let taken = files.iter().map(|file| {
+            let items = self.process(p).waiters.remove(file).unwrap_or_default();
+            (file.clone(), items)
+        });
+        let leases = taken.collect();
+        let entries = files.into_iter().map(|file| {
+            let rows = self.scenario.rows(&file);
+            ManifestEntry { file, rows }
+        });
+        let manifest = Manifest { entries: entries.collect() };
+        // No two batches are claimed at one time, and none at the time of another life.
+        let claimed_at = NOW.plus(Duration::from_micros(2 * self.ledger.batches.len() as u64 + p as u64));
+        let batch = Batch::plan(table_id(), destination(), claimed_at, None, manifest);
+        let plan_hash = Arc::clone(&self.process(p).plan_hash);
+        self.begin(p, Delivery::plan(batch, plan_hash, Duration::ZERO), leases);
+    }
+
+    /// Delivery `d` hears what came of its action.
+    pub fn hear(&mut self, p: usize, d: usize, heard: Heard) {
+        let one = &mut self.process(p).deliveries[d];
+        let (_, next) = one.delivery.step(NOW, heard);
+        one.delivery = one.delivery.clone().rested();
+        if let Action::End(end) = next {
+            let done = self.process(p).deliveries.remove(d);
+            self.conclude(p, done, end);
+        } else {
+            one.action = next;
+        }
+    }
+
+    /// As the loader does: what is final is settled, the rest comes back.
+    fn conclude(&mut self, p: usize, done: InFlight, end: End) {
+        let mut waiting = done.leases;
+        for entry in &done.delivery.batch().manifest.entries {
+            waiting.entry(entry.file.clone()).or_default();
+        }
+        let (mut events, mut hold) = (vec![table::Event::DeliveryEnded], false);
+        let mut ends: Vec<(FileId, Outcome)> = Vec::new();
+        match end {
+            End::Loaded => ends.extend(waiting.keys().map(|file| (file.clone(), Outcome::Loaded))),
+            End::Held(_) => {
+                ends.extend(waiting.keys().map(|file| (file.clone(), Outcome::Held)));
+                hold = true;
+            }
+            End::Rehomed { homes, hold: reason } => {
+                hold = reason.is_some();
+                for home in homes {
+                    ends.push(match home {
+                        Home::Batch { batch, attempt } => {
+                            let files = batch.manifest.entries.iter().map(|entry| entry.file.clone());
+                            let taken = files.map(|file| (file.clone(), waiting.remove(&file).unwrap_or_default()));
+                            let leases = taken.collect();
+                            let last_attempt = attempt.map(|attempt| (attempt, AttemptOutcome::Open));
+                            let record = BatchRecord { batch, state: BatchState::Open, last_attempt };
+                            self.resume_delivery(p, record, leases);
+                            continue;
+                        }
+                        Home::Poison(file, _) => (file, Outcome::Poisoned),
+                        Home::Vanished(file) => (file, Outcome::Vanished),
+                        Home::Deferred(file) => (file, Outcome::Deferred),
+                    });
+                }
+            }
+            End::Unbuilt { file: Some(file), kind, reason } => {
+                let items = waiting.remove(&file).unwrap_or_default();
+                self.process(p).waiters.entry(file.clone()).or_default().extend(items);
+                events.push(table::Event::Failed { file, kind, reason });
+            }
+            End::Unbuilt { file: None, .. } | End::ClaimLost(_) | End::Superseded => {}
+            End::LedgerLost(_) => unreachable!("the ledger is never silent for so long"),
+        }
+        for (file, outcome) in ends {
+            let items = waiting.remove(&file).unwrap_or_default();
+            self.settle(p, &file, items);
+            events.push(table::Event::Finished { file, outcome });
+        }
+        for (file, items) in waiting {
+            self.process(p).waiters.entry(file.clone()).or_default().extend(items);
+            events.push(table::Event::Returned { file, suspect: false });
+        }
+        for event in events {
+            self.step_table(p, NOW, event);
+        }
+        if hold {
+            self.hold_table(p);
+        }
+    }
+
+    /// The table waits for a person: its batches are held, its files go back.
+    fn hold_table(&mut self, p: usize) {
+        self.ledger.table_held = true;
+        for record in self.ledger.open() {
+            self.ledger.hold(&record.batch.id, true);
+        }
+        let process = self.process(p);
+        (process.runs, process.table) = (false, Table::new(bounds()));
+        let deliveries = std::mem::take(&mut process.deliveries).into_iter().flat_map(|one| one.leases);
+        let back: BTreeSet<_> =
+            std::mem::take(&mut process.waiters).into_iter().chain(deliveries).flat_map(|(_, items)| items).collect();
+        for item in back {
+            let back = intake::Event::LeaseAbandoned(item, intake::Abandoned::Innocent);
+            self.step_intake(p, NOW, back, None);
+        }
+    }
+
+    /// A person resumes the table, in process `p`.
+    pub fn resume_table(&mut self, p: usize) {
+        self.ledger.table_held = false;
+        let process = self.process(p);
+        (process.runs, process.releases) = (true, true);
+        self.step_intake(p, NOW, intake::Event::TableOpened(table_id()), None);
+    }
+
+    /// The second half of it: its held batches are let go.
+    pub fn release_batches(&mut self, p: usize) {
+        self.process(p).releases = false;
+        let running: BTreeSet<_> =
+            self.process(p).deliveries.iter().map(|one| one.delivery.batch().id.clone()).collect();
+        for record in self.ledger.open() {
+            if record.state == BatchState::Held {
+                self.ledger.hold(&record.batch.id, false);
+            }
+            if !running.contains(&record.batch.id) {
+                self.resume_delivery(p, record, Leases::new());
+            }
+        }
+    }
+
+    pub fn plan_hash(&mut self, p: usize) -> Arc<str> {
+        Arc::clone(&self.process(p).plan_hash)
+    }
+
+    pub fn close_window(&mut self, p: usize) {
+        self.step_table(p, NOW, table::Event::Flush(CloseReason::Flush));
+    }
+
+    /// Time passes: whatever waits is tried again.
+    pub fn try_again(&mut self, p: usize) {
+        self.step_table(p, LATER, table::Event::Tick);
+    }
+
+    pub fn take_up_deferred(&mut self, p: usize) {
+        for file in self.ledger.deferred() {
+            if !self.process(p).table.holds(&file) {
+                self.step_table(p, NOW, table::Event::Announced { file, suspect: false });
+            }
+        }
+    }
+}
