@@ -280,8 +280,6 @@ impl Table {
         effects: &mut Vec<Effect>,
     ) {
         let Some(held) = self.files.get_mut(&file) else {
-            // An earlier generation of this table handed it over; whoever waits for it waits here now.
-            self.announced(now, file, false, effects);
             return;
         };
         let overdue = now.since(held.held_since) >= self.bounds.defer_after;

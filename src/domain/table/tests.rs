@@ -222,15 +222,6 @@ fn a_file_that_a_delivery_gives_back_is_looked_up_again() {
     );
 }
 
-#[test]
-fn a_file_whose_delivery_fails_for_a_table_that_was_replaced_meanwhile_is_taken_up_by_the_new_one() {
-    let mut table = Table::new(BOUNDS);
-    let (kind, reason) = (FaultKind::Unreadable, "page 3 is damaged".to_owned());
-    let effects = table.step(at(1), Event::Failed { file: file("x"), kind, reason });
-    assert_eq!(effects, [Effect::Lookup(file("x"))]);
-    assert!(table.holds(&file("x")));
-}
-
 proptest! {
     /// Whatever happens in whatever order, no file is handed over twice at one time or forgotten: it is in hand until
     /// it is released.
