@@ -228,16 +228,18 @@ impl Batcher {
         events::WindowClosed { table: &self.id, reason: reason.label(), files: batch.len(), bytes }.emit();
         let mut returned: Vec<_> = missing.into_iter().map(|file| (file, Vec::new())).collect();
         let message = LoadBatch { table: self.id.clone(), generation: self.generation, files: batch };
-        let refused = match self.world.directory.loader() {
+        let loader = self.world.directory.loader().filter(|_| !message.files.is_empty());
+        let refused = match loader {
             Some(loader) => loader.try_send(message).err().map(|error| error.into_inner()),
             None => Some(message),
         };
-        if let Some(message) = refused {
-            returned.extend(message.files.into_iter().map(|file| (file.file, file.leases)));
-            // The loader is restarting: the files go round again.
-            let files =
-                returned.into_iter().map(|(file, leases)| (file, FileEnd::Returned, leases)).collect();
-            report(&context.address(), DeliveryEnded { generation: Some(self.generation), files });
+        // Where nothing was handed over (the loader is restarting), the table's share is free again.
+        let generation = refused.is_some().then_some(self.generation);
+        let refused = refused.into_iter().flat_map(|message| message.files);
+        returned.extend(refused.map(|file| (file.file, file.leases)));
+        if generation.is_some() || !returned.is_empty() {
+            let files = returned.into_iter().map(|(file, leases)| (file, FileEnd::Returned, leases));
+            report(&context.address(), DeliveryEnded { generation, files: files.collect() });
         }
     }
 }
