@@ -36,6 +36,8 @@ pub mod run;
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 /// How long an actor may take to answer what it holds.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
+/// One part of so many of the memory and of the disk for objects is kept for batches that are built again.
+const REBUILD_SHARE: u64 = 4;
 /// How often the drain and `--until-idle` look.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -116,8 +118,10 @@ impl Tree {
             tables: tables(config),
             modes,
             spool: config.spool.path.clone(),
-            memory_credit: CreditPool::new(config.limits.memory_credit_bytes),
-            object_credit: CreditPool::new(config.spool.objects_limit_bytes),
+            memory_credit: first_builds(config.limits.memory_credit_bytes),
+            object_credit: first_builds(config.spool.objects_limit_bytes),
+            rebuild_credit: [config.limits.memory_credit_bytes, config.spool.objects_limit_bytes]
+                .map(rebuilds),
             spool_credit: CreditPool::new(config.spool.limit_bytes),
             cpu,
             directory: Directory::default(),
@@ -222,15 +226,26 @@ impl Tree {
     /// Tells how much credit is free.
     pub fn observe_credit(&self) {
         let world = &self.world;
+        let [memory_again, objects_again] = &world.rebuild_credit;
         let pools = [
             ("memory", &world.memory_credit),
             ("objects", &world.object_credit),
+            ("memory_rebuilds", memory_again),
+            ("objects_rebuilds", objects_again),
             ("spool", &world.spool_credit),
         ];
         for (kind, pool) in pools {
             events::CreditLevel { kind, available: pool.available_bytes(), limit: pool.limit_bytes() }.emit();
         }
     }
+}
+
+fn rebuilds(limit_bytes: u64) -> CreditPool {
+    CreditPool::new(limit_bytes / REBUILD_SHARE)
+}
+
+fn first_builds(limit_bytes: u64) -> CreditPool {
+    CreditPool::new(limit_bytes - limit_bytes / REBUILD_SHARE)
 }
 
 fn bounds(config: &Config) -> Bounds {

@@ -15,7 +15,7 @@ use crate::domain::batch::FILES_PER_BATCH_MAX;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{Generation, TableId};
 use crate::domain::instant::Instant;
-use crate::domain::table::{CloseReason, Effect, Event, Table, TableBounds};
+use crate::domain::table::{CloseReason, Effect, Event, Outcome, Table, TableBounds};
 use crate::domain::transition::Verdict;
 use crate::domain::watchdog::{Edge, Reading};
 use crate::flow::lease::Lease;
@@ -199,6 +199,20 @@ impl Batcher {
         }
     }
 
+    /// What the end of a delivery says of a file. An `own` delivery has had the file from this batcher. What another one
+    /// came to may be old news for a file that has moved on since: the ledger is asked.
+    fn ended(&self, file: FileId, end: FileEnd, own: bool) -> Option<Event> {
+        Some(match end {
+            FileEnd::Finished(outcome) if own => Event::Finished { file, outcome },
+            FileEnd::Failed(kind, reason) if own => Event::Failed { file, kind, reason },
+            FileEnd::Finished(_) if !self.table.holds(&file) => return None,
+            FileEnd::Finished(_) | FileEnd::Failed(..) | FileEnd::Returned => {
+                Event::Returned { file, suspect: false }
+            }
+            FileEnd::Suspect => Event::Returned { file, suspect: true },
+        })
+    }
+
     fn deliver(&mut self, files: Vec<FileId>, reason: CloseReason, context: &mut Context<Self>) {
         let (mut batch, mut missing) = (Vec::with_capacity(files.len()), Vec::new());
         for file in files {
@@ -214,16 +228,18 @@ impl Batcher {
         events::WindowClosed { table: &self.id, reason: reason.label(), files: batch.len(), bytes }.emit();
         let mut returned: Vec<_> = missing.into_iter().map(|file| (file, Vec::new())).collect();
         let message = LoadBatch { table: self.id.clone(), generation: self.generation, files: batch };
-        let refused = match self.world.directory.loader() {
+        let loader = self.world.directory.loader().filter(|_| !message.files.is_empty());
+        let refused = match loader {
             Some(loader) => loader.try_send(message).err().map(|error| error.into_inner()),
             None => Some(message),
         };
-        if let Some(message) = refused {
-            returned.extend(message.files.into_iter().map(|file| (file.file, file.leases)));
-            // The loader is restarting: the files go round again.
-            let files =
-                returned.into_iter().map(|(file, leases)| (file, FileEnd::Returned, leases)).collect();
-            report(&context.address(), DeliveryEnded { generation: Some(self.generation), files });
+        // Where nothing was handed over (the loader is restarting), the table's share is free again.
+        let generation = refused.is_some().then_some(self.generation);
+        let refused = refused.into_iter().flat_map(|message| message.files);
+        returned.extend(refused.map(|file| (file.file, file.leases)));
+        if generation.is_some() || !returned.is_empty() {
+            let files = returned.into_iter().map(|(file, leases)| (file, FileEnd::Returned, leases));
+            report(&context.address(), DeliveryEnded { generation, files: files.collect() });
         }
     }
 }
@@ -305,17 +321,20 @@ impl Handler<DeliveryEnded> for Batcher {
 
     fn handle(&mut self, message: DeliveryEnded, context: &mut Self::Context) {
         let mut happened = Vec::with_capacity(message.files.len() + 1);
-        if message.generation == Some(self.generation) {
+        let own = message.generation == Some(self.generation);
+        if own {
             happened.push(Event::DeliveryEnded);
         }
         for (file, end, leases) in message.files {
-            self.waiters.entry(file.clone()).or_default().extend(leases);
-            happened.push(match end {
-                FileEnd::Finished(outcome) => Event::Finished { file, outcome },
-                FileEnd::Returned => Event::Returned { file, suspect: false },
-                FileEnd::Suspect => Event::Returned { file, suspect: true },
-                FileEnd::Failed(kind, reason) => Event::Failed { file, kind, reason },
-            });
+            if matches!(end, FileEnd::Finished(Outcome::Deferred)) {
+                // It is taken up at the usual interval: what deferred it may defer it again.
+                self.deferrals = self.deferrals.saturating_add(1);
+                self.none_deferred = false;
+            }
+            if !leases.is_empty() {
+                self.waiters.entry(file.clone()).or_default().extend(leases);
+            }
+            happened.extend(self.ended(file, end, own));
         }
         self.step(happened, context);
     }

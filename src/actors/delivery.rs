@@ -314,11 +314,12 @@ impl Performer {
         Event::Unbuilt { file, kind: fault.kind, reason: fault.chain() }
     }
 
-    /// Opens the batch's files again, by identity, with credit for all of them at once.
+    /// Opens the batch's files again, by identity, with credit for all of them at once, and
+    /// their own: two that wait for each other's would wait for ever.
     async fn open_all(&mut self, batch: &Batch) -> Result<(), (FileId, Fault)> {
         let bucket = Arc::clone(&self.world.ports.bucket);
         let held = batch.manifest.entries.iter().map(|entry| bucket.held(&entry.file)).sum();
-        for (_, pool, bytes) in self.world.pools_of(held) {
+        for (_, pool, bytes) in self.world.rebuild_pools_of(held) {
             self.credit.push(pool.take(bytes).await);
         }
         for entry in &batch.manifest.entries {

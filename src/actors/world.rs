@@ -92,6 +92,9 @@ pub struct World {
     pub memory_credit: CreditPool,
     /// Disk for open objects.
     pub object_credit: CreditPool,
+    /// Memory and disk for the objects of batches that are built again. Apart from the others: such a batch has a load
+    /// slot, and what holds the others' credit may wait for one.
+    pub rebuild_credit: [CreditPool; 2],
     /// Disk for bodies. Apart from the objects', so that a body never waits for what its own objects occupy.
     pub spool_credit: CreditPool,
     /// Decode and encode.
@@ -116,11 +119,13 @@ impl World {
     /// The pools of what an open object holds, in the order in which everyone takes from them: the kind, the pool, and
     /// the bytes wanted of it.
     pub fn pools_of(&self, held: Held) -> impl Iterator<Item = (&'static str, &CreditPool, u64)> {
-        let all = [
-            ("memory", &self.memory_credit, held.memory_bytes),
-            ("objects", &self.object_credit, held.disk_bytes),
-        ];
-        all.into_iter().filter(|(_, _, bytes)| *bytes > 0)
+        pools([&self.memory_credit, &self.object_credit], held)
+    }
+
+    /// The same for the objects of a batch that is built again.
+    pub fn rebuild_pools_of(&self, held: Held) -> impl Iterator<Item = (&'static str, &CreditPool, u64)> {
+        let [memory, objects] = &self.rebuild_credit;
+        pools([memory, objects], held)
     }
 
     /// A call to an edge; its answer, whatever it is, is counted.
@@ -166,4 +171,12 @@ impl World {
             first
         });
     }
+}
+
+fn pools(
+    [memory, objects]: [&CreditPool; 2],
+    held: Held,
+) -> impl Iterator<Item = (&'static str, &CreditPool, u64)> {
+    let all = [("memory", memory, held.memory_bytes), ("objects", objects, held.disk_bytes)];
+    all.into_iter().filter(|(_, _, bytes)| *bytes > 0)
 }

@@ -50,6 +50,8 @@ impl<'a> Document<'a> {
 
 impl<'a> Section<'a> {
     fn full(&self, key: &str) -> String {
+        // TOML admits a key without a letter.
+        let key = if key.is_empty() { "\"\"" } else { key };
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 

@@ -59,7 +59,7 @@ settings! {
     "batching" "window", seconds(1, 3600), "60s", "A table's batch closes when its first file is this old. Shorter is fresher and makes more load jobs.";
     "batching" "bytes", Kind::Size(64 * KIB, 16 * GIB), "64MiB", "A batch closes at this many bytes of files.";
     "batching" "files", Kind::Count(1, 90), "90", "A batch closes at this many files.";
-    "limits" "memory_credit", Kind::Size(16 * MIB, 1024 * GIB), "128MiB", "Memory that fetched files may occupy until they are loaded; an open local or spooled file counts 256 KiB.";
+    "limits" "memory_credit", Kind::Size(16 * MIB, 1024 * GIB), "128MiB", "Memory that fetched files may occupy until they are loaded; an open local or spooled file counts 256 KiB. A quarter is kept for batches that are built again after a failure or a restart, as of `spool.objects_limit`.";
     "limits" "fetchers", Kind::Count(1, 64), "2", "Fetcher actors.";
     "limits" "fetches_per_fetcher", Kind::Count(1, 256), "4", "Files that one fetcher opens at one time.";
     "limits" "loads_in_flight", Kind::Count(1, 256), "4", "Batches being built or loaded at one time.";

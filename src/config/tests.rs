@@ -318,3 +318,9 @@ fn an_address_that_others_reach_needs_a_token_and_a_token_is_never_repeated() {
         place.load(&[("LANDBRIDGE__HTTP__LISTEN", loopback)]).unwrap();
     }
 }
+
+#[test]
+fn a_key_without_a_letter_is_shown() {
+    let told = Place::new(&format!("'' = 1\n{MAPPING}")).errors(&[]);
+    assert!(told.contains("\"\""), "{told}");
+}

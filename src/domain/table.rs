@@ -188,12 +188,16 @@ impl Table {
             Event::DeliveryEnded => self.in_flight = self.in_flight.saturating_sub(1),
             Event::Finished { file, outcome } => self.release(file, outcome, true, &mut effects),
             Event::Returned { file, suspect } => {
-                if let Some(held) = self.files.get_mut(&file) {
-                    held.suspect |= suspect;
-                    self.wait(now, &file, Then::Lookup);
-                } else {
+                match self.files.get_mut(&file) {
+                    Some(held) => {
+                        held.suspect |= suspect;
+                        // Else it has come back already and is on its way again.
+                        if held.phase == Phase::Delivering {
+                            self.wait(now, &file, Then::Lookup);
+                        }
+                    }
                     // An earlier generation of this table handed it over.
-                    self.announced(now, file, suspect, &mut effects);
+                    None => self.announced(now, file, suspect, &mut effects),
                 }
             }
             Event::Flush(reason) => self.close(now, reason),
@@ -280,8 +284,6 @@ impl Table {
         effects: &mut Vec<Effect>,
     ) {
         let Some(held) = self.files.get_mut(&file) else {
-            // An earlier generation of this table handed it over; whoever waits for it waits here now.
-            self.announced(now, file, false, effects);
             return;
         };
         let overdue = now.since(held.held_since) >= self.bounds.defer_after;
@@ -313,7 +315,28 @@ impl Table {
     }
 
     fn release(&mut self, file: FileId, outcome: Outcome, fresh: bool, effects: &mut Vec<Effect>) {
-        self.files.remove(&file);
+        match self.files.remove(&file).map(|held| held.phase) {
+            Some(Phase::InWindow { bytes }) => {
+                if let Some(window) = &mut self.window {
+                    window.bytes = window.bytes.saturating_sub(bytes);
+                    window.files.retain(|other| *other != file);
+                }
+                self.window.take_if(|window| window.files.is_empty());
+            }
+            Some(Phase::Closed) => {
+                self.closed.iter_mut().for_each(|closed| closed.files.retain(|other| *other != file));
+                self.closed.retain(|closed| !closed.files.is_empty());
+            }
+            Some(
+                Phase::LookingUp
+                | Phase::Fetching
+                | Phase::Waiting { .. }
+                | Phase::Delivering
+                | Phase::Striking
+                | Phase::Settling,
+            )
+            | None => {}
+        }
         effects.push(Effect::Release { file, outcome, fresh });
     }
 

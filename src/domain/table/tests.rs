@@ -223,12 +223,37 @@ fn a_file_that_a_delivery_gives_back_is_looked_up_again() {
 }
 
 #[test]
-fn a_file_whose_delivery_fails_for_a_table_that_was_replaced_meanwhile_is_taken_up_by_the_new_one() {
+fn a_file_that_comes_back_twice_is_delivered_once() {
     let mut table = Table::new(BOUNDS);
-    let (kind, reason) = (FaultKind::Unreadable, "page 3 is damaged".to_owned());
-    let effects = table.step(at(1), Event::Failed { file: file("x"), kind, reason });
-    assert_eq!(effects, [Effect::Lookup(file("x"))]);
-    assert!(table.holds(&file("x")));
+    bring(&mut table, "x", 1_000, 0);
+    for _ in 0..2 {
+        table.step(at(1), Event::Returned { file: file("x"), suspect: true });
+    }
+    assert_eq!(table.step(at(2), Event::Tick), [Effect::Lookup(file("x"))]);
+    table.step(at(2), Event::LookedUp { file: file("x"), state: None });
+    // The table's share is taken: it is closed and waits.
+    assert_eq!(table.step(at(2), Event::Fetched { file: file("x"), bytes: 1 }), []);
+    assert_eq!(table.step(at(2), Event::Returned { file: file("x"), suspect: false }), []);
+    assert_eq!(table.step(at(9), Event::Tick), []);
+    let effects = table.step(at(9), Event::DeliveryEnded);
+    assert_eq!(effects, [deliver(&["x"], CloseReason::Suspect)]);
+}
+
+#[test]
+fn a_file_that_becomes_final_leaves_its_window() {
+    let released = |name| [Effect::Release { file: file(name), outcome: Outcome::Loaded, fresh: true }];
+    let finished = |name| Event::Finished { file: file(name), outcome: Outcome::Loaded };
+    let mut table = Table::new(BOUNDS);
+    bring(&mut table, "w", 1_000, 0);
+    bring(&mut table, "x", 1, 0);
+    bring(&mut table, "y", 1, 0);
+    assert_eq!(table.step(at(1), finished("x")), released("x"));
+    table.step(at(1), Event::Flush(CloseReason::Flush));
+    bring(&mut table, "z", 1, 1);
+    assert_eq!(table.step(at(2), finished("y")), released("y"));
+    assert_eq!(table.step(at(2), finished("z")), released("z"));
+    assert_eq!((table.window_files(), table.in_hand()), (0, 1));
+    assert_eq!(table.step(at(3), Event::DeliveryEnded), []);
 }
 
 proptest! {

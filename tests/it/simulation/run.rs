@@ -228,7 +228,10 @@ impl<'a> Run<'a> {
         }
         self.rested_after = self.rested_after.max(self.wall.now().since(began));
         let world = &tree.world;
+        let [memory_again, objects_again] = &world.rebuild_credit;
         for (name, pool) in [
+            ("memory for rebuilds", memory_again),
+            ("objects for rebuilds", objects_again),
             ("memory", &world.memory_credit),
             ("objects", &world.object_credit),
             ("spool", &world.spool_credit),
