@@ -199,18 +199,18 @@ impl Batcher {
         }
     }
 
-    /// What the end of a delivery says of a file. An `own` delivery has had the file from this batcher. What another one
-    /// came to may be old news for a file that has moved on since: the ledger is asked.
-    fn ended(&self, file: FileId, end: FileEnd, own: bool) -> Option<Event> {
-        Some(match end {
+    /// What the end of a delivery says of a file. An `own` delivery has had the file from this batcher.
+    fn ended(file: FileId, end: FileEnd, own: bool) -> Event {
+        match end {
             FileEnd::Finished(outcome) if own => Event::Finished { file, outcome },
             FileEnd::Failed(kind, reason) if own => Event::Failed { file, kind, reason },
-            FileEnd::Finished(_) if !self.table.holds(&file) => return None,
+            FileEnd::Returned if own => Event::Returned { file, suspect: false },
+            FileEnd::Suspect if own => Event::Returned { file, suspect: true },
             FileEnd::Finished(_) | FileEnd::Failed(..) | FileEnd::Returned => {
-                Event::Returned { file, suspect: false }
+                Event::EndedElsewhere { file, suspect: false }
             }
-            FileEnd::Suspect => Event::Returned { file, suspect: true },
-        })
+            FileEnd::Suspect => Event::EndedElsewhere { file, suspect: true },
+        }
     }
 
     fn deliver(&mut self, files: Vec<FileId>, reason: CloseReason, context: &mut Context<Self>) {
@@ -331,10 +331,12 @@ impl Handler<DeliveryEnded> for Batcher {
                 self.deferrals = self.deferrals.saturating_add(1);
                 self.none_deferred = false;
             }
-            if !leases.is_empty() {
-                self.waiters.entry(file.clone()).or_default().extend(leases);
+            if leases.is_empty() && !self.table.holds(&file) {
+                // Nobody here waits for it.
+                continue;
             }
-            happened.extend(self.ended(file, end, own));
+            self.waiters.entry(file.clone()).or_default().extend(leases);
+            happened.push(Self::ended(file, end, own));
         }
         self.step(happened, context);
     }

@@ -171,8 +171,10 @@ impl Loader {
             let (file, outcome) = match home {
                 Home::Batch { batch, attempt } => {
                     let files = batch.manifest.entries.iter().map(|entry| entry.file.clone());
-                    let leases =
+                    let leases: Leases =
                         files.map(|file| (file.clone(), waiting.remove(&file).unwrap_or_default())).collect();
+                    // Another batch has them now, of which their table is told in its turn.
+                    ends.extend(leases.iter().map(|(file, _)| (file.clone(), FileEnd::Returned, Vec::new())));
                     let last_attempt = attempt.map(|attempt| (attempt, AttemptOutcome::Open));
                     let record = BatchRecord { batch, state: BatchState::Open, last_attempt };
                     self.start(table.clone(), Begin::Resumed(Box::new(record)), None, leases, context);

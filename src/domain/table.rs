@@ -142,9 +142,10 @@ impl Table {
         Reading::of_oldest(self.files.values().filter_map(Held::asked).min_by_key(|(since, _, _)| *since))
     }
 
-    /// The same table as if no file had waited yet: the next wait of each is as long as its first.
+    /// The same table as if no file had waited yet, nor been long in its phase: the next wait of each is as long as its
+    /// first.
     pub fn rested(mut self) -> Self {
-        self.files.values_mut().for_each(|held| held.waits = 0);
+        self.files.values_mut().for_each(|held| (held.waits, held.since) = (0, held.held_since));
         self
     }
 
@@ -196,10 +197,20 @@ impl Table {
                             self.wait(now, &file, Then::Lookup);
                         }
                     }
-                    // An earlier generation of this table handed it over.
                     None => self.announced(now, file, suspect, &mut effects),
                 }
             }
+            Event::EndedElsewhere { file, suspect } => match self.files.get_mut(&file) {
+                Some(held) => {
+                    held.suspect |= suspect;
+                    // Whatever else is under way with it comes to its own end.
+                    if let Phase::Waiting { .. } = held.phase {
+                        held.enter(now, Phase::LookingUp);
+                        effects.push(Effect::Lookup(file));
+                    }
+                }
+                None => self.announced(now, file, suspect, &mut effects),
+            },
             Event::Flush(reason) => self.close(now, reason),
             Event::Tick => self.tick(now, &mut effects),
         }

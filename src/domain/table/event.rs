@@ -121,8 +121,16 @@ pub enum Event {
         /// The state, as `Outcome` says it.
         outcome: Outcome,
     },
-    /// A delivery gave the file back without claiming it.
+    /// The table's own delivery gave the file back: it was not claimed, or another batch has it now.
     Returned {
+        /// The file.
+        file: FileId,
+        /// True when it is to travel alone from now on.
+        suspect: bool,
+    },
+    /// A delivery that has not had the file from this table is done with it: one of an earlier generation, of a batch
+    /// that was open at the start, or of a part of a batch. What it came to may be old news.
+    EndedElsewhere {
         /// The file.
         file: FileId,
         /// True when it is to travel alone from now on.

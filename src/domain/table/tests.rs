@@ -240,6 +240,21 @@ fn a_file_that_comes_back_twice_is_delivered_once() {
 }
 
 #[test]
+fn what_another_delivery_came_to_disturbs_nothing_that_is_under_way() {
+    let elsewhere = |name| Event::EndedElsewhere { file: file(name), suspect: false };
+    let mut table = Table::new(BOUNDS);
+    assert_eq!(table.step(at(0), elsewhere("new")), [Effect::Lookup(file("new"))]);
+    bring(&mut table, "x", 1_000, 0);
+    bring(&mut table, "y", 1, 0);
+    for name in ["x", "y"] {
+        assert_eq!(table.step(at(1), elsewhere(name)), []);
+    }
+    // Another batch has it: whatever becomes of that is asked at once.
+    table.step(at(1), Event::Returned { file: file("x"), suspect: false });
+    assert_eq!(table.step(at(1), elsewhere("x")), [Effect::Lookup(file("x"))]);
+}
+
+#[test]
 fn a_file_that_becomes_final_leaves_its_window() {
     let released = |name| [Effect::Release { file: file(name), outcome: Outcome::Loaded, fresh: true }];
     let finished = |name| Event::Finished { file: file(name), outcome: Outcome::Loaded };

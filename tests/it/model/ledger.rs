@@ -52,8 +52,7 @@ impl Ledger {
     }
 
     pub fn claim(&mut self, batch: &Batch, attempt: Option<&Attempt>) -> Claim {
-        let states: Vec<_> =
-            batch.manifest.entries.iter().map(|entry| self.state(&entry.file)).collect();
+        let states: Vec<_> = batch.manifest.entries.iter().map(|entry| self.state(&entry.file)).collect();
         match rules::claim(batch, attempt, self.record(&batch.id), &states).unwrap() {
             Claiming::Already => Claim::Won,
             Claiming::Lost(taken) => Claim::Lost(taken),

@@ -1,5 +1,7 @@
 //! Mistakes on purpose. The model must find each of them.
 
+use super::properties::{DELETED_LAST, GOES_ON, LOADED_WHOLE, NOT_DOUBLED};
+
 /// A mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mistake {
@@ -35,8 +37,13 @@ impl Mistake {
 }
 
 impl Mistake {
-    /// The properties of which one is found broken.
-    pub fn breaks(self) -> &'static [&'static str] {
-        &[]
+    /// The property that is found broken.
+    pub fn breaks(self) -> &'static str {
+        match self {
+            Self::FreshIds | Self::NextAttemptOnNotFound | Self::AbandonedUnfenced => NOT_DOUBLED,
+            Self::DeleteBeforeCommit | Self::KnownIsLoaded => DELETED_LAST,
+            Self::KeyAlone => GOES_ON,
+            Self::ShortRebuild | Self::AdoptedUnlabelled => LOADED_WHOLE,
+        }
     }
 }

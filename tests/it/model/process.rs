@@ -26,6 +26,8 @@ pub struct InFlight {
     pub delivery: Delivery,
     pub action: Action,
     leases: Leases,
+    /// It has its files from this process's table.
+    own: bool,
 }
 
 /// A process. All of it is gone when it crashes.
@@ -94,12 +96,12 @@ impl World {
     fn resume_delivery(&mut self, p: usize, record: BatchRecord, leases: Leases) {
         let record = BatchRecord { state: BatchState::Open, ..record };
         let plan_hash = Arc::clone(&self.process(p).plan_hash);
-        self.begin(p, Delivery::resume(record, plan_hash, Duration::ZERO), leases);
+        self.begin(p, Delivery::resume(record, plan_hash, Duration::ZERO), leases, false);
     }
 
-    fn begin(&mut self, p: usize, mut delivery: Delivery, leases: Leases) {
+    fn begin(&mut self, p: usize, mut delivery: Delivery, leases: Leases, own: bool) {
         let (_, action) = delivery.step(NOW, Heard::Begun);
-        self.process(p).deliveries.push(InFlight { delivery: delivery.rested(), action, leases });
+        self.process(p).deliveries.push(InFlight { delivery: delivery.rested(), action, leases, own });
     }
 
     pub fn process(&mut self, p: usize) -> &mut Process {
@@ -120,13 +122,7 @@ impl World {
         self.step_intake(p, NOW, intake::Event::Received(vec![arrived]), Some(message));
     }
 
-    pub fn step_intake(
-        &mut self,
-        p: usize,
-        now: Instant,
-        event: intake::Event,
-        message: Option<usize>,
-    ) {
+    pub fn step_intake(&mut self, p: usize, now: Instant, event: intake::Event, message: Option<usize>) {
         let effects = self.process(p).intake.step(now, event);
         for effect in effects {
             match effect {
@@ -163,7 +159,8 @@ impl World {
     /// What the ledger says of a file that is announced.
     fn look_up(&self, file: &FileId) -> Option<FileState> {
         let state = self.ledger.state(file);
-        if let (Some(Mistake::KnownIsLoaded), Some(FileState::Claimed { batch, .. })) = (self.mistake, &state) {
+        if let (Some(Mistake::KnownIsLoaded), Some(FileState::Claimed { batch, .. })) = (self.mistake, &state)
+        {
             return Some(FileState::Loaded { batch: batch.clone() });
         }
         if self.mistake == Some(Mistake::KeyAlone) && state.is_none() {
@@ -190,7 +187,11 @@ impl World {
                 }
                 table::Effect::Strike(file, reason) => {
                     // The third of three, so that there are fewer states.
-                    self.step_table(p, NOW, table::Event::Struck { file, strikes: table::STRIKES_MAX, reason });
+                    self.step_table(
+                        p,
+                        NOW,
+                        table::Event::Struck { file, strikes: table::STRIKES_MAX, reason },
+                    );
                 }
                 table::Effect::Settle(file, verdict) => {
                     let state = self.ledger.settle(&file, &verdict);
@@ -240,7 +241,7 @@ impl World {
         let claimed_at = NOW.plus(Duration::from_micros(2 * self.ledger.batches.len() as u64 + p as u64));
         let batch = Batch::plan(table_id(), destination(), claimed_at, None, manifest);
         let plan_hash = Arc::clone(&self.process(p).plan_hash);
-        self.begin(p, Delivery::plan(batch, plan_hash, Duration::ZERO), leases);
+        self.begin(p, Delivery::plan(batch, plan_hash, Duration::ZERO), leases, true);
     }
 
     /// Delivery `d` hears what came of its action.
@@ -262,7 +263,10 @@ impl World {
         for entry in &done.delivery.batch().manifest.entries {
             waiting.entry(entry.file.clone()).or_default();
         }
-        let (mut events, mut hold) = (vec![table::Event::DeliveryEnded], false);
+        let (mut events, mut moved, mut hold) = (Vec::new(), Vec::new(), false);
+        if done.own {
+            events.push(table::Event::DeliveryEnded);
+        }
         let mut ends: Vec<(FileId, Outcome)> = Vec::new();
         match end {
             End::Loaded => ends.extend(waiting.keys().map(|file| (file.clone(), Outcome::Loaded))),
@@ -276,8 +280,11 @@ impl World {
                     ends.push(match home {
                         Home::Batch { batch, attempt } => {
                             let files = batch.manifest.entries.iter().map(|entry| entry.file.clone());
-                            let taken = files.map(|file| (file.clone(), waiting.remove(&file).unwrap_or_default()));
-                            let leases = taken.collect();
+                            let taken =
+                                files.map(|file| (file.clone(), waiting.remove(&file).unwrap_or_default()));
+                            let leases: Leases = taken.collect();
+                            let files = leases.keys().cloned();
+                            moved.extend(files.filter(|file| self.process(p).table.holds(file)));
                             let last_attempt = attempt.map(|attempt| (attempt, AttemptOutcome::Open));
                             let record = BatchRecord { batch, state: BatchState::Open, last_attempt };
                             self.resume_delivery(p, record, leases);
@@ -292,7 +299,11 @@ impl World {
             End::Unbuilt { file: Some(file), kind, reason } => {
                 let items = waiting.remove(&file).unwrap_or_default();
                 self.process(p).waiters.entry(file.clone()).or_default().extend(items);
-                events.push(table::Event::Failed { file, kind, reason });
+                events.push(if done.own {
+                    table::Event::Failed { file, kind, reason }
+                } else {
+                    table::Event::EndedElsewhere { file, suspect: false }
+                });
             }
             End::Unbuilt { file: None, .. } | End::ClaimLost(_) | End::Superseded => {}
             End::LedgerLost(_) => unreachable!("the ledger is never silent for so long"),
@@ -300,12 +311,24 @@ impl World {
         for (file, outcome) in ends {
             let items = waiting.remove(&file).unwrap_or_default();
             self.settle(p, &file, items);
-            events.push(table::Event::Finished { file, outcome });
+            // What another's delivery came to may be old news.
+            if done.own {
+                events.push(table::Event::Finished { file, outcome });
+            } else if self.process(p).table.holds(&file) {
+                events.push(table::Event::EndedElsewhere { file, suspect: false });
+            }
         }
         for (file, items) in waiting {
+            if !done.own && items.is_empty() && !self.process(p).table.holds(&file) {
+                continue;
+            }
             self.process(p).waiters.entry(file.clone()).or_default().extend(items);
-            events.push(table::Event::Returned { file, suspect: false });
+            moved.push(file);
         }
+        events.extend(moved.into_iter().map(|file| match done.own {
+            true => table::Event::Returned { file, suspect: false },
+            false => table::Event::EndedElsewhere { file, suspect: false },
+        }));
         for event in events {
             self.step_table(p, NOW, event);
         }
@@ -323,8 +346,11 @@ impl World {
         let process = self.process(p);
         (process.runs, process.table) = (false, Table::new(bounds()));
         let deliveries = std::mem::take(&mut process.deliveries).into_iter().flat_map(|one| one.leases);
-        let back: BTreeSet<_> =
-            std::mem::take(&mut process.waiters).into_iter().chain(deliveries).flat_map(|(_, items)| items).collect();
+        let back: BTreeSet<_> = std::mem::take(&mut process.waiters)
+            .into_iter()
+            .chain(deliveries)
+            .flat_map(|(_, items)| items)
+            .collect();
         for item in back {
             let back = intake::Event::LeaseAbandoned(item, intake::Abandoned::Innocent);
             self.step_intake(p, NOW, back, None);

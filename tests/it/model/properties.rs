@@ -11,15 +11,20 @@ use super::world::World;
 /// A property, by its name.
 pub type Property = (&'static str, fn(&World) -> bool);
 
+pub const DELETED_LAST: &str = "I-4: a message is deleted when all its files are final";
+pub const LOADED_WHOLE: &str = "I-5: what is loaded was loaded whole, by the batch's own job";
+pub const NOT_DOUBLED: &str = "I-6: no row is in the warehouse twice";
+pub const GOES_ON: &str = "it goes on until every file is final";
+
 pub const PROPERTIES: [Property; 8] = [
     ("I-1: every known file is in one state", every_file_has_a_state),
     ("I-2: every job was written down before", every_job_was_written_down),
     ("I-3: what is known to have failed has not loaded and never will", what_failed_has_failed),
-    ("I-4: a message is deleted when all its files are final", messages_are_deleted_last),
-    ("I-5: what is loaded was loaded whole, by the batch's own job", what_is_loaded_is_whole),
-    ("I-6: no row is in the warehouse twice", no_row_is_doubled),
+    (DELETED_LAST, messages_are_deleted_last),
+    (LOADED_WHOLE, what_is_loaded_is_whole),
+    (NOT_DOUBLED, no_row_is_doubled),
     ("what is in the warehouse is in a batch that may say so", rows_have_a_batch),
-    ("it goes on until every file is final", it_goes_on),
+    (GOES_ON, it_goes_on),
 ];
 
 fn every_file_has_a_state(world: &World) -> bool {
@@ -52,9 +57,7 @@ fn what_is_loaded_is_whole(world: &World) -> bool {
         row.record.batch.manifest.entries.iter().filter(|entry| entry.rows > 0).all(|entry| {
             let ours = |label: &Option<_>| label.as_ref() == Some(id);
             let mut loads = world.warehouse.loads();
-            loads.any(|(upload, file, rows)| {
-                ours(&upload.label) && *file == entry.file && rows == entry.rows
-            })
+            loads.any(|(upload, file, rows)| ours(&upload.label) && *file == entry.file && rows == entry.rows)
         })
     })
 }

@@ -101,7 +101,10 @@ impl Scenario {
     }
 
     pub fn bucket(&self) -> Bucket {
-        (0..self.files.len()).map(|number| self.file(number)).map(|file| (Arc::clone(&file.key), file)).collect()
+        (0..self.files.len())
+            .map(|number| self.file(number))
+            .map(|file| (Arc::clone(&file.key), file))
+            .collect()
     }
 
     pub fn queue(&self) -> Vec<Message> {

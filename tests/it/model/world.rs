@@ -364,12 +364,7 @@ impl World {
         fresh.map_or_else(|| id.clone(), |(_, fresh)| fresh.clone())
     }
 
-    fn submit(
-        &mut self,
-        delivery: &Delivery,
-        attempt: &Attempt,
-        how: How,
-    ) -> Heard {
+    fn submit(&mut self, delivery: &Delivery, attempt: &Attempt, how: How) -> Heard {
         if let How::Refused(kind) = how {
             return Heard::SubmitFailed { kind, reason: "as the warehouse says".to_owned() };
         }
@@ -413,12 +408,7 @@ impl World {
         Heard::Built { plan_hash: self.plan_hash(p) }
     }
 
-    fn ledger_step(
-        &mut self,
-        delivery: &Delivery,
-        action: Action,
-        how: How,
-    ) -> Heard {
+    fn ledger_step(&mut self, delivery: &Delivery, action: Action, how: How) -> Heard {
         let silent = Heard::LedgerFailed("no answer".to_owned());
         if how == How::NotDone {
             return silent;
