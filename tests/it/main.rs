@@ -27,4 +27,5 @@ mod simulation;
 mod sqs;
 mod supervision;
 mod support;
+mod verify;
 mod watchdog;
