@@ -35,7 +35,7 @@ async fn a_row_that_is_doubled_removed_or_foreign_is_found() {
     world.query(&format!("UPDATE {table} SET _batch_id = 'another' WHERE _source_row = 32")).await;
     let (code, text) = verify(&config, &["--table", &format!("{}/casino.t0", cluster.name)]);
     assert!(code == 1 && text.contains("in 1 tables: missing 3, doubled 1, strange 1\n"), "{text}");
-    assert!(text.contains("the ledger does not know the file, and it does not know"), "{text}");
+    assert!(text.contains("the ledger does not know the file, and their batch does not name"), "{text}");
     let other = format!("{}/casino.t1", cluster.name);
     assert_eq!(verify(&config, &["--table", &other]).0, 0);
 
