@@ -23,5 +23,6 @@ pub mod ledger;
 pub mod messages;
 pub mod queue;
 pub mod telemetry;
+pub mod verify;
 pub mod warehouse;
 pub mod web;

@@ -11,6 +11,7 @@ mod demo;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod run;
+mod verify;
 
 /// Carries AWS DMS change data into the warehouse, each file exactly once.
 #[derive(Debug, Parser)]
@@ -43,6 +44,8 @@ enum Command {
     Flush(admin::ActArguments),
     /// Make an admin token, and the hash that the configuration wants
     Token,
+    /// Prove it: every row of every loaded file is in the warehouse exactly once
+    Verify(verify::Arguments),
     /// Say what is wrong with a configuration, without starting anything
     Check {
         /// The configuration
@@ -51,7 +54,8 @@ enum Command {
     },
 }
 
-/// Runs the command and answers the exit code: 0 done, 1 failed, 2 wrong arguments.
+/// Runs the command and answers the exit code: 0 done, 1 failed (of `verify`: something was found), 2 wrong arguments (or not
+/// verified).
 pub fn main(arguments: Arguments) -> ExitCode {
     crate::cloud::install_crypto();
     match arguments.command {
@@ -62,6 +66,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Command::Resume(arguments) => admin::act("resume", &arguments),
         Command::Flush(arguments) => admin::act("flush", &arguments),
         Command::Token => admin::token_command(),
+        Command::Verify(arguments) => verify::verify(&arguments),
         Command::Check { config } => check::check(&config),
     }
 }

@@ -1,21 +1,17 @@
 //! What is in the lake against what the generator recorded. Landbridge's own counters and ledger are not asked.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use arrow::array::{AsArray, StringArray};
-use arrow::datatypes::Int64Type;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use serde::Serialize;
 
 use super::record::{Entry, Fate, Record};
-use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::fault::Fault;
 use crate::domain::instant::Instant;
 use crate::warehouse::lake::data_files;
+use crate::warehouse::lake::lineage::each_row;
 
 /// Counts of files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -163,46 +159,28 @@ fn read(
     found: &mut HashMap<String, Found>,
     unknown: &mut BTreeMap<String, u64>,
 ) -> Result<(), Fault> {
-    let context = || format!("cannot read {}", path.display());
-    let file = File::open(path).map_err(|error| Fault::from_io(context(), error))?;
-    let metadata = file.metadata().map_err(|error| Fault::from_io(context(), error))?;
+    let metadata = std::fs::metadata(path)
+        .map_err(|error| Fault::from_io(format!("cannot read {}", path.display()), error))?;
     // A file of the lake becomes visible by a link, which changes its inode and nothing else.
     let visible_at = Instant::from_micros(
         metadata.ctime().saturating_mul(1_000_000).saturating_add(metadata.ctime_nsec() / 1_000),
     );
-    let damaged = |error| Fault::from_error(FaultKind::Unreadable, context(), error);
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(damaged)?;
-    let columns = ProjectionMask::columns(builder.parquet_schema(), ["_source_file", "_source_row"]);
-    let batches = builder.with_projection(columns).with_batch_size(8_192).build().map_err(damaged)?;
-    for batch in batches {
-        let batch = batch.map_err(|error| Fault::from_error(FaultKind::Unreadable, context(), error))?;
-        let sources = batch
-            .column_by_name("_source_file")
-            .and_then(|column| column.as_any().downcast_ref::<StringArray>());
-        let numbers =
-            batch.column_by_name("_source_row").and_then(|column| column.as_primitive_opt::<Int64Type>());
-        let (Some(sources), Some(numbers)) = (sources, numbers) else {
-            return Err(Fault::new(FaultKind::Unreadable, format!("{}: no lineage columns", path.display())));
+    each_row(path, &mut |row| {
+        let source = row.file.unwrap_or_default();
+        let Some(found) = found.get_mut(source) else {
+            *unknown.entry(source.to_owned()).or_default() += 1;
+            return;
         };
-        for (source, number) in sources.iter().zip(numbers.iter()) {
-            let source = source.unwrap_or_default();
-            let Some(found) = found.get_mut(source) else {
-                *unknown.entry(source.to_owned()).or_default() += 1;
-                continue;
-            };
-            found.visible_at = found.visible_at.max(Some(visible_at));
-            let number = number.and_then(|number| usize::try_from(number).ok()).unwrap_or(usize::MAX);
-            match found.seen.get_mut(number) {
-                Some(seen) if !*seen => {
-                    *seen = true;
-                    found.distinct += 1;
-                }
-                Some(_) | None => found.beyond += 1,
+        found.visible_at = found.visible_at.max(Some(visible_at));
+        let number = row.row.and_then(|number| usize::try_from(number).ok()).unwrap_or(usize::MAX);
+        match found.seen.get_mut(number) {
+            Some(seen) if !*seen => {
+                *seen = true;
+                found.distinct += 1;
             }
+            Some(_) | None => found.beyond += 1,
         }
-    }
-    Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl Manifest {
 }
 
 /// Where the rows go.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Destination {
     /// Cloud project; empty for the lake.
     pub project: Arc<str>,

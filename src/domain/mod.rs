@@ -4,6 +4,7 @@
 //! the simulation and the model call the same functions.
 
 pub mod alert;
+pub mod audit;
 pub mod batch;
 pub mod clock;
 pub mod delivery;

@@ -20,6 +20,9 @@ pub use crate::domain::transition::{
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod front;
+pub mod reader;
+#[cfg(test)]
+pub(crate) mod reader_conformance;
 pub mod sqlite;
 
 /// The ledger.

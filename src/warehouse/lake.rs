@@ -21,6 +21,9 @@ use crate::domain::ids::BatchId;
 use crate::flow::cpu::blocking;
 use crate::flow::pulse;
 
+pub mod audit;
+pub mod lineage;
+
 /// A copy shows that it moves after each piece of this many bytes.
 const COPY_BYTES: u64 = 64 << 20;
 

@@ -7,6 +7,7 @@ use crate::domain::batch::Attempt;
 use crate::domain::fault::Fault;
 pub use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 
+pub mod audit;
 pub mod bigquery;
 pub mod lake;
 

@@ -28,4 +28,5 @@ mod simulation;
 mod sqs;
 mod supervision;
 mod support;
+mod verify;
 mod watchdog;

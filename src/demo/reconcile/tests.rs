@@ -1,4 +1,5 @@
 use std::fs;
+use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch, StringArray};

@@ -20,7 +20,7 @@ const LOADED: i64 = 2;
 const ABANDONED: i64 = 3;
 
 /// A batch's number in the file, and the batch.
-fn find(step: &Transaction<'_>, batch: &BatchId) -> Result<Option<(i64, BatchRecord)>, StepError> {
+pub(super) fn find(step: &Transaction<'_>, batch: &BatchId) -> Result<Option<(i64, BatchRecord)>, StepError> {
     let row = step
         .prepare_cached(&format!("{RECORD} WHERE id = ?1"))?
         .query_row([batch.as_str()], stored)
@@ -236,12 +236,13 @@ fn stored_state(state: BatchState) -> i64 {
     }
 }
 
-const RECORD: &str =
+/// A batch as `stored` reads it.
+pub(super) const RECORD: &str =
     "SELECT number, id, table_id, state, destination, claimed_at, parent, manifest, oldest_event, newest_event
      FROM batches";
 
-struct Stored {
-    number: i64,
+pub(super) struct Stored {
+    pub(super) number: i64,
     id: String,
     table: String,
     state: i64,
@@ -253,7 +254,7 @@ struct Stored {
     newest_event: Option<i64>,
 }
 
-fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     Ok(Stored {
         number: row.get(0)?,
         id: row.get(1)?,
@@ -268,7 +269,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     })
 }
 
-fn whole(step: &Transaction<'_>, stored: Stored) -> Result<BatchRecord, StepError> {
+pub(super) fn whole(step: &Transaction<'_>, stored: Stored) -> Result<BatchRecord, StepError> {
     let table = table_of(&stored.table)?;
     let batch = Batch {
         id: BatchId::from_stored(stored.id),
@@ -289,40 +290,52 @@ fn whole(step: &Transaction<'_>, stored: Stored) -> Result<BatchRecord, StepErro
     Ok(BatchRecord { batch, state, last_attempt })
 }
 
+/// The last attempt.
 fn attempt_of(
     step: &Transaction<'_>,
     number: i64,
     batch: &Batch,
 ) -> Result<Option<(Attempt, AttemptOutcome)>, StepError> {
+    Ok(attempts(step, number, batch, 1)?.pop())
+}
+
+/// The newest attempts, at most `limit`, newest first.
+pub(super) fn attempts(
+    step: &Transaction<'_>,
+    number: i64,
+    batch: &Batch,
+    limit: i64,
+) -> Result<Vec<(Attempt, AttemptOutcome)>, StepError> {
     let mut select = step.prepare_cached(
         "SELECT number, job_id, destination, manifest_hash, plan_hash, outcome, reason FROM attempts
-         WHERE batch = ?1 ORDER BY number DESC LIMIT 1",
+         WHERE batch = ?1 ORDER BY number DESC LIMIT ?2",
     )?;
     type StoredAttempt = (u32, String, String, String, String, i64, Option<String>);
-    let row: Option<StoredAttempt> = select
-        .query_row([number], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
-        })
-        .optional()?;
-    let Some((number, job_id, destination, manifest_hash, plan_hash, outcome, reason)) = row else {
-        return Ok(None);
-    };
-    let outcome = match outcome {
-        0 => AttemptOutcome::Open,
-        1 => AttemptOutcome::Failed(reason.unwrap_or_default()),
-        2 => AttemptOutcome::Succeeded,
-        other => return Err(StepError::Corrupt(format!("attempt {job_id} has the unknown outcome {other}"))),
-    };
-    let attempt = Attempt {
-        batch: batch.id.clone(),
-        number: AttemptNumber(number),
-        job_id: JobId::from_stored(job_id),
-        destination: from_json("a destination", &destination)?,
-        claimed_at: batch.claimed_at,
-        manifest_hash: manifest_hash.into(),
-        plan_hash: plan_hash.into(),
-    };
-    Ok(Some((attempt, outcome)))
+    let rows = select.query_map([number, limit], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
+    })?;
+    rows.map(|row| {
+        let (number, job_id, destination, manifest_hash, plan_hash, outcome, reason): StoredAttempt = row?;
+        let outcome = match outcome {
+            0 => AttemptOutcome::Open,
+            1 => AttemptOutcome::Failed(reason.unwrap_or_default()),
+            2 => AttemptOutcome::Succeeded,
+            other => {
+                return Err(StepError::Corrupt(format!("attempt {job_id} has the unknown outcome {other}")));
+            }
+        };
+        let attempt = Attempt {
+            batch: batch.id.clone(),
+            number: AttemptNumber(number),
+            job_id: JobId::from_stored(job_id),
+            destination: from_json("a destination", &destination)?,
+            claimed_at: batch.claimed_at,
+            manifest_hash: manifest_hash.into(),
+            plan_hash: plan_hash.into(),
+        };
+        Ok((attempt, outcome))
+    })
+    .collect()
 }
 
 pub(super) fn open(

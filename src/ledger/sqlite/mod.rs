@@ -26,6 +26,7 @@ mod batches;
 mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+pub mod reader;
 mod rows;
 
 pub(crate) use rows::file_key;
@@ -96,13 +97,7 @@ impl SqliteLedger {
                 transaction.commit()?;
                 Ok(answer)
             };
-            run().map_err(|error| match error {
-                StepError::Sqlite(error) => fault_of(&context(), error),
-                StepError::Misused(text) => Fault::new(FaultKind::Internal, format!("{}: {text}", context())),
-                StepError::Corrupt(text) => {
-                    Fault::new(FaultKind::LedgerCorrupt, format!("{}: {text}", context()))
-                }
-            })
+            run().map_err(|error| error.fault(&context()))
         })
         .await
     }
@@ -117,6 +112,16 @@ enum StepError {
     Corrupt(String),
     /// What is asked would break an invariant: a bug of whoever asks.
     Misused(String),
+}
+
+impl StepError {
+    fn fault(self, context: &str) -> Fault {
+        match self {
+            Self::Sqlite(error) => fault_of(context, error),
+            Self::Misused(text) => Fault::new(FaultKind::Internal, format!("{context}: {text}")),
+            Self::Corrupt(text) => Fault::new(FaultKind::LedgerCorrupt, format!("{context}: {text}")),
+        }
+    }
 }
 
 impl From<Misuse> for StepError {

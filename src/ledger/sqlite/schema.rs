@@ -80,23 +80,13 @@ CREATE TABLE dead_letters (
 
 /// Checks that the file is a ledger of this version or an older one, and brings it up to date.
 pub(super) fn prepare(connection: Connection, path: &Path) -> Result<Connection, Fault> {
-    let shown = path.display();
-    let context = format!("cannot open the ledger {shown}");
+    let context = format!("cannot open the ledger {}", path.display());
     let prepared = || -> Result<Result<(), Fault>, rusqlite::Error> {
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if application != APPLICATION_ID && tables > 0 {
-            let text = format!("{shown} is a SQLite file but no ledger of landbridge: name another path");
-            return Ok(Err(Fault::new(FaultKind::LedgerCorrupt, text)));
-        }
-        if version > VERSION {
-            let text = format!(
-                "the ledger {shown} has format {version}, this landbridge knows up to {VERSION}: use the newer version that wrote it"
-            );
-            return Ok(Err(Fault::new(FaultKind::LedgerCorrupt, text)));
-        }
+        let version = match version(&connection, path)? {
+            Ok(version) => version,
+            Err(fault) => return Ok(Err(fault)),
+        };
         // Invariant I-2 rests on `synchronous`: an answered step is on the disk.
         connection.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;",
@@ -113,6 +103,39 @@ pub(super) fn prepare(connection: Connection, path: &Path) -> Result<Connection,
     prepared().map_err(|error| fault_of(&context, error))??;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// The format of the file; 0 for an empty one. Refuses what is no ledger, and what a newer version wrote.
+fn version(connection: &Connection, path: &Path) -> Result<Result<i64, Fault>, rusqlite::Error> {
+    let shown = path.display();
+    let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && tables > 0 {
+        let text = format!("{shown} is a SQLite file but no ledger of landbridge: name another path");
+        return Ok(Err(Fault::new(FaultKind::LedgerCorrupt, text)));
+    }
+    if version > VERSION {
+        let text = format!(
+            "the ledger {shown} has format {version}, this landbridge knows up to {VERSION}: use the newer version that wrote it"
+        );
+        return Ok(Err(Fault::new(FaultKind::LedgerCorrupt, text)));
+    }
+    Ok(Ok(version))
+}
+
+/// Checks that the file is a ledger of this very version: who only reads it cannot bring it up to date.
+pub(super) fn check_readable(connection: &Connection, path: &Path) -> Result<(), Fault> {
+    let shown = path.display();
+    let found = version(connection, path)
+        .map_err(|error| fault_of(&format!("cannot read the ledger {shown}"), error))??;
+    if found == VERSION {
+        return Ok(());
+    }
+    let text = format!(
+        "the ledger {shown} has format {found}, this landbridge reads {VERSION}: `landbridge run` of this version brings it up to date"
+    );
+    Err(Fault::new(FaultKind::LedgerCorrupt, text))
 }
 
 fn check(connection: &Connection, path: &Path) -> Result<Result<(), Fault>, rusqlite::Error> {

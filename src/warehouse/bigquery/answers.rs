@@ -139,6 +139,16 @@ impl Failure {
         matches!(self, Self::Refused(refusal) if refusal.is_duplicate())
     }
 
+    /// The service, or the way to it, may do better in a moment.
+    pub(super) fn is_passing(&self) -> bool {
+        let kind = match self {
+            Self::Refused(refusal) => classify(refusal.status, refusal.reason.as_deref()),
+            Self::Unreadable(_) => FaultKind::Unavailable,
+            Self::Fault(fault) => fault.kind,
+        };
+        matches!(kind, FaultKind::Unavailable | FaultKind::Throttled)
+    }
+
     /// As a fault, where there is nothing that could be asked again.
     pub(super) fn fault(self, context: &str) -> Fault {
         match self {

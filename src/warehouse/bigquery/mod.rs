@@ -24,6 +24,7 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::flow::cpu::blocking;
 
 mod answers;
+pub mod audit;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod job;

@@ -7,3 +7,4 @@ pub mod journeys;
 mod notifications;
 pub mod process;
 mod proxy;
+mod verify;

@@ -1,0 +1,82 @@
+//! The port of who reads a ledger beside the process that writes it: pages of everything, and no step.
+
+use async_trait::async_trait;
+
+use crate::domain::audit::BatchAccount;
+use crate::domain::fault::Fault;
+use crate::domain::file::FileId;
+use crate::domain::ids::{BatchId, TableId};
+use crate::domain::instant::Instant;
+
+/// Of what is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// One table; `None` is all.
+    pub table: Option<TableId>,
+    /// Batches claimed then or later; `None` is all.
+    pub since: Option<Instant>,
+}
+
+/// Some batches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchPage {
+    /// In the order in which they were made.
+    pub batches: Vec<BatchAccount>,
+    /// What to ask after next: after the last page, for the batches made since.
+    pub next: u64,
+    /// False when there were no more.
+    pub more: bool,
+}
+
+/// A file that is in no batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LooseFile {
+    /// The file.
+    pub file: FileId,
+    /// `poison`, `vanished` or `deferred`.
+    pub state: &'static str,
+}
+
+/// An entry of a file that points to a batch which does not have the file: what Invariant I-1 excludes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrayFile {
+    /// The entry's key, in hexadecimal digits: all that such an entry has.
+    pub key: String,
+    /// The batch's id; what it points to when that is not there.
+    pub batch: String,
+    /// The batch's table, if it is there.
+    pub table: Option<TableId>,
+    /// What is wrong.
+    pub text: &'static str,
+}
+
+/// Where a page of files ended.
+pub type FileCursor = Vec<u8>;
+
+/// Some entries of files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilePage {
+    /// Those in no batch.
+    pub loose: Vec<LooseFile>,
+    /// Those that point wrongly.
+    pub stray: Vec<StrayFile>,
+    /// What to ask after next; `None` when there are no more.
+    pub next: Option<FileCursor>,
+}
+
+/// A ledger that is only read. Each call sees one moment; a call later may see a later one.
+#[async_trait]
+pub trait LedgerReader: Send + Sync {
+    /// The tables of which the ledger knows anything, sorted.
+    async fn tables(&self) -> Result<Vec<TableId>, Fault>;
+
+    /// At most `limit` batches of the scope that were made after `after` (0: from the first).
+    async fn batches(&self, scope: &Scope, after: u64, limit: usize) -> Result<BatchPage, Fault>;
+
+    /// One batch.
+    async fn batch(&self, batch: &BatchId) -> Result<Option<BatchAccount>, Fault>;
+
+    /// The entries of at most `limit` files after `after`, of the scope's table; its time does not count.
+    async fn files(&self, scope: &Scope, after: Option<&FileCursor>, limit: usize)
+    -> Result<FilePage, Fault>;
+}

@@ -1,0 +1,304 @@
+//! The ledger read beside the process that writes it. Nothing is written, not even the files beside it, and no lock is
+//! taken that would keep the writer waiting.
+//!
+//! While a process runs, or after one was killed, the write-ahead log and its index are there: SQLite reads them both,
+//! and makes the index in memory where nobody keeps it. After an orderly end there is the ledger alone; SQLite would
+//! create the two to read it, as whoever reads, and so is told that the file does not change. That is looked at
+//! before and after each read: a process that started meanwhile has made a log, and the read is repeated with it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::rows::{file_key, from_json, table_of, table_text};
+use super::{StepError, batches, fault_of, files, schema};
+use crate::domain::audit::{BatchAccount, FileHome};
+use crate::domain::batch::{Batch, hex};
+use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::file::FileId;
+use crate::domain::ids::{BatchId, TableId};
+use crate::domain::transition::BatchRecord;
+use crate::flow::cpu::blocking;
+use crate::ledger::reader::{BatchPage, FileCursor, FilePage, LedgerReader, LooseFile, Scope, StrayFile};
+
+/// Reads that a starting or ending process may disturb before it is a fault.
+const READS_MAX: usize = 5;
+
+/// Who reads the ledger.
+pub struct SqliteReader {
+    path: PathBuf,
+    opened: Arc<Mutex<Opened>>,
+}
+
+struct Opened {
+    connection: Connection,
+    /// What the file looked like when SQLite was told that it does not change.
+    alone: Option<Look>,
+}
+
+/// What shows that a process has the ledger open, or had since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Look {
+    has_log: bool,
+    size: u64,
+    changed: Option<SystemTime>,
+}
+
+impl Look {
+    fn at(path: &Path) -> Result<Self, Fault> {
+        let metadata = std::fs::metadata(path);
+        let metadata = metadata.map_err(|error| {
+            Fault::from_io(format!("there is no ledger to be read at {}", path.display()), error)
+        })?;
+        Ok(Self {
+            has_log: beside(path, "-wal").exists(),
+            size: metadata.len(),
+            changed: metadata.modified().ok(),
+        })
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn open(path: &Path) -> Result<Opened, Fault> {
+    let look = Look::at(path)?;
+    let how = if look.has_log { "readonly_shm=1" } else { "immutable=1" };
+    let address = format!(
+        "file:{}?mode=ro&{how}",
+        percent_encode(path.as_os_str().as_encoded_bytes(), NON_ALPHANUMERIC)
+    );
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let cannot = |error| fault_of(&format!("cannot read the ledger {}", path.display()), error);
+    let connection = Connection::open_with_flags(address, flags).map_err(cannot)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(cannot)?;
+    connection.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;").map_err(cannot)?;
+    schema::check_readable(&connection, path)?;
+    Ok(Opened { connection, alone: (!look.has_log).then_some(look) })
+}
+
+impl SqliteReader {
+    /// Opens the ledger at `path`. Refuses what is not there, no ledger, or of another format; creates nothing.
+    pub fn open(path: &Path) -> Result<Self, Fault> {
+        let opened = opened_in_peace(path)?;
+        Ok(Self { path: path.to_owned(), opened: Arc::new(Mutex::new(opened)) })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        read: impl Fn(&Transaction<'_>) -> Result<T, StepError> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (path, opened) = (self.path.clone(), Arc::clone(&self.opened));
+        blocking(name, move || {
+            let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
+            let context = || format!("ledger {}: {name}", path.display());
+            for _ in 0..READS_MAX {
+                let run = |connection: &mut Connection| -> Result<T, StepError> {
+                    let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+                    read(&transaction)
+                };
+                let answer = run(&mut opened.connection);
+                if opened.alone.is_none_or(|look| Look::at(&path).is_ok_and(|now| now == look)) {
+                    return answer.map_err(|error| error.fault(&context()));
+                }
+                *opened = opened_in_peace(&path)?;
+            }
+            Err(Fault::new(FaultKind::Unavailable, context() + ": it changes hands again and again"))
+        })
+        .await
+    }
+}
+
+/// Opens the ledger, again if a process starts or ends at that moment.
+fn opened_in_peace(path: &Path) -> Result<Opened, Fault> {
+    let mut opened = open(path);
+    for _ in 1..READS_MAX {
+        if opened.is_ok() {
+            break;
+        }
+        opened = open(path);
+    }
+    opened
+}
+
+#[async_trait]
+impl LedgerReader for SqliteReader {
+    async fn tables(&self) -> Result<Vec<TableId>, Fault> {
+        let tables = self.read("tables", |step| {
+            let mut select = step.prepare_cached(
+                "SELECT table_id FROM last_loads UNION SELECT table_id FROM homes
+                 UNION SELECT table_id FROM batches WHERE state IN (0, 1)",
+            )?;
+            let tables = select.query_map([], |row| row.get(0))?;
+            tables.map(|table| table_of(&table.map(|table: String| table)?)).collect()
+        });
+        let mut tables: Vec<TableId> = tables.await?;
+        tables.sort();
+        Ok(tables)
+    }
+
+    async fn batches(&self, scope: &Scope, after: u64, limit: usize) -> Result<BatchPage, Fault> {
+        let scope = scope.clone();
+        self.read("batches", move |step| batch_page(step, &scope, after, limit)).await
+    }
+
+    async fn batch(&self, batch: &BatchId) -> Result<Option<BatchAccount>, Fault> {
+        let batch = batch.clone();
+        self.read("batch", move |step| {
+            let found = batches::find(step, &batch)?;
+            found.map(|(number, record)| account(step, number, record)).transpose()
+        })
+        .await
+    }
+
+    async fn files(
+        &self,
+        scope: &Scope,
+        after: Option<&FileCursor>,
+        limit: usize,
+    ) -> Result<FilePage, Fault> {
+        let (table, after) = (scope.table.clone(), after.cloned().unwrap_or_default());
+        self.read("files", move |step| file_page(step, table.as_ref(), &after, limit)).await
+    }
+}
+
+fn batch_page(
+    step: &Transaction<'_>,
+    scope: &Scope,
+    after: u64,
+    limit: usize,
+) -> Result<BatchPage, StepError> {
+    let (after, limit) = (i64::try_from(after).unwrap_or(i64::MAX), limit.max(1));
+    let table = scope.table.as_ref().map(table_text).transpose()?;
+    let since = scope.since.map(|since| since.micros());
+    let mut select = step.prepare_cached(&format!(
+        "{} WHERE number > ?1 AND (?2 IS NULL OR table_id = ?2) AND (?3 IS NULL OR claimed_at >= ?3)
+         ORDER BY number LIMIT ?4",
+        batches::RECORD
+    ))?;
+    let rows = select
+        .query_map(params![after, table, since, i64::try_from(limit).unwrap_or(i64::MAX)], batches::stored)?;
+    let mut accounts = Vec::new();
+    for row in rows {
+        let stored = row?;
+        let number = stored.number;
+        accounts.push(account(step, number, batches::whole(step, stored)?)?);
+    }
+    let more = accounts.len() >= limit;
+    let last = accounts.last().map(|account| account.ordinal).filter(|_| more);
+    let newest = || -> Result<u64, StepError> {
+        let newest: Option<i64> = step.query_row("SELECT max(number) FROM batches", [], |row| row.get(0))?;
+        Ok(u64::try_from(newest.unwrap_or(0).max(after)).unwrap_or(0))
+    };
+    let next = last.map_or_else(newest, Ok)?;
+    Ok(BatchPage { batches: accounts, next, more })
+}
+
+fn account(step: &Transaction<'_>, number: i64, record: BatchRecord) -> Result<BatchAccount, StepError> {
+    let BatchRecord { batch, state, .. } = record;
+    let mut attempts = batches::attempts(step, number, &batch, i64::MAX)?;
+    attempts.reverse();
+    let mut select = step.prepare_cached("SELECT home, batch FROM files WHERE key = ?1")?;
+    let mut home_of = |file: &FileId| -> Result<FileHome, StepError> {
+        let home: Option<(i64, Option<i64>)> =
+            select.query_row([file_key(file)], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        Ok(match home {
+            None => FileHome::Nowhere,
+            Some((_, Some(batch))) if batch == number => FileHome::Here,
+            Some((files::IN_BATCH, _)) => FileHome::Elsewhere,
+            Some(_) => FileHome::Loose,
+        })
+    };
+    let homes = batch.manifest.entries.iter().map(|entry| home_of(&entry.file)).collect::<Result<_, _>>()?;
+    Ok(BatchAccount { ordinal: u64::try_from(number).unwrap_or(0), batch, state, attempts, homes })
+}
+
+fn file_page(
+    step: &Transaction<'_>,
+    table: Option<&TableId>,
+    after: &[u8],
+    limit: usize,
+) -> Result<FilePage, StepError> {
+    let mut select = step.prepare_cached(
+        "SELECT key, home, batch, identity FROM files WHERE key > ?1 ORDER BY key LIMIT ?2",
+    )?;
+    let mut rows = select.query(params![after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut page = FilePage::default();
+    let (mut seen, mut pointed) = (0, HashMap::new());
+    while let Some(row) = rows.next()? {
+        let key: Vec<u8> = row.get(0)?;
+        seen += 1;
+        match (row.get(1)?, row.get::<_, Option<i64>>(2)?) {
+            (files::IN_BATCH, Some(number)) => {
+                if !pointed.contains_key(&number) {
+                    pointed.insert(number, pointed_batch(step, number)?);
+                }
+                page.stray.extend(stray(&key, number, pointed.get(&number).and_then(Option::as_ref), table));
+            }
+            (home, _) => {
+                let file: FileId = from_json("a file", &row.get::<_, String>(3)?)?;
+                if table.is_none_or(|table| *table == file.table) {
+                    page.loose.push(LooseFile { file, state: label(home)? });
+                }
+            }
+        }
+        page.next = Some(key);
+    }
+    if seen < limit {
+        page.next = None;
+    }
+    Ok(page)
+}
+
+fn label(home: i64) -> Result<&'static str, StepError> {
+    match home {
+        files::POISON => Ok("poison"),
+        files::VANISHED => Ok("vanished"),
+        files::DEFERRED => Ok("deferred"),
+        other => Err(StepError::Corrupt(format!("a file has the unknown home {other}"))),
+    }
+}
+
+/// A batch to which entries of files point.
+struct Pointed {
+    batch: Batch,
+    keys: Vec<[u8; 16]>,
+}
+
+fn pointed_batch(step: &Transaction<'_>, number: i64) -> Result<Option<Pointed>, StepError> {
+    let mut select = step.prepare_cached(&format!("{} WHERE number = ?1", batches::RECORD))?;
+    let stored = select.query_row([number], batches::stored).optional()?;
+    let Some(stored) = stored else { return Ok(None) };
+    let BatchRecord { batch, .. } = batches::whole(step, stored)?;
+    let keys = batch.manifest.entries.iter().map(|entry| file_key(&entry.file)).collect();
+    Ok(Some(Pointed { batch, keys }))
+}
+
+fn stray(key: &[u8], number: i64, pointed: Option<&Pointed>, table: Option<&TableId>) -> Option<StrayFile> {
+    let (batch, of, text) = match pointed {
+        None => (format!("number {number}"), None, "the ledger has a file in a batch that is not there"),
+        Some(Pointed { batch, keys }) => {
+            // Of a batch that names the file its own account tells, with the file's name.
+            if keys.iter().any(|named| named == key) {
+                return None;
+            }
+            let text = "the ledger has a file in a batch whose manifest does not name it";
+            (batch.id.to_string(), Some(batch.table.clone()), text)
+        }
+    };
+    let wanted = table.is_none_or(|table| of.as_ref().is_none_or(|of| of == table));
+    wanted.then(|| StrayFile { key: hex(key), batch, table: of, text })
+}
+
+#[cfg(test)]
+mod tests;

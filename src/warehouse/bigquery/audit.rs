@@ -1,0 +1,214 @@
+//! Counts the rows of a table with one query over its lineage columns.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gcp_bigquery_client::model::get_query_results_parameters::GetQueryResultsParameters;
+use gcp_bigquery_client::model::query_request::QueryRequest;
+use gcp_bigquery_client::model::query_response::QueryResponse;
+use gcp_bigquery_client::model::table_row::TableRow;
+use tokio::sync::mpsc::Sender;
+
+use super::BigQuery;
+use super::answers::Failure;
+use crate::domain::audit::{Found, Numbers};
+use crate::domain::batch::Destination;
+use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::instant::Instant;
+use crate::warehouse::audit::{Audit, FOUND_PAGE, Survey};
+
+/// How long one call waits for the query before it is asked again.
+const WAIT_MS: i32 = 30_000;
+/// How often it is asked: two hours.
+const ASKS_MAX: u32 = 240;
+/// Tries of one call; a query that only reads may be asked again.
+const TRIES_MAX: u32 = 4;
+/// Before the second try; twice as long before each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// BigQuery, as far as its rows are counted.
+pub struct BigQueryAudit {
+    warehouse: BigQuery,
+    bytes_billed_max: Option<u64>,
+}
+
+impl BigQueryAudit {
+    /// Counts in `warehouse`. A query that would be billed for more bytes than `bytes_billed_max` is refused by BigQuery
+    /// and costs nothing.
+    pub fn new(warehouse: BigQuery, bytes_billed_max: Option<u64>) -> Self {
+        Self { warehouse, bytes_billed_max }
+    }
+
+    fn request(&self, destination: &Destination, since: Option<Instant>) -> QueryRequest {
+        let purposes = [("managed_by", "landbridge"), ("purpose", "verify")];
+        QueryRequest {
+            location: Some(destination.location.to_string()),
+            timeout_ms: Some(WAIT_MS),
+            max_results: i32::try_from(FOUND_PAGE).ok(),
+            maximum_bytes_billed: self.bytes_billed_max.map(|bytes| bytes.to_string()),
+            // A table that somebody changed must not be answered from before.
+            use_query_cache: Some(false),
+            labels: Some(HashMap::from(purposes.map(|(key, value)| (key.to_owned(), value.to_owned())))),
+            ..QueryRequest::new(statement(destination, since))
+        }
+    }
+}
+
+/// Invariant I-6 as a query. It reads the four lineage columns and no other.
+fn statement(destination: &Destination, since: Option<Instant>) -> String {
+    let Destination { project, dataset, table, .. } = destination;
+    let filter = since.map(|since| format!(" WHERE _claimed_at >= TIMESTAMP_MICROS({})", since.micros()));
+    format!(
+        "SELECT _source_file, _batch_id, COUNT(*), COUNT(DISTINCT _source_row), MIN(_source_row), MAX(_source_row), \
+         UNIX_MICROS(MIN(_claimed_at)), UNIX_MICROS(MAX(_claimed_at)) \
+         FROM `{project}.{dataset}.{table}`{} GROUP BY _source_file, _batch_id",
+        filter.unwrap_or_default()
+    )
+}
+
+#[async_trait]
+impl Audit for BigQueryAudit {
+    async fn rows_by_file(
+        &self,
+        destination: &Destination,
+        since: Option<Instant>,
+        pages: Sender<Vec<Found>>,
+    ) -> Result<Survey, Fault> {
+        let Destination { project, location, dataset, table } = destination;
+        let context = format!("cannot count the rows of {project}.{dataset}.{table}");
+        let request = self.request(destination, since);
+        let mut answer = match self.tried(&context, project, &Call::Query(request)).await {
+            Ok(answer) => answer,
+            Err(failure) if failure.is_not_found() => return Ok(Survey::default()),
+            Err(failure) => return Err(failure.fault(&context)),
+        };
+        let (mut bytes, mut asks) = (0, 0);
+        loop {
+            if answer.job_complete.unwrap_or(false) {
+                bytes = number(answer.total_bytes_processed.as_deref()).unwrap_or(0).max(bytes);
+                let rows = answer.rows.take().unwrap_or_default();
+                let page = rows.iter().map(|row| found(&context, row)).collect::<Result<Vec<_>, _>>()?;
+                if pages.send(page).await.is_err() || answer.page_token.is_none() {
+                    return Ok(Survey { exists: true, bytes });
+                }
+            } else {
+                asks += 1;
+                if asks > ASKS_MAX {
+                    return Err(Fault::new(
+                        FaultKind::Unavailable,
+                        format!("{context}: the query does not end"),
+                    ));
+                }
+            }
+            let job = answer.job_reference.as_ref().and_then(|job| job.job_id.clone());
+            let job = job.ok_or_else(|| {
+                Fault::new(FaultKind::Unavailable, format!("{context}: the answer names no job"))
+            })?;
+            let parameters = GetQueryResultsParameters {
+                location: Some(location.to_string()),
+                max_results: i32::try_from(FOUND_PAGE).ok(),
+                page_token: answer.page_token.take(),
+                timeout_ms: Some(WAIT_MS),
+                ..GetQueryResultsParameters::default()
+            };
+            let next = self.tried(&context, project, &Call::Results(job, parameters)).await;
+            answer = next.map_err(|failure| failure.fault(&context))?;
+        }
+    }
+}
+
+/// What is asked of BigQuery.
+enum Call {
+    Query(QueryRequest),
+    /// Of a job.
+    Results(String, GetQueryResultsParameters),
+}
+
+impl BigQueryAudit {
+    /// Makes a call, and again when the service is unavailable or busy.
+    async fn tried(&self, context: &str, project: &str, call: &Call) -> Result<QueryResponse, Failure> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..TRIES_MAX {
+            match self.ask(context, project, call).await {
+                Err(failure) if failure.is_passing() => tokio::time::sleep(pause).await,
+                ended => return ended,
+            }
+            pause *= 2;
+        }
+        self.ask(context, project, call).await
+    }
+
+    async fn ask(&self, context: &str, project: &str, call: &Call) -> Result<QueryResponse, Failure> {
+        let jobs = self.warehouse.client.job();
+        let answer = match call {
+            Call::Query(request) => jobs.query(project, request.clone()).await,
+            Call::Results(job, parameters) => {
+                jobs.get_query_results(project, job, parameters.clone()).await.map(QueryResponse::from)
+            }
+        };
+        answer.map_err(|error| Failure::of(context, error))
+    }
+}
+
+fn number<T: std::str::FromStr>(text: Option<&str>) -> Option<T> {
+    text.and_then(|text| text.parse().ok())
+}
+
+/// A row of the answer. BigQuery writes numbers as texts.
+fn found(context: &str, row: &TableRow) -> Result<Found, Fault> {
+    let cells = row.columns.as_deref().unwrap_or_default();
+    let cell = |index: usize| cells.get(index).and_then(|cell| cell.value.as_ref()?.as_str());
+    let rows = number(cell(2));
+    let (Some(rows), 8) = (rows, cells.len()) else {
+        let text = format!("{context}: the answer has a row that is none of the query's");
+        return Err(Fault::new(FaultKind::Unavailable, text));
+    };
+    let instant = |index| number(cell(index)).map(Instant::from_micros);
+    Ok(Found {
+        file: cell(0).unwrap_or_default().to_owned(),
+        batch: cell(1).unwrap_or_default().to_owned(),
+        rows,
+        numbers: Numbers::Counted {
+            distinct: number(cell(3)).unwrap_or(0),
+            least: number(cell(4)).unwrap_or(0),
+            most: number(cell(5)).unwrap_or(0),
+        },
+        claimed: instant(6).zip(instant(7)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_query_reads_lineage_alone_and_prunes_by_claim() {
+        let destination = Destination {
+            project: "p".into(),
+            location: "EU".into(),
+            dataset: "d".into(),
+            table: "t".into(),
+        };
+        let whole = statement(&destination, None);
+        assert!(whole.ends_with("FROM `p.d.t` GROUP BY _source_file, _batch_id"), "{whole}");
+        let part = statement(&destination, Some(Instant::from_micros(5)));
+        assert!(part.contains("FROM `p.d.t` WHERE _claimed_at >= TIMESTAMP_MICROS(5) GROUP BY"), "{part}");
+    }
+
+    #[test]
+    fn rows_without_lineage_are_found_too_and_foreign_answers_are_refused() {
+        let row = |cells: serde_json::Value| serde_json::from_value::<TableRow>(json!({"f": cells})).unwrap();
+        let value = |text: Option<&str>| json!({"v": text});
+        let cells = [Some("f"), Some("b"), Some("3"), Some("2"), Some("0"), Some("4"), Some("7"), Some("8")];
+        let read = found("c", &row(cells.map(value).to_vec().into())).unwrap();
+        assert_eq!((read.file.as_str(), read.rows, read.numbers.within(4)), ("f", 3, 1));
+        assert_eq!(read.claimed, Some((Instant::from_micros(7), Instant::from_micros(8))));
+        let bare = [None, None, Some("3"), Some("0"), None, None, None, None];
+        let read = found("c", &row(bare.map(value).to_vec().into())).unwrap();
+        assert_eq!((read.file.as_str(), read.numbers.within(4), read.claimed), ("", 0, None));
+        assert!(found("c", &row(json!([{"v": "f"}]))).is_err());
+    }
+}
