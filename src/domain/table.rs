@@ -19,6 +19,7 @@ pub const FIRST_WAIT: Duration = Duration::from_secs(1);
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 mod event;
+mod window;
 
 pub use event::{CloseReason, Effect, Event, Outcome, TableBounds};
 
@@ -356,61 +357,6 @@ impl Table {
             let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(held.waits.min(16))).min(LONGEST_WAIT);
             held.waits = held.waits.saturating_add(1);
             held.enter(now, Phase::Waiting { until: now.plus(wait), then });
-        }
-    }
-
-    fn close(&mut self, now: Instant, reason: CloseReason) {
-        let Some(window) = self.window.take() else { return };
-        for file in &window.files {
-            if let Some(held) = self.files.get_mut(file) {
-                held.enter(now, Phase::Closed);
-            }
-        }
-        self.closed.push_back(Closed { at: now, reason, files: window.files });
-    }
-
-    /// Hands over closed windows as far as the table's share of the loader allows.
-    fn deliver(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        while self.in_flight < self.bounds.loads_max {
-            let Some(closed) = self.closed.pop_front() else {
-                return;
-            };
-            for file in &closed.files {
-                if let Some(held) = self.files.get_mut(file) {
-                    held.enter(now, Phase::Delivering);
-                }
-            }
-            self.in_flight += 1;
-            effects.push(Effect::Deliver(closed.files, closed.reason));
-        }
-    }
-
-    fn tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        if self.window.as_ref().is_some_and(|window| now >= window.opened_at.plus(self.bounds.window)) {
-            self.close(now, CloseReason::Age);
-        }
-        while self.closed.front().is_some_and(|closed| now >= closed.at.plus(self.bounds.defer_after)) {
-            for file in self.closed.pop_front().map(|closed| closed.files).unwrap_or_default() {
-                self.settle(now, file, Verdict::Defer, effects);
-            }
-        }
-        for (file, held) in &mut self.files {
-            let Phase::Waiting { until, then } = held.phase else {
-                continue;
-            };
-            if now < until {
-                continue;
-            }
-            match then {
-                Then::Lookup => {
-                    held.enter(now, Phase::LookingUp);
-                    effects.push(Effect::Lookup(file.clone()));
-                }
-                Then::Fetch => {
-                    held.enter(now, Phase::Fetching);
-                    effects.push(Effect::Fetch(file.clone()));
-                }
-            }
         }
     }
 }

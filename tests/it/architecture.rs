@@ -93,7 +93,8 @@ fn root() -> PathBuf {
 
 fn is_test(path: &Path) -> bool {
     let name = path.to_string_lossy();
-    name.ends_with("tests.rs") || name.contains("/tests/") || name.ends_with("conformance.rs")
+    let endings = ["tests.rs", "conformance.rs", "fuzz.rs"];
+    name.contains("/tests/") || endings.iter().any(|ending| name.ends_with(ending))
 }
 
 /// A file's code without its inline tests.
