@@ -19,6 +19,7 @@ use self::world::{Move, World};
 
 mod ledger;
 mod mistakes;
+mod moves;
 mod outside;
 mod process;
 mod properties;

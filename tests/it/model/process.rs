@@ -66,15 +66,6 @@ impl Process {
     pub fn message(&self, number: u64) -> usize {
         self.messages[&number]
     }
-
-    /// True when nothing is in hand.
-    pub fn is_idle(&self) -> bool {
-        self.deliveries.is_empty()
-            && self.to_delete.is_empty()
-            && self.intake.held_messages() == 0
-            && self.table.in_hand() == 0
-            && !self.releases
-    }
 }
 
 impl World {
