@@ -7,6 +7,7 @@
 //! before and after each read: a process that started meanwhile has made a log, and the read is repeated with it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -240,10 +241,11 @@ fn file_page(
         seen += 1;
         match (row.get(1)?, row.get::<_, Option<i64>>(2)?) {
             (files::IN_BATCH, Some(number)) => {
-                if !pointed.contains_key(&number) {
-                    pointed.insert(number, pointed_batch(step, number)?);
-                }
-                page.stray.extend(stray(&key, number, pointed.get(&number).and_then(Option::as_ref), table));
+                let batch = match pointed.entry(number) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(unknown) => unknown.insert(pointed_batch(step, number)?),
+                };
+                page.stray.extend(stray(&key, number, batch.as_ref(), table));
             }
             (home, _) => {
                 let file: FileId = from_json("a file", &row.get::<_, String>(3)?)?;

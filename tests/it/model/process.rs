@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use landbridge::domain::batch::{Batch, Manifest, ManifestEntry};
+use landbridge::domain::batch::{Attempt, Batch, Manifest, ManifestEntry};
 use landbridge::domain::delivery::{Action, Delivery, End, Event as Heard};
 use landbridge::domain::fault::FaultKind;
 use landbridge::domain::file::{FileId, FileState};
@@ -270,15 +270,7 @@ impl World {
                 for home in homes {
                     ends.push(match home {
                         Home::Batch { batch, attempt } => {
-                            let files = batch.manifest.entries.iter().map(|entry| entry.file.clone());
-                            let taken =
-                                files.map(|file| (file.clone(), waiting.remove(&file).unwrap_or_default()));
-                            let leases: Leases = taken.collect();
-                            let files = leases.keys().cloned();
-                            moved.extend(files.filter(|file| self.process(p).table.holds(file)));
-                            let last_attempt = attempt.map(|attempt| (attempt, AttemptOutcome::Open));
-                            let record = BatchRecord { batch, state: BatchState::Open, last_attempt };
-                            self.resume_delivery(p, record, leases);
+                            moved.extend(self.move_on(p, batch, attempt, &mut waiting));
                             continue;
                         }
                         Home::Poison(file, _) => (file, Outcome::Poisoned),
@@ -326,6 +318,23 @@ impl World {
         if hold {
             self.hold_table(p);
         }
+    }
+
+    /// A part of a batch goes on as a batch of its own; answers its files, as far as the table has them in hand.
+    fn move_on(
+        &mut self,
+        p: usize,
+        batch: Batch,
+        attempt: Option<Attempt>,
+        waiting: &mut Leases,
+    ) -> Vec<FileId> {
+        let files = batch.manifest.entries.iter().map(|entry| entry.file.clone());
+        let taken = files.map(|file| (file.clone(), waiting.remove(&file).unwrap_or_default()));
+        let leases: Leases = taken.collect();
+        let in_hand = leases.keys().filter(|file| self.process(p).table.holds(file)).cloned().collect();
+        let last_attempt = attempt.map(|attempt| (attempt, AttemptOutcome::Open));
+        self.resume_delivery(p, BatchRecord { batch, state: BatchState::Open, last_attempt }, leases);
+        in_hand
     }
 
     /// The table waits for a person: its batches are held, its files go back.
