@@ -94,7 +94,7 @@ fn root() -> PathBuf {
 fn is_test(path: &Path) -> bool {
     let name = path.to_string_lossy();
     let endings = ["tests.rs", "conformance.rs", "fuzz.rs"];
-    name.contains("/tests/") || endings.iter().any(|ending| name.ends_with(ending))
+    name.contains("/tests/") || name.contains("/fuzz/") || endings.iter().any(|ending| name.ends_with(ending))
 }
 
 /// A file's code without its inline tests.
