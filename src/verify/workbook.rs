@@ -12,7 +12,7 @@ use crate::domain::instant::Instant;
 use crate::domain::transition::BatchState;
 use crate::ledger::reader::LooseFile;
 
-/// Some 200 bytes a file.
+/// The journal is off: the file is gone with the process, whatever happens.
 const SCHEMA: &str = "
     PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384;
     CREATE TABLE expected (place INTEGER, file TEXT, batch TEXT, ordinal INTEGER, row_count INTEGER, state INTEGER,
