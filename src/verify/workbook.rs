@@ -1,5 +1,5 @@
 //! Both sides of the comparison on disk, so that memory does not grow with the number of files: a private SQLite file in
-//! the folder for temporary files (`TMPDIR`), gone with the process.
+//! SQLite's folder for temporary files (`TMPDIR`, else `/var/tmp` or `/tmp`), gone with the process.
 
 use std::error::Error;
 
@@ -244,5 +244,6 @@ fn foreign(error: impl Error + Send + Sync + 'static) -> rusqlite::Error {
 fn fault(error: rusqlite::Error) -> Fault {
     let full = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
     let kind = if full { FaultKind::DiskFull } else { FaultKind::Unavailable };
-    Fault::from_error(kind, format!("cannot compare in a file of {}", std::env::temp_dir().display()), error)
+    let context = "cannot compare in a temporary file (in TMPDIR, else /var/tmp or /tmp)";
+    Fault::from_error(kind, context, error)
 }
