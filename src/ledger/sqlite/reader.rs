@@ -19,7 +19,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use super::rows::{file_key, from_json, table_of, table_text};
 use super::{StepError, batches, fault_of, files, schema};
 use crate::domain::audit::{BatchAccount, FileHome};
-use crate::domain::batch::{Batch, hex};
+use crate::domain::batch::hex;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, TableId};
@@ -271,9 +271,11 @@ fn label(home: i64) -> Result<&'static str, StepError> {
     }
 }
 
-/// A batch to which entries of files point.
+/// A batch to which entries of files point. A page may point to as many batches as it has files: their manifests are not
+/// kept.
 struct Pointed {
-    batch: Batch,
+    id: BatchId,
+    table: TableId,
     keys: Vec<[u8; 16]>,
 }
 
@@ -283,19 +285,19 @@ fn pointed_batch(step: &Transaction<'_>, number: i64) -> Result<Option<Pointed>,
     let Some(stored) = stored else { return Ok(None) };
     let BatchRecord { batch, .. } = batches::whole(step, stored)?;
     let keys = batch.manifest.entries.iter().map(|entry| file_key(&entry.file)).collect();
-    Ok(Some(Pointed { batch, keys }))
+    Ok(Some(Pointed { id: batch.id, table: batch.table, keys }))
 }
 
 fn stray(key: &[u8], number: i64, pointed: Option<&Pointed>, table: Option<&TableId>) -> Option<StrayFile> {
     let (batch, of, text) = match pointed {
         None => (format!("number {number}"), None, "the ledger has a file in a batch that is not there"),
-        Some(Pointed { batch, keys }) => {
+        Some(Pointed { id, table, keys }) => {
             // Of a batch that names the file its own account tells, with the file's name.
             if keys.iter().any(|named| named == key) {
                 return None;
             }
             let text = "the ledger has a file in a batch whose manifest does not name it";
-            (batch.id.to_string(), Some(batch.table.clone()), text)
+            (id.to_string(), Some(table.clone()), text)
         }
     };
     let wanted = table.is_none_or(|table| of.as_ref().is_none_or(|of| of == table));
