@@ -308,8 +308,7 @@ impl Handler<LedgerAnswered> for Batcher {
             let deferred =
                 |event: &Event| matches!(event, Event::Settled { state: FileState::Deferred { .. }, .. });
             if message.events.iter().any(deferred) {
-                self.deferrals = self.deferrals.saturating_add(1);
-                self.none_deferred = false;
+                self.note_deferral();
             }
             self.step(message.events, context);
         }
@@ -328,8 +327,7 @@ impl Handler<DeliveryEnded> for Batcher {
         for (file, end, leases) in message.files {
             if matches!(end, FileEnd::Finished(Outcome::Deferred)) {
                 // It is taken up at the usual interval: what deferred it may defer it again.
-                self.deferrals = self.deferrals.saturating_add(1);
-                self.none_deferred = false;
+                self.note_deferral();
             }
             if leases.is_empty() && !self.table.holds(&file) {
                 // Nobody here waits for it.

@@ -314,8 +314,8 @@ impl Performer {
         Event::Unbuilt { file, kind: fault.kind, reason: fault.chain() }
     }
 
-    /// Opens the batch's files again, by identity, with credit for all of them at once, and
-    /// their own: two that wait for each other's would wait for ever.
+    /// Opens the batch's files again, by identity, with credit for all of them at once: two batches that each had half
+    /// of what they need would wait for each other for ever.
     async fn open_all(&mut self, batch: &Batch) -> Result<(), (FileId, Fault)> {
         let bucket = Arc::clone(&self.world.ports.bucket);
         let held = batch.manifest.entries.iter().map(|entry| bucket.held(&entry.file)).sum();

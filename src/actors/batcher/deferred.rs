@@ -21,6 +21,12 @@ const TAKE_UP_AGAIN: Duration = Duration::from_secs(2);
 const TAKE_UP_FILES: usize = FILES_PER_BATCH_MAX * 2;
 
 impl Batcher {
+    /// Files were deferred: an answer to a question that is out may not know them.
+    pub(super) fn note_deferral(&mut self) {
+        self.deferrals = self.deferrals.saturating_add(1);
+        self.none_deferred = false;
+    }
+
     /// Asks for deferred files after `wait`; one question at a time.
     fn take_up_after(&mut self, wait: Duration, context: &mut Context<Self>) {
         if let Some(handle) = self.take_up.take() {
@@ -74,8 +80,7 @@ impl Handler<FilesDeferred> for Batcher {
     type Result = ();
 
     fn handle(&mut self, _: FilesDeferred, context: &mut Self::Context) {
-        self.deferrals = self.deferrals.saturating_add(1);
-        self.none_deferred = false;
+        self.note_deferral();
         // While a question is out, its answer brings the next one.
         if self.take_up.is_some() {
             self.take_up_after(TAKE_UP_AGAIN, context);

@@ -12,7 +12,7 @@ use landbridge::domain::intake::IntakeBounds;
 use landbridge::domain::table::TableBounds;
 use stateright::{Checker, Model, Property};
 
-use self::mistakes::Mistake;
+use self::mistakes::{Mistake, broken_by};
 use self::properties::PROPERTIES;
 use self::scenarios::{SCENARIOS, Scenario};
 use self::world::{Move, World};
@@ -108,10 +108,10 @@ fn every_mistake_is_found() {
     for mistake in Mistake::ALL {
         let found = SCENARIOS.iter().find_map(|scenario| {
             let checker = Explored { scenario, mistake: Some(mistake) }.checker().spawn_bfs().join();
-            let path = checker.discoveries().remove(mistake.breaks())?;
+            let path = checker.discoveries().remove(broken_by(mistake))?;
             Some((scenario.name, path.into_actions().len()))
         });
         let (scenario, moves) = found.unwrap_or_else(|| panic!("{mistake:?} is not found"));
-        println!("{mistake:?} is found in `{scenario}` after {moves} moves: {}", mistake.breaks());
+        println!("{mistake:?} is found in `{scenario}` after {moves} moves: {}", broken_by(mistake));
     }
 }

@@ -118,94 +118,77 @@ impl Scenario {
     }
 }
 
+/// One good file, announced once to one process.
+const ONE_FILE: Scenario =
+    Scenario { name: "", processes: 1, messages: &[&[0]], files: &[Good], rules_change: false, faults: NONE };
+
 /// All of them.
 pub const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "one file, two processes",
         processes: 2,
-        messages: &[&[0]],
-        files: &[Good],
-        rules_change: false,
         faults: Faults { crashes: 1, lost: 1, redeliveries: 1, ..NONE },
+        ..ONE_FILE
     },
     Scenario {
         name: "one file, announced twice, crashes",
-        processes: 1,
         messages: &[&[0], &[0]],
-        files: &[Good],
-        rules_change: false,
         faults: Faults { crashes: 2, lost: 2, redeliveries: 1, ..NONE },
+        ..ONE_FILE
     },
     Scenario {
         name: "two files, two windows",
-        processes: 1,
         messages: &[&[0], &[1]],
         files: &[Good, Good],
-        rules_change: false,
         faults: Faults { crashes: 1, lost: 1, ..NONE },
+        ..ONE_FILE
     },
     Scenario {
         name: "one of two is refused by the warehouse",
-        processes: 1,
         messages: &[&[0, 1]],
         files: &[Good, Refused],
-        rules_change: false,
         faults: Faults { crashes: 1, lost: 1, ..NONE },
+        ..ONE_FILE
     },
     Scenario {
         name: "requests are refused, a person resumes",
-        processes: 1,
-        messages: &[&[0]],
-        files: &[Good],
-        rules_change: false,
         faults: Faults { crashes: 1, lost: 1, refusals: 1, resumes: 1, ..NONE },
+        ..ONE_FILE
     },
     Scenario {
         name: "jobs fail",
-        processes: 1,
-        messages: &[&[0]],
-        files: &[Good],
-        rules_change: false,
         faults: Faults { crashes: 1, lost: 1, job_failures: 2, ..NONE },
+        ..ONE_FILE
     },
     Scenario {
         name: "a foreign job, a person resumes",
-        processes: 1,
-        messages: &[&[0]],
-        files: &[Good],
-        rules_change: false,
         faults: Faults { crashes: 2, lost: 1, foreign: 1, resumes: 1, ..NONE },
+        ..ONE_FILE
     },
     Scenario {
         name: "an object vanishes",
-        processes: 1,
         messages: &[&[0, 1]],
         files: &[Good, Good],
-        rules_change: false,
         faults: Faults { crashes: 1, lost: 1, vanishing: 1, ..NONE },
+        ..ONE_FILE
     },
     Scenario {
         name: "an object is overwritten",
-        processes: 1,
-        messages: &[&[0]],
-        files: &[Good],
-        rules_change: false,
         faults: Faults { crashes: 1, lost: 1, redeliveries: 1, overwriting: 1, ..NONE },
+        ..ONE_FILE
     },
     Scenario {
         name: "an empty file and an unreadable one",
-        processes: 1,
         messages: &[&[0, 1]],
         files: &[Empty, Unreadable],
-        rules_change: false,
         faults: Faults { crashes: 1, lost: 1, redeliveries: 1, ..NONE },
+        ..ONE_FILE
     },
     Scenario {
         name: "the column rules change",
         processes: 2,
-        messages: &[&[0]],
-        files: &[Good],
         rules_change: true,
         faults: Faults { crashes: 1, lost: 1, ..NONE },
+        ..ONE_FILE
     },
 ];

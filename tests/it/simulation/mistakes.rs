@@ -1,4 +1,5 @@
-//! Mistakes on purpose, put between landbridge and its edges. The simulation must find each of them.
+//! Mistakes on purpose, put between landbridge and its edges. The simulation must find each of them, and so must the model,
+//! which makes them in its own way.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,7 +20,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::ledger::{Tamper, Untampered};
 
 /// A mistake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mistake {
     /// Every submission has an id of its own.
     FreshIds,

@@ -19,7 +19,7 @@ mod every_call;
 mod files;
 mod kinds;
 mod ledger;
-mod mistakes;
+pub mod mistakes;
 mod plan;
 mod process;
 mod queue;
