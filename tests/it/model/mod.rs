@@ -18,6 +18,7 @@ use self::scenarios::{SCENARIOS, Scenario};
 use self::world::{Move, World};
 
 mod ledger;
+mod loader;
 mod mistakes;
 mod moves;
 mod outside;
