@@ -63,6 +63,8 @@ pub struct Loader {
     next_question: u64,
     /// When the ledger was asked for open batches, for each question that is out.
     asked: BTreeMap<u64, Instant>,
+    /// Tables whose open batches are still to be marked as held or not.
+    wishes: BTreeMap<TableId, open::Wish>,
 }
 
 impl Loader {
@@ -80,6 +82,7 @@ impl Loader {
             recovered: false,
             next_question: 0,
             asked,
+            wishes: BTreeMap::new(),
         }
     }
 
@@ -236,7 +239,7 @@ impl Actor for Loader {
     fn started(&mut self, context: &mut Self::Context) {
         // Batches are bounded by the tables' shares.
         context.set_mailbox_capacity(self.world.tables.len().saturating_mul(8).max(64));
-        self.list_open(None, context);
+        self.list_open(context);
     }
 }
 

@@ -80,17 +80,32 @@ pub struct OpenBatchesListed {
     pub question: u64,
     /// Open batches, oldest first; `None` when the ledger did not answer.
     pub batches: Option<Vec<BatchRecord>>,
-    /// Whether held ones are to go on too.
-    pub table: Option<TableId>,
 }
 
-/// Take up the table's open and held batches. Sent by the root when a table runs again; if it is lost, the next start
-/// does it.
+/// The ledger has marked a table's open batches as held, or as going on. Sent by the loader's own task.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct BatchesMarked {
+    /// The loader that asked.
+    pub generation: Generation,
+    /// Its question.
+    pub question: u64,
+    /// The table.
+    pub table: TableId,
+    /// Held, or going on.
+    pub hold: bool,
+    /// The batches, as they were before, oldest first; `None` when the ledger did not answer.
+    pub batches: Option<Vec<BatchRecord>>,
+}
+
+/// Take up the table's open and held batches. Sent by the root when a table runs again; repeated until the ledger has
+/// taken it. If it is lost, the next start does it.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct ResumeBatches(pub TableId);
 
-/// Stop the table's deliveries and hold its open batches. Sent by the root when the table is quarantined or held.
+/// Stop the table's deliveries and hold its open batches. Sent by the root when the table is quarantined or held;
+/// repeated until the ledger has taken it. If it is lost with its loader, the next loader takes the batches up.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct HoldBatches(pub TableId);

@@ -19,6 +19,7 @@ mod chaos;
 mod cli;
 mod demo;
 mod deploy;
+mod holding;
 mod model;
 mod page;
 mod peers;

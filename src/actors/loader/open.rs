@@ -14,13 +14,20 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::TableId;
 use crate::domain::transition::{BatchRecord, BatchState};
 use crate::domain::watchdog::Edge;
-use crate::messages::loader::{HoldBatches, OpenBatchesListed, ResumeBatches};
+use crate::messages::loader::{BatchesMarked, HoldBatches, OpenBatchesListed, ResumeBatches};
 use crate::telemetry::events;
 
 /// Open batches read from the ledger at one time.
 const OPEN_BATCHES_PAGE: usize = 500;
-/// The wait before the ledger is asked again for open batches.
+/// The wait before the ledger is asked again for open batches, or to mark them.
 const LIST_AGAIN: Duration = Duration::from_secs(5);
+
+/// What is to become of a table's open batches. One task at a time writes it, so that a hold and a resumption that come
+/// close to each other cannot overtake each other.
+pub(super) struct Wish {
+    hold: bool,
+    at_work: bool,
+}
 
 impl Loader {
     fn question(&mut self) -> u64 {
@@ -30,11 +37,12 @@ impl Loader {
         question
     }
 
-    pub(super) fn list_open(&mut self, table: Option<TableId>, context: &mut Context<Self>) {
+    /// Asks for the open batches of earlier runs.
+    pub(super) fn list_open(&mut self, context: &mut Context<Self>) {
         let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
         let question = self.question();
         tokio::spawn(async move {
-            let open = world.ports.ledger.open_batches(table.as_ref(), OPEN_BATCHES_PAGE);
+            let open = world.ports.ledger.open_batches(None, OPEN_BATCHES_PAGE);
             let batches = match world.heard(Edge::Ledger, open).await {
                 Ok(batches) => Some(batches),
                 Err(fault) => {
@@ -42,25 +50,54 @@ impl Loader {
                     None
                 }
             };
-            report(&address, OpenBatchesListed { generation, question, batches, table });
+            report(&address, OpenBatchesListed { generation, question, batches });
         });
     }
 
-    /// Lets the table's held batches go on, and takes up all that are open.
-    fn resume_batches(&mut self, table: TableId, context: &mut Context<Self>) {
+    /// The table's batches are to be held, or to go on. What came before and is not yet done gives way.
+    fn wish(&mut self, table: TableId, hold: bool, context: &mut Context<Self>) {
+        let wish = self.wishes.entry(table.clone()).or_insert(Wish { hold, at_work: false });
+        wish.hold = hold;
+        if !wish.at_work {
+            wish.at_work = true;
+            self.mark_batches(table, hold, context);
+        }
+    }
+
+    fn mark_batches(&mut self, table: TableId, hold: bool, context: &mut Context<Self>) {
         let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
         let question = self.question();
         tokio::spawn(async move {
-            let batches = match release_held(&world, &table).await {
+            let batches = match mark(&world, &table, hold).await {
                 Ok(batches) => Some(batches),
                 Err(fault) => {
                     world.ledger_failed("hold", &fault);
                     None
                 }
             };
-            report(&address, OpenBatchesListed { generation, question, batches, table: Some(table) });
+            report(&address, BatchesMarked { generation, question, table, hold, batches });
         });
     }
+
+    fn resume(&mut self, record: BatchRecord, context: &mut Context<Self>) {
+        let running = self.in_flight.values().any(|one| one.resumed.as_ref() == Some(&record.batch.id));
+        if running || !self.world.tables.contains_key(&record.batch.table) {
+            return;
+        }
+        let table = record.batch.table.clone();
+        events::BatchResumed { table: &table, batch: &record.batch.id }.emit();
+        self.start(table, Begin::Resumed(Box::new(record)), None, Vec::new(), context);
+    }
+}
+
+/// Marks the table's open batches in the ledger as held or not, and lists them.
+async fn mark(world: &World, table: &TableId, hold: bool) -> Result<Vec<BatchRecord>, Fault> {
+    let ledger = &world.ports.ledger;
+    let batches = ledger.open_batches(Some(table), OPEN_BATCHES_PAGE).await?;
+    for record in batches.iter().filter(|record| (record.state == BatchState::Held) != hold) {
+        ledger.hold(&record.batch.id, hold, world.ports.clock.now()).await?;
+    }
+    Ok(batches)
 }
 
 impl Handler<OpenBatchesListed> for Loader {
@@ -72,36 +109,53 @@ impl Handler<OpenBatchesListed> for Loader {
         }
         self.asked.remove(&message.question);
         let Some(batches) = message.batches else {
-            context.run_later(LIST_AGAIN, move |loader, context| loader.list_open(message.table, context));
+            context.run_later(LIST_AGAIN, |loader, context| loader.list_open(context));
             return;
         };
-        let running: BTreeSet<_> = self.in_flight.values().filter_map(|one| one.resumed.clone()).collect();
-        let wanted = message.table.is_some();
         let mut stranded = BTreeSet::new();
         for record in batches {
-            let known = self.world.tables.contains_key(&record.batch.table);
-            if !known || running.contains(&record.batch.id) {
-                continue;
-            }
-            if !wanted && record.state == BatchState::Held {
+            if record.state != BatchState::Held {
+                self.resume(record, context);
+            } else if self.world.directory.batcher(&record.batch.table).is_some() {
                 // Held batches wait for their table's resumption. Where the table runs, a crash came between its
                 // resumption and theirs, and no person waits for either.
-                if self.world.directory.batcher(&record.batch.table).is_some() {
-                    stranded.insert(record.batch.table.clone());
-                }
-                continue;
+                stranded.insert(record.batch.table);
             }
-            events::BatchResumed { table: &record.batch.table, batch: &record.batch.id }.emit();
-            self.start(
-                record.batch.table.clone(),
-                Begin::Resumed(Box::new(record)),
-                None,
-                Vec::new(),
-                context,
-            );
         }
-        stranded.into_iter().for_each(|table| self.resume_batches(table, context));
+        stranded.into_iter().for_each(|table| self.wish(table, false, context));
         self.recovered = true;
+    }
+}
+
+impl Handler<BatchesMarked> for Loader {
+    type Result = ();
+
+    fn handle(&mut self, message: BatchesMarked, context: &mut Self::Context) {
+        if message.generation != self.generation {
+            return;
+        }
+        self.asked.remove(&message.question);
+        let BatchesMarked { table, hold, batches, .. } = message;
+        let Some(wish) = self.wishes.get(&table) else { return };
+        match batches {
+            None => {
+                context.run_later(LIST_AGAIN, move |loader, context| {
+                    if let Some(hold) = loader.wishes.get(&table).map(|wish| wish.hold) {
+                        loader.mark_batches(table, hold, context);
+                    }
+                });
+            }
+            Some(_) if wish.hold != hold => {
+                let hold = wish.hold;
+                self.mark_batches(table, hold, context);
+            }
+            Some(batches) => {
+                self.wishes.remove(&table);
+                if !hold {
+                    batches.into_iter().for_each(|record| self.resume(record, context));
+                }
+            }
+        }
     }
 }
 
@@ -109,37 +163,16 @@ impl Handler<ResumeBatches> for Loader {
     type Result = ();
 
     fn handle(&mut self, message: ResumeBatches, context: &mut Self::Context) {
-        self.resume_batches(message.0, context);
+        self.wish(message.0, false, context);
     }
-}
-
-/// Lets the table's held batches go on, and lists all that are open.
-async fn release_held(world: &World, table: &TableId) -> Result<Vec<BatchRecord>, Fault> {
-    let batches = world.ports.ledger.open_batches(Some(table), OPEN_BATCHES_PAGE).await?;
-    for record in batches.iter().filter(|record| record.state == BatchState::Held) {
-        world.ports.ledger.hold(&record.batch.id, false, world.ports.clock.now()).await?;
-    }
-    Ok(batches)
 }
 
 impl Handler<HoldBatches> for Loader {
     type Result = ();
 
-    fn handle(&mut self, message: HoldBatches, _: &mut Self::Context) {
-        let table = message.0;
+    fn handle(&mut self, message: HoldBatches, context: &mut Self::Context) {
         // Dropping them aborts their tasks; their leases go back to the poller.
-        self.in_flight.retain(|_, one| one.table != table);
-        let world = Arc::clone(&self.world);
-        tokio::spawn(async move {
-            let held = async {
-                for record in world.ports.ledger.open_batches(Some(&table), OPEN_BATCHES_PAGE).await? {
-                    world.ports.ledger.hold(&record.batch.id, true, world.ports.clock.now()).await?;
-                }
-                Ok::<_, Fault>(())
-            };
-            if let Err(fault) = held.await {
-                world.ledger_failed("hold", &fault);
-            }
-        });
+        self.in_flight.retain(|_, one| one.table != message.0);
+        self.wish(message.0, true, context);
     }
 }

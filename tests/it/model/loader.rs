@@ -129,14 +129,11 @@ impl World {
         in_hand
     }
 
-    /// The table waits for a person: its batches are held, its files go back.
+    /// The table waits for a person: its files go back.
     fn hold_table(&mut self, p: usize) {
         self.ledger.table_held = true;
-        for record in self.ledger.open() {
-            self.ledger.hold(&record.batch.id, true);
-        }
         let process = self.process(p);
-        (process.runs, process.table) = (false, Table::new(bounds()));
+        (process.runs, process.wish, process.table) = (false, Some(true), Table::new(bounds()));
         let deliveries = std::mem::take(&mut process.deliveries).into_iter().flat_map(|one| one.leases);
         let back: BTreeSet<_> = std::mem::take(&mut process.waiters)
             .into_iter()
@@ -153,20 +150,20 @@ impl World {
     pub fn resume_table(&mut self, p: usize) {
         self.ledger.table_held = false;
         let process = self.process(p);
-        (process.runs, process.releases) = (true, true);
+        (process.runs, process.wish) = (true, Some(false));
         self.step_intake(p, NOW, intake::Event::TableOpened(table_id()), None);
     }
 
-    /// The second half of it: its held batches are let go.
-    pub fn release_batches(&mut self, p: usize) {
-        self.process(p).releases = false;
+    /// The second half of both, which may fail or come late: the batches are held, or let go.
+    pub fn mark_batches(&mut self, p: usize, hold: bool) {
+        self.process(p).wish = None;
         let running: BTreeSet<_> =
             self.process(p).deliveries.iter().map(|one| one.delivery.batch().id.clone()).collect();
         for record in self.ledger.open() {
-            if record.state == BatchState::Held {
-                self.ledger.hold(&record.batch.id, false);
+            if (record.state == BatchState::Held) != hold {
+                self.ledger.hold(&record.batch.id, hold);
             }
-            if !running.contains(&record.batch.id) {
+            if !hold && !running.contains(&record.batch.id) {
                 self.resume_delivery(p, record, Leases::new());
             }
         }

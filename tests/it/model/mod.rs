@@ -32,7 +32,7 @@ const NOW: Instant = Instant::from_micros(1_763_856_000_000_000);
 /// Whatever waits is due.
 const LATER: Instant = Instant::from_micros(1_763_856_000_000_000 + 3_600_000_000);
 /// Whatever is parked is overdue.
-const DEFERRED_BY: Instant = Instant::from_micros(1_763_856_000_000_000 + 86_400_000_000);
+const DEFERRED_BY: Instant = Instant::from_micros(1_763_856_000_000_000 + 172_800_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn table_id() -> TableId {

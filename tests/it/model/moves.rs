@@ -15,9 +15,7 @@ impl World {
                 continue;
             };
             moves.extend((0..process.deliveries.len()).map(|d| Move::Deliver(p, d, How::Usual)));
-            if process.releases {
-                moves.push(Move::ReleaseBatches(p));
-            }
+            moves.extend(process.wish.map(|hold| Move::MarkBatches(p, hold)));
             let visible = (0..self.queue.len()).filter(|message| self.queue[*message].visible);
             moves.extend(visible.map(|message| Move::Receive(p, message)));
             if process.table.window_files() > 0 {

@@ -43,8 +43,8 @@ pub struct Process {
     /// Which message has which number in the intake.
     messages: BTreeMap<u64, usize>,
     pub runs: bool,
-    /// The table was resumed; its held batches are still to be let go.
-    pub releases: bool,
+    /// The table was held or resumed, and its batches are still to be held (`true`) or let go.
+    pub wish: Option<bool>,
     pub plan_hash: Arc<str>,
 }
 
@@ -58,9 +58,14 @@ impl Process {
             to_delete: Vec::new(),
             messages: BTreeMap::new(),
             runs,
-            releases: false,
+            wish: None,
             plan_hash,
         }
+    }
+
+    pub fn forget_intake(&mut self) {
+        self.intake = Intake::new(intake_bounds());
+        self.messages.clear();
     }
 
     pub fn message(&self, number: u64) -> usize {
@@ -112,7 +117,7 @@ impl World {
                             self.process(p).messages.insert(offer.item.message, message);
                         }
                         if !self.process(p).runs {
-                            self.step_intake(p, now, intake::Event::OfferRefused(offer.item), None);
+                            self.step_intake(p, NOW, intake::Event::OfferRefused(offer.item), None);
                             continue;
                         }
                         let waiters = self.process(p).waiters.entry(offer.file.clone()).or_default();

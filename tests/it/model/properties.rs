@@ -84,14 +84,22 @@ fn rows_have_a_batch(world: &World) -> bool {
     })
 }
 
+/// A message waits, is parked, and is deferred: so many moves may be the intake's alone before they come to something.
+const INTAKE_MOVES_MAX: u8 = 3;
+
 /// Where nothing can go wrong any more, something happens until nothing is left to do.
 fn it_goes_on(world: &World) -> bool {
-    if all_is_final(world) {
-        return true;
-    }
+    all_is_final(world) || comes_to_something(world, INTAKE_MOVES_MAX)
+}
+
+/// A message that is only moved to and fro does not go on.
+fn comes_to_something(world: &World, intake_moves: u8) -> bool {
     let mut moves = Vec::new();
     world.usual_moves(&mut moves);
-    moves.iter().any(|one| world.after(one) != *world)
+    moves.iter().map(|one| world.after(one)).any(|next| {
+        next.beside_intake() != world.beside_intake()
+            || intake_moves > 0 && next != *world && comes_to_something(&next, intake_moves - 1)
+    })
 }
 
 fn all_is_final(world: &World) -> bool {

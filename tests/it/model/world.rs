@@ -17,7 +17,7 @@ use super::mistakes::Mistake;
 use super::outside::{Bucket, Job, Message, Upload, Warehouse};
 use super::process::{InFlight, Process};
 use super::scenarios::{Faults, Scenario};
-use super::{DEFERRED_BY, NOW};
+use super::{DEFERRED_BY, LATER, NOW};
 
 /// Everything.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -73,7 +73,7 @@ pub enum Move {
     TryAgain(usize),
     TakeUp(usize),
     DeferParked(usize),
-    ReleaseBatches(usize),
+    MarkBatches(usize, bool),
     Start(usize),
     JobEnds(JobId, Job),
     // From here on, what goes wrong.
@@ -107,6 +107,13 @@ impl World {
         world
     }
 
+    /// The world without what the intakes hold.
+    pub fn beside_intake(&self) -> Self {
+        let mut world = self.clone();
+        world.processes.iter_mut().flatten().for_each(Process::forget_intake);
+        world
+    }
+
     /// The world after a move.
     pub fn after(&self, one: &Move) -> Self {
         let mut next = self.clone();
@@ -119,12 +126,12 @@ impl World {
             Move::Receive(p, message) => self.receive(p, message),
             Move::CloseWindow(p) => self.close_window(p),
             Move::Deliver(p, d, how) => self.deliver(p, d, how),
-            Move::AskToDelete(p) => self.step_intake(p, NOW, intake::Event::Tick, None),
+            Move::AskToDelete(p) => self.step_intake(p, LATER, intake::Event::Tick, None),
             Move::Delete(p, how) => self.delete(p, how),
             Move::TryAgain(p) => self.try_again(p),
             Move::TakeUp(p) => self.take_up_deferred(p),
             Move::DeferParked(p) => self.step_intake(p, DEFERRED_BY, intake::Event::Tick, None),
-            Move::ReleaseBatches(p) => self.release_batches(p),
+            Move::MarkBatches(p, hold) => self.mark_batches(p, hold),
             Move::Start(p) => {
                 self.lives += 1;
                 self.start(p);

@@ -37,6 +37,8 @@ pub enum Trouble {
 pub struct Faults {
     calls: AtomicUsize,
     script: BTreeMap<usize, Trouble>,
+    /// So many of the next calls of a name fail before they do anything.
+    refusing: Mutex<BTreeMap<&'static str, usize>>,
     /// Answers every claim with "won" and does nothing.
     no_claims: bool,
     pub crashed: Notify,
@@ -52,6 +54,23 @@ impl Faults {
     /// A ledger whose claim does nothing.
     pub fn without_claims() -> Arc<Self> {
         Arc::new(Self { no_claims: true, ..Self::default() })
+    }
+
+    /// The next calls of this name fail before they do anything, so many times.
+    pub fn refuse_next(&self, name: &'static str, times: usize) {
+        self.refusing.lock().unwrap().insert(name, times);
+    }
+
+    /// How many refusals are still to come.
+    pub fn refusals_left(&self) -> usize {
+        self.refusing.lock().unwrap().values().sum()
+    }
+
+    fn refuses(&self, name: &'static str) -> bool {
+        let mut refusing = self.refusing.lock().unwrap();
+        let Some(left) = refusing.get_mut(name).filter(|left| **left > 0) else { return false };
+        *left -= 1;
+        true
     }
 
     pub fn calls(&self) -> usize {
@@ -75,6 +94,9 @@ impl Faults {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
         self.log.lock().unwrap().push(name);
         let lost = || Fault::new(FaultKind::Unavailable, format!("{name} failed on request"));
+        if self.refuses(name) {
+            return Err(lost());
+        }
         match self.script.get(&number) {
             None => call.await,
             Some(Trouble::FailBefore) => Err(lost()),
