@@ -170,8 +170,9 @@ class Traffic:
 
 
 def add_columns(path, number):
-    """What a file of a table has that was altered, with values of its own."""
+    """What a file of a table has that was altered, with values of its own; those of a version before it are replaced."""
     table = pyarrow.parquet.read_table(path)
+    table = table.drop_columns([name for name in ("campaign", "score") if name in table.column_names])
     ours = pyarrow.array(["%d-%d" % (number, row) if row % 3 else None for row in range(table.num_rows)])
     halves = pyarrow.array([number * row / 2 for row in range(table.num_rows)], pyarrow.float64())
     table = table.append_column("campaign", ours).append_column("score", halves)

@@ -27,6 +27,8 @@ const LIST_AGAIN: Duration = Duration::from_secs(5);
 pub(super) struct Wish {
     hold: bool,
     at_work: bool,
+    /// It was wished after the task had begun, which may have read the batches before.
+    renewed: bool,
 }
 
 impl Loader {
@@ -56,15 +58,17 @@ impl Loader {
 
     /// The table's batches are to be held, or to go on. What came before and is not yet done gives way.
     fn wish(&mut self, table: TableId, hold: bool, context: &mut Context<Self>) {
-        let wish = self.wishes.entry(table.clone()).or_insert(Wish { hold, at_work: false });
-        wish.hold = hold;
+        let wish = self.wishes.entry(table.clone()).or_insert(Wish { hold, at_work: false, renewed: false });
+        (wish.hold, wish.renewed) = (hold, true);
         if !wish.at_work {
-            wish.at_work = true;
-            self.mark_batches(table, hold, context);
+            self.mark_batches(table, context);
         }
     }
 
-    fn mark_batches(&mut self, table: TableId, hold: bool, context: &mut Context<Self>) {
+    fn mark_batches(&mut self, table: TableId, context: &mut Context<Self>) {
+        let Some(wish) = self.wishes.get_mut(&table) else { return };
+        (wish.at_work, wish.renewed) = (true, false);
+        let hold = wish.hold;
         let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
         let question = self.question();
         tokio::spawn(async move {
@@ -139,16 +143,9 @@ impl Handler<BatchesMarked> for Loader {
         let Some(wish) = self.wishes.get(&table) else { return };
         match batches {
             None => {
-                context.run_later(LIST_AGAIN, move |loader, context| {
-                    if let Some(hold) = loader.wishes.get(&table).map(|wish| wish.hold) {
-                        loader.mark_batches(table, hold, context);
-                    }
-                });
+                context.run_later(LIST_AGAIN, move |loader, context| loader.mark_batches(table, context));
             }
-            Some(_) if wish.hold != hold => {
-                let hold = wish.hold;
-                self.mark_batches(table, hold, context);
-            }
+            Some(_) if wish.renewed => self.mark_batches(table, context),
             Some(batches) => {
                 self.wishes.remove(&table);
                 if !hold {
