@@ -42,7 +42,7 @@ pub const TARGETS: [Target; 10] = [
     Target { name: "config", run: config::fuzz::document },
     Target { name: "admin", run: web::fuzz::request },
     Target { name: "bigquery", run: warehouse::bigquery::fuzz::answer },
-    Target { name: "ledger", run: ledger::sqlite::fuzz::stored },
+    Target { name: "ledger", run: ledger::fuzz::stored },
     Target { name: "cloud", run: cloud::fuzz::credentials },
     Target { name: "cli", run: cli::fuzz::answer },
 ];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,11 +15,12 @@ use crate::bucket::local::announcer::Announcer;
 use crate::bucket::s3::{S3Bucket, Spooling};
 use crate::bucket::{Bucket, Buckets};
 use crate::cloud;
-use crate::config::types::{Config, Source, Warehouse as WarehouseConfig};
+use crate::config::types::{Config, Ledger as LedgerConfig, Source, Warehouse as WarehouseConfig};
 use crate::domain::clock::Clock;
-use crate::domain::fault::Fault;
+use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::ids::QueueId;
 use crate::ledger::SharedLedger;
+use crate::ledger::dynamodb::DynamoDbLedger;
 use crate::ledger::front::FrontedLedger;
 use crate::ledger::sqlite::SqliteLedger;
 use crate::queue::Queue;
@@ -31,10 +33,12 @@ use crate::warehouse::lake::Lake;
 
 /// Messages that a directory's queue holds before its announcer waits.
 const LOCAL_QUEUE_MESSAGES: usize = 10_000;
+/// The spool's lock.
+const SPOOL_LOCK: &str = ".lock";
 /// What the names of spool files begin with.
 const SPOOL_FILES: [&str; 2] = ["body-", "object-"];
 
-/// The adapters: directories with queues in process, S3 with SQS; lake or BigQuery; SQLite.
+/// The adapters: directories with queues in process, S3 with SQS; lake or BigQuery; SQLite or DynamoDB.
 pub struct Edges {
     /// The ports.
     pub ports: Ports,
@@ -42,18 +46,21 @@ pub struct Edges {
     pub queues: BTreeMap<QueueId, Arc<LocalQueue>>,
     /// The SQS queues.
     sqs: BTreeMap<QueueId, Arc<SqsQueue>>,
+    /// Held for the process's life, where the ledger is not for one process alone.
+    _spool: Option<File>,
 }
 
 impl Edges {
-    /// Opens ledger and warehouse, empties the spool. Nothing is asked of a cloud yet.
+    /// Opens ledger and warehouse, empties the spool. Of the clouds only a ledger in DynamoDB is asked.
     pub async fn open(config: &Config) -> Result<Self, Fault> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let warehouse: Arc<dyn Warehouse> = match &config.warehouse {
             WarehouseConfig::Lake { path } => Arc::new(Lake::open(path.clone())?),
             WarehouseConfig::BigQuery(settings) => Arc::new(BigQuery::new(settings, keys(config)).await?),
         };
-        let ledger: SharedLedger = Arc::new(SqliteLedger::open(&config.ledger.path)?);
-        // Only the ledger's lock makes the spool ours.
+        let ledger = ledger(config).await?;
+        let spool = spool_lock(config)?;
+        // Only the lock, the ledger's or its own, makes the spool ours.
         empty(&config.spool.path)?;
         let (mut queues, mut sqs) = (BTreeMap::new(), BTreeMap::new());
         let mut stores: BTreeMap<Arc<str>, Arc<dyn Bucket>> = BTreeMap::new();
@@ -94,7 +101,7 @@ impl Edges {
             queues: local.chain(remote).collect(),
             clock,
         };
-        Ok(Self { ports, queues, sqs })
+        Ok(Self { ports, queues, sqs, _spool: spool })
     }
 
     /// Starts an announcer for each directory.
@@ -139,6 +146,38 @@ impl AwsRegion {
             Spooling { path: config.spool.path.clone(), threshold_bytes: config.spool.threshold_bytes };
         let s3 = Arc::new(S3Bucket::new(&sdk, config.aws.path_style, spooling));
         Self { sdk, s3 }
+    }
+}
+
+async fn ledger(config: &Config) -> Result<SharedLedger, Fault> {
+    Ok(match &config.ledger {
+        LedgerConfig::Sqlite { path } => Arc::new(SqliteLedger::open(path)?),
+        LedgerConfig::DynamoDb { table, region } => {
+            let sdk = cloud::aws::connect(&config.aws, region.as_deref()).await;
+            Arc::new(DynamoDbLedger::open(&sdk, table).await?)
+        }
+    })
+}
+
+/// Two processes that share a ledger do not share a spool: each empties it at its start.
+fn spool_lock(config: &Config) -> Result<Option<File>, Fault> {
+    match &config.ledger {
+        LedgerConfig::Sqlite { .. } => return Ok(None),
+        LedgerConfig::DynamoDb { .. } => {}
+    }
+    let spool = &config.spool.path;
+    let shown = spool.display();
+    let cannot = |error| Fault::from_io(format!("cannot lock the spool {shown}"), error);
+    std::fs::create_dir_all(spool).map_err(cannot)?;
+    let file = File::options().create(true).truncate(false).write(true).open(spool.join(SPOOL_LOCK));
+    let file = file.map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => {
+            let text = format!("another process has the spool {shown}: give each its own `spool.path`");
+            Err(Fault::new(FaultKind::AccessDenied, text))
+        }
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
     }
 }
 

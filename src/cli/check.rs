@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::load;
-use crate::config::types::{BigQuery, Config, Source, Warehouse};
+use crate::config::types::{BigQuery, Config, Ledger, Source, Warehouse};
 
 /// Prints what is wrong (exit code 1), or what would run.
 pub(super) fn check(path: &Path) -> ExitCode {
@@ -28,13 +28,19 @@ fn summary(config: &Config) -> String {
             format!("bigquery project {project} in {location}, at {endpoint}")
         }
     };
+    let ledger = match &config.ledger {
+        Ledger::Sqlite { path } => path.display().to_string(),
+        Ledger::DynamoDb { table, region } => {
+            let region = region.as_deref().unwrap_or("the machine's region");
+            format!("DynamoDB's table {table} in {region}")
+        }
+    };
     let tables: usize = config.mappings.iter().map(|mapping| mapping.route.tables.len()).sum();
     let mut text = format!(
-        "The configuration is good: {}, {}, a window of {}.\n  ledger  {}\n  {warehouse}\n",
+        "The configuration is good: {}, {}, a window of {}.\n  ledger  {ledger}\n  {warehouse}\n",
         counted(config.mappings.len(), "cluster"),
         counted(tables, "table"),
         humantime::format_duration(config.batching.window),
-        config.ledger.path.display(),
     );
     let alerts = match &config.alerts.webhook_url {
         Some(_) => "sent to the webhook of `alerts.webhook_url`",

@@ -9,14 +9,16 @@ use clap::Args;
 
 use super::admin::printable;
 use crate::app::SystemClock;
-use crate::config::types::{Config, Warehouse};
+use crate::cloud;
+use crate::config::types::{Config, Ledger, Warehouse};
 use crate::config::{load, nearest};
 use crate::domain::batch::Destination;
 use crate::domain::clock::Clock;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
-use crate::ledger::reader::Scope;
+use crate::ledger::dynamodb::reader::DynamoDbReader;
+use crate::ledger::reader::{LedgerReader, Scope};
 use crate::ledger::sqlite::reader::SqliteReader;
 use crate::verify::line::Line;
 use crate::verify::{Options, known_tables, report, verify as compare};
@@ -89,12 +91,12 @@ fn prepared(arguments: &Arguments) -> Result<(Config, Option<Instant>), String> 
 }
 
 async fn run(arguments: &Arguments, config: &Config, since: Option<Instant>) -> Result<Line, String> {
-    let reader = SqliteReader::open(&config.ledger.path).map_err(told)?;
+    let reader = reader(config).await.map_err(told)?;
     let audit = audit(config, arguments.bytes_billed_max).await.map_err(told)?;
     let routes = config.mappings.iter().flat_map(|mapping| &mapping.route.tables);
     let configured: Vec<(TableId, Destination)> =
         routes.map(|route| (route.table.clone(), route.destination.clone())).collect();
-    let known = known_tables(&reader, &configured).await.map_err(told)?;
+    let known = known_tables(&*reader, &configured).await.map_err(told)?;
     let names: Vec<_> = known.iter().map(TableId::to_string).collect();
     let table = arguments.table.as_deref().map(|name| named(name, known.iter())).transpose()?;
     let shown = table.as_ref().map_or(names, |table| vec![table.to_string()]);
@@ -107,9 +109,19 @@ async fn run(arguments: &Arguments, config: &Config, since: Option<Instant>) -> 
     let mut tell = |line: &Line| {
         print(&if arguments.json { report::table_json(line) } else { report::table(line, width) });
     };
-    let total = compare(&reader, &*audit, &configured, &options, &mut tell).await.map_err(told)?;
+    let total = compare(&*reader, &*audit, &configured, &options, &mut tell).await.map_err(told)?;
     print(&if arguments.json { report::sum_json(&total) } else { report::sum(&total) });
     Ok(total)
+}
+
+async fn reader(config: &Config) -> Result<Box<dyn LedgerReader>, Fault> {
+    Ok(match &config.ledger {
+        Ledger::Sqlite { path } => Box::new(SqliteReader::open(path)?),
+        Ledger::DynamoDb { table, region } => {
+            let sdk = cloud::aws::connect(&config.aws, region.as_deref()).await;
+            Box::new(DynamoDbReader::open(&sdk, table).await?)
+        }
+    })
 }
 
 async fn audit(config: &Config, bytes_billed_max: Option<ByteSize>) -> Result<Box<dyn Audit>, Fault> {

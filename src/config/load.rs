@@ -12,7 +12,7 @@ use super::types::{
     Alerts, Aws, Batching, Config, Http, Ledger, Limits, Log, LogFormat, Source, Spool, Timing, Warehouse,
 };
 use super::values::{Given, Value};
-use super::{ConfigError, ConfigErrors, Place, against, alerts, nearest, secret, warehouse};
+use super::{ConfigError, ConfigErrors, Place, against, alerts, ledger, nearest, paths, secret, warehouse};
 
 /// The prefix of environment variables that override settings.
 const PREFIX: &str = "LANDBRIDGE__";
@@ -59,11 +59,12 @@ fn assemble(
     }
     mapping::check_together(&mappings, errors);
     let warehouse = warehouse::read(&settings, errors);
+    let ledger = ledger::read(&settings, errors);
     let alerts = alerts::read(&settings, errors);
     let clusters = mappings.iter().map(|placed| placed.mapping.clone()).collect();
-    let mut config = settings.config(warehouse?, alerts, clusters)?;
+    let mut config = settings.config(warehouse?, ledger?, alerts, clusters)?;
     warehouse::name_destinations(&mut config);
-    check_paths(&config, &mappings, errors);
+    paths::check(&config, &mappings, errors);
     check_times(&config, path, root, errors);
     check_admin(&config, path, root, environment, errors);
     Some(config)
@@ -134,6 +135,11 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// The key, where a value was given for it.
+    pub(super) fn given(&self, section: &'static str, key: &str) -> Option<&'static str> {
+        self.places.keys().find(|(of, name)| *of == section && *name == key).map(|(_, name)| *name)
+    }
+
     pub(super) fn path(&self, section: &'static str, key: &'static str) -> Option<PathBuf> {
         self.text(section, key).map(|text| against(self.file, text))
     }
@@ -167,13 +173,13 @@ impl<'a> Settings<'a> {
     fn config(
         &self,
         warehouse: Warehouse,
+        ledger: Ledger,
         alerts: Alerts,
         mappings: Vec<super::types::Mapping>,
     ) -> Option<Config> {
-        let ledger = self.path("ledger", "path")?;
         let spool = match &warehouse {
             Warehouse::Lake { path } => path.join(".spool"),
-            Warehouse::BigQuery(_) => ledger.with_file_name("spool"),
+            Warehouse::BigQuery(_) => ledger::spool(self, &ledger),
         };
         let format = if self.text("log", "format")? == "json" { LogFormat::Json } else { LogFormat::Text };
         Some(Config {
@@ -182,7 +188,7 @@ impl<'a> Settings<'a> {
                 admin_token_sha256: self.text("http", "admin_token_sha256").map(str::to_owned),
             },
             log: Log { format, filter: self.text("log", "filter")?.to_owned() },
-            ledger: Ledger { path: ledger },
+            ledger,
             spool: Spool {
                 path: self.path("spool", "path").unwrap_or(spool),
                 limit_bytes: self.number("spool", "limit")?,
@@ -310,37 +316,6 @@ fn refuse_unknown_overrides(
             expected: format!("expected {PREFIX}SECTION__KEY of a setting, or {MAPPING_PREFIX}CLUSTER__SOURCE or __QUEUE of a mapped cluster"),
             nearest: nearest(name, known.iter().map(String::as_str)),
         });
-    }
-}
-
-/// What landbridge writes must not lie in what it reads.
-fn check_paths(config: &Config, mappings: &[Placed], errors: &mut Vec<ConfigError>) {
-    let lake = match &config.warehouse {
-        Warehouse::Lake { path } => Some(("warehouse.path", path.as_path())),
-        Warehouse::BigQuery(_) => None,
-    };
-    let ledger = config.ledger.path.parent().unwrap_or(&config.ledger.path);
-    let written = [("ledger.path", ledger), ("spool.path", config.spool.path.as_path())];
-    for placed in mappings {
-        let source = match &placed.mapping.source {
-            Source::Directory(source) => source,
-            Source::S3 { .. } => continue,
-        };
-        for (key, path) in lake.into_iter().chain(written) {
-            if path.starts_with(source) {
-                errors.push(ConfigError {
-                    place: placed.source_at.clone(),
-                    key: "source".to_owned(),
-                    problem: format!(
-                        "{key} ({}) lies within the source {}",
-                        path.display(),
-                        source.display()
-                    ),
-                    expected: "expected them apart: landbridge would read what it writes".to_owned(),
-                    nearest: None,
-                });
-            }
-        }
     }
 }
 

@@ -7,8 +7,10 @@ mod alerts;
 mod document;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod ledger;
 mod load;
 mod mapping;
+mod paths;
 mod s3;
 pub mod secret;
 pub mod settings;

@@ -41,7 +41,10 @@ settings! {
     "http" "admin_token_sha256", Kind::Digest, "", "SHA-256 of the token that the status page and the admin API ask for, as `landbridge token` prints it. Health and metrics stay open.";
     "log" "format", Kind::Choice(&["text", "json"]), "text", "`text` for people, `json` for machines; written to standard error.";
     "log" "filter", Kind::Text, "info,actix_server=warn", "Level, or filters as `info,landbridge=debug`.";
+    "ledger" "kind", Kind::Choice(&["sqlite", "dynamodb"]), "sqlite", "`sqlite`: one file, for one process. `dynamodb`: a table of Amazon DynamoDB, which several processes may share and no machine's disk can lose.";
     "ledger" "path", Kind::Path, "state/ledger.db", "The SQLite ledger. Its folder must be on a durable volume: losing it means loading files twice.";
+    "ledger" "table", Kind::Text, "landbridge-ledger", "DynamoDB's table; made at the first start unless it is there.";
+    "ledger" "region", Kind::Text, "", "The table's region. Default: `aws.region`, then `AWS_REGION`, the profile, the machine's own.";
     "warehouse" "kind", Kind::Choice(&["lake", "bigquery"]), "lake", "`lake`: Parquet files in a directory. `bigquery`: Google BigQuery.";
     "warehouse" "path", Kind::Path, "lake", "The lake's directory.";
     "warehouse" "project", Kind::Text, "", "BigQuery's project: its datasets are loaded, and the jobs run in it.";
@@ -49,10 +52,10 @@ settings! {
     "warehouse" "credentials", Kind::Text, "default", "`default`: application default credentials. A path: a service account's key file. `anonymous`: none, for a stand-in on `http://`.";
     "warehouse" "endpoint", Kind::Text, "https://bigquery.googleapis.com", "BigQuery's address; another for a stand-in or a private endpoint.";
     "aws" "region", Kind::Text, "", "The region of the queues and buckets. Default: the one that a queue's URL names, then `AWS_REGION`, the profile, the machine's own.";
-    "aws" "endpoint", Kind::Text, "", "Another address for S3 and SQS: a stand-in. `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL_SQS` work too.";
+    "aws" "endpoint", Kind::Text, "", "Another address for S3, SQS and DynamoDB: a stand-in. `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL_SQS` and `AWS_ENDPOINT_URL_DYNAMODB` work too.";
     "aws" "path_style", Kind::Choice(&["never", "always"]), "never", "`always` puts the bucket's name into the path instead of the host name, as stand-ins need.";
     "alerts" "webhook_url", Kind::Secret, "", "A Slack-compatible webhook that is told of quarantines, poison, vanished files, held tables and used-up quotas, with the remedy. It is a secret: give it as `LANDBRIDGE__ALERTS__WEBHOOK_URL`.";
-    "spool" "path", Kind::Path, "", "Where batches are built; emptied at start. Default: the hidden folder `.spool` in the lake, so that a finished body is linked and not copied; with BigQuery, `spool` beside the ledger.";
+    "spool" "path", Kind::Path, "", "Where batches are built; emptied at start. Default: the hidden folder `.spool` in the lake, so that a finished body is linked and not copied; with BigQuery, `spool` beside the ledger's file, else `state/spool`.";
     "spool" "threshold", Kind::Size(64 * KIB, 16 * GIB), "8MiB", "Fetched objects larger than this go to disk instead of memory.";
     "spool" "objects_limit", Kind::Size(16 * MIB, 1024 * GIB), "4GiB", "The most disk that fetched objects may occupy. One larger than all of it passes alone.";
     "spool" "limit", Kind::Size(16 * MIB, 1024 * GIB), "4GiB", "The most disk that bodies being built or loaded may occupy.";

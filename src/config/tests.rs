@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::types::Config;
+use super::types::{Config, Ledger};
 use super::*;
 use crate::domain::route::Unmapped;
 
@@ -42,7 +42,10 @@ fn the_least_that_works_has_the_documented_defaults() {
     let config = place.load(&[]).unwrap();
     assert_eq!(config.batching.window, Duration::from_secs(60));
     assert_eq!(config.limits.memory_credit_bytes, 128 << 20);
-    assert_eq!(config.ledger.path, place.path().join("state/ledger.db"));
+    match &config.ledger {
+        Ledger::Sqlite { path } => assert_eq!(*path, place.path().join("state/ledger.db")),
+        Ledger::DynamoDb { .. } => panic!("{:?}", config.ledger),
+    }
     assert_eq!(config.spool.path, place.path().join("lake/.spool"));
     assert_eq!(config.http.listen.unwrap().to_string(), "127.0.0.1:9464");
     let route = &config.mappings[0].route;

@@ -65,9 +65,19 @@ pub enum LogFormat {
 
 /// The ledger.
 #[derive(Clone, Debug)]
-pub struct Ledger {
-    /// The SQLite file. Its folder must be on a durable volume.
-    pub path: PathBuf,
+pub enum Ledger {
+    /// One file, for one process.
+    Sqlite {
+        /// The file. Its folder must be on a durable volume.
+        path: PathBuf,
+    },
+    /// One table, for several processes.
+    DynamoDb {
+        /// Its name.
+        table: String,
+        /// Its region; else that of `aws.region`, the environment, the profile, the machine.
+        region: Option<String>,
+    },
 }
 
 /// The warehouse.

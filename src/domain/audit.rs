@@ -15,8 +15,6 @@ pub use numbers::{Numbers, Runs};
 /// A batch with all that the ledger keeps of it, read in one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchAccount {
-    /// Its place in the order in which batches were made, from 1.
-    pub ordinal: u64,
     /// The batch.
     pub batch: Batch,
     /// Its state.

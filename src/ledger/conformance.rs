@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{AttemptOutcome, BatchState, Claim, Home, SharedLedger, Step, TableMode, Verdict};
-use crate::domain::batch::{Attempt, Batch, Destination, Manifest, ManifestEntry};
-use crate::domain::fault::FaultKind;
-use crate::domain::file::{FileId, FileState};
-use crate::domain::ids::{AttemptNumber, TableId};
-use crate::domain::instant::Instant;
-use crate::domain::summary::{EventSpan, TableSummary};
+use landbridge::domain::batch::{Attempt, Batch, Destination, Manifest, ManifestEntry};
+use landbridge::domain::fault::FaultKind;
+use landbridge::domain::file::{FileId, FileState};
+use landbridge::domain::ids::{AttemptNumber, TableId};
+use landbridge::domain::instant::Instant;
+use landbridge::domain::summary::{EventSpan, TableSummary};
+use landbridge::ledger::{AttemptOutcome, BatchState, Claim, Home, SharedLedger, Step, TableMode, Verdict};
 
 fn at(micros: i64) -> Instant {
     Instant::from_micros(micros)

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use dashmap::DashMap;
 
-use super::sqlite::file_key;
+use super::stored::file_key;
 use super::{Claim, Home, Ledger, SharedLedger, Step, TableMode, Verdict};
 use crate::domain::batch::{Attempt, Batch};
 use crate::domain::fault::Fault;

@@ -19,11 +19,17 @@ pub use crate::domain::transition::{
 
 #[cfg(test)]
 pub(crate) mod conformance;
+pub mod dynamodb;
 pub mod front;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+#[cfg(test)]
+pub(crate) mod model_conformance;
 pub mod reader;
 #[cfg(test)]
 pub(crate) mod reader_conformance;
 pub mod sqlite;
+pub(crate) mod stored;
 
 /// The ledger.
 #[async_trait]

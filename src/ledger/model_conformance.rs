@@ -3,17 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use landbridge::domain::batch::{Batch, Destination, Manifest, ManifestEntry};
+use landbridge::domain::file::{FileId, FileState};
+use landbridge::domain::ids::{AttemptNumber, TableId};
+use landbridge::domain::instant::Instant;
+use landbridge::ledger::{Claim, Home, Ledger, Step, Verdict};
 use proptest::prelude::*;
-
-use super::*;
-use crate::domain::batch::{Destination, Manifest, ManifestEntry};
-use crate::ledger::{Claim, Home, Step, Verdict};
 
 const FILES: usize = 4;
 
 /// One step; numbers choose among files and among the batches made so far.
 #[derive(Clone, Debug)]
-enum Move {
+pub(crate) enum Move {
     Claim(u8),
     FailLast { batch: usize, renew: bool },
     Rehome { batch: usize, kind: u8 },
@@ -22,7 +23,7 @@ enum Move {
     Settle(usize, u8),
 }
 
-fn moves() -> impl Strategy<Value = Vec<Move>> {
+pub(crate) fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
         3 => (1_u8..1 << FILES).prop_map(Move::Claim),
         2 => (0_usize..6, any::<bool>()).prop_map(|(batch, renew)| Move::FailLast { batch, renew }),
@@ -110,7 +111,7 @@ fn indices(batch: &Batch) -> Vec<usize> {
     (0..FILES).filter(|index| batch.manifest.entries.iter().any(|entry| entry.file == file(*index))).collect()
 }
 
-async fn claim(ledger: &SqliteLedger, model: &mut Model, mask: u8, now: Instant) {
+async fn claim(ledger: &dyn Ledger, model: &mut Model, mask: u8, now: Instant) {
     let files: Vec<_> = (0..FILES).filter(|index| mask & (1 << index) != 0).collect();
     let batch = plan(&files, None, now.micros());
     let answer = ledger.claim(&batch, Some(&batch.attempt(AttemptNumber(1), "plan")), now).await.unwrap();
@@ -131,7 +132,7 @@ async fn claim(ledger: &SqliteLedger, model: &mut Model, mask: u8, now: Instant)
     model.house(model.batches.len() - 1);
 }
 
-async fn rehome(ledger: &SqliteLedger, model: &mut Model, index: usize, kind: u8, now: Instant) {
+async fn rehome(ledger: &dyn Ledger, model: &mut Model, index: usize, kind: u8, now: Instant) {
     let Known { batch, state, failed, homes: before, .. } = model.batches[index].clone();
     let files = indices(&batch);
     let (first, rest) = files.split_first().unwrap();
@@ -169,7 +170,7 @@ async fn rehome(ledger: &SqliteLedger, model: &mut Model, index: usize, kind: u8
     }
 }
 
-async fn settle(ledger: &SqliteLedger, model: &mut Model, index: usize, kind: u8, now: Instant) {
+async fn settle(ledger: &dyn Ledger, model: &mut Model, index: usize, kind: u8, now: Instant) {
     let verdict = match kind {
         0 => Verdict::Poison("bad".to_owned()),
         1 => Verdict::Vanish,
@@ -183,7 +184,7 @@ async fn settle(ledger: &SqliteLedger, model: &mut Model, index: usize, kind: u8
     model.files.insert(file(index), states[0].clone());
 }
 
-async fn step(ledger: &SqliteLedger, model: &mut Model, one: Move, now: Instant) {
+async fn step(ledger: &dyn Ledger, model: &mut Model, one: Move, now: Instant) {
     let count = model.batches.len();
     match one {
         Move::Claim(mask) => claim(ledger, model, mask, now).await,
@@ -224,22 +225,15 @@ async fn step(ledger: &SqliteLedger, model: &mut Model, one: Move, now: Instant)
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-    #[test]
-    fn every_file_is_where_the_model_says(moves in moves()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let ledger = SqliteLedger::open_in_memory().unwrap();
-            let mut model = Model::default();
-            let all: Vec<_> = (0..FILES).map(file).collect();
-            for (now, one) in moves.into_iter().enumerate() {
-                let now = Instant::from_micros(i64::try_from(now).unwrap());
-                step(&ledger, &mut model, one, now).await;
-                let found = ledger.lookup(&all).await.unwrap();
-                let expected: Vec<_> = all.iter().map(|file| model.files.get(file).cloned()).collect();
-                assert_eq!(found, expected);
-            }
-        });
+/// Takes these steps on an empty ledger, and looks after each where every file is.
+pub(crate) async fn every_file_is_where_the_model_says(ledger: &dyn Ledger, moves: Vec<Move>) {
+    let mut model = Model::default();
+    let all: Vec<_> = (0..FILES).map(file).collect();
+    for (now, one) in moves.into_iter().enumerate() {
+        let now = Instant::from_micros(i64::try_from(now).unwrap());
+        step(ledger, &mut model, one, now).await;
+        let found = ledger.lookup(&all).await.unwrap();
+        let expected: Vec<_> = all.iter().map(|file| model.files.get(file).cloned()).collect();
+        assert_eq!(found, expected);
     }
 }

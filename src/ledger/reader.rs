@@ -17,13 +17,16 @@ pub struct Scope {
     pub since: Option<Instant>,
 }
 
+/// Where a page of batches ended; empty before the first.
+pub type BatchCursor = Vec<u8>;
+
 /// Some batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchPage {
-    /// In the order in which they were made.
+    /// Each at least once, by all pages together.
     pub batches: Vec<BatchAccount>,
-    /// What to ask after next: after the last page, for the batches made since.
-    pub next: u64,
+    /// What to ask after next: after the last page, for the batches made since. Some may be shown again.
+    pub next: BatchCursor,
     /// False when there were no more.
     pub more: bool,
 }
@@ -70,13 +73,13 @@ pub trait LedgerReader: Send + Sync {
     /// The tables of which the ledger knows anything, sorted.
     async fn tables(&self) -> Result<Vec<TableId>, Fault>;
 
-    /// At most `limit` batches of the scope that were made after `after` (0: from the first).
-    async fn batches(&self, scope: &Scope, after: u64, limit: usize) -> Result<BatchPage, Fault>;
+    /// At most `limit` batches of the scope after `after`. A page may be empty and not the last.
+    async fn batches(&self, scope: &Scope, after: &BatchCursor, limit: usize) -> Result<BatchPage, Fault>;
 
     /// One batch.
     async fn batch(&self, batch: &BatchId) -> Result<Option<BatchAccount>, Fault>;
 
-    /// The entries of at most `limit` files after `after`, of the scope's table; its time does not count.
+    /// The entries of at most `limit` files after `after`, or of a page without any, of the scope's table; its time does not count.
     async fn files(&self, scope: &Scope, after: Option<&FileCursor>, limit: usize)
     -> Result<FilePage, Fault>;
 }

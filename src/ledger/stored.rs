@@ -1,14 +1,17 @@
-//! Values as columns and back.
+//! Values as every ledger stores them, and back.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::StepError;
 use crate::domain::batch::{Manifest, ManifestEntry};
 use crate::domain::file::FileId;
 use crate::domain::ids::TableId;
+
+/// What stands in the ledger is not what was written: the ledger is corrupt. The text says what cannot be read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable(pub(crate) String);
 
 /// The first 16 bytes of a SHA-256 over the parts of a file's identity, each with its length before it.
 pub(crate) fn file_key(file: &FileId) -> [u8; 16] {
@@ -32,7 +35,7 @@ pub(crate) fn file_key(file: &FileId) -> [u8; 16] {
 #[derive(Serialize, Deserialize)]
 struct StoredEntry(Arc<str>, Arc<str>, Arc<str>, u64, u64);
 
-pub(super) fn manifest_text(manifest: &Manifest) -> Result<String, StepError> {
+pub(crate) fn manifest_text(manifest: &Manifest) -> Result<String, Unreadable> {
     let entries: Vec<_> = manifest
         .entries
         .iter()
@@ -45,7 +48,7 @@ pub(super) fn manifest_text(manifest: &Manifest) -> Result<String, StepError> {
     to_json(&entries)
 }
 
-pub(super) fn manifest_of(table: &TableId, text: &str) -> Result<Manifest, StepError> {
+pub(crate) fn manifest_of(table: &TableId, text: &str) -> Result<Manifest, Unreadable> {
     let entries: Vec<StoredEntry> = from_json("a manifest", text)?;
     let entries = entries.into_iter().map(|StoredEntry(bucket, key, etag, size_bytes, rows)| ManifestEntry {
         file: FileId { table: table.clone(), bucket, key, etag, size_bytes },
@@ -55,20 +58,19 @@ pub(super) fn manifest_of(table: &TableId, text: &str) -> Result<Manifest, StepE
 }
 
 /// A table's name as one text that sorts by cluster, schema and table and cannot be mistaken for another's.
-pub(super) fn table_text(table: &TableId) -> Result<String, StepError> {
+pub(crate) fn table_text(table: &TableId) -> Result<String, Unreadable> {
     to_json(&[&table.cluster, &table.schema, &table.table])
 }
 
-pub(super) fn table_of(text: &str) -> Result<TableId, StepError> {
+pub(crate) fn table_of(text: &str) -> Result<TableId, Unreadable> {
     let [cluster, schema, table]: [Arc<str>; 3] = from_json("a table's name", text)?;
     Ok(TableId { cluster, schema, table })
 }
 
-pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StepError> {
-    serde_json::to_string(value).map_err(|error| StepError::Corrupt(error.to_string()))
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, Unreadable> {
+    serde_json::to_string(value).map_err(|error| Unreadable(error.to_string()))
 }
 
-pub(super) fn from_json<'a, T: Deserialize<'a>>(what: &str, text: &'a str) -> Result<T, StepError> {
-    serde_json::from_str(text)
-        .map_err(|error| StepError::Corrupt(format!("{what} cannot be read back: {error}")))
+pub(crate) fn from_json<'a, T: Deserialize<'a>>(what: &str, text: &'a str) -> Result<T, Unreadable> {
+    serde_json::from_str(text).map_err(|error| Unreadable(format!("{what} cannot be read back: {error}")))
 }

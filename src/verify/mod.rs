@@ -9,12 +9,12 @@ use tokio::sync::mpsc;
 
 use self::line::Line;
 use self::workbook::{Mark, Workbook};
-use crate::domain::audit::{BatchAccount, Expected, FindingKind, books, compare, stranger};
+use crate::domain::audit::{BatchAccount, Expected, FindingKind, Found, books, compare, stranger};
 use crate::domain::batch::Destination;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::transition::BatchState;
-use crate::ledger::reader::{LedgerReader, Scope};
+use crate::ledger::reader::{BatchCursor, LedgerReader, Scope};
 use crate::warehouse::audit::Audit;
 
 pub mod line;
@@ -54,7 +54,8 @@ pub async fn verify(
         places: Vec::new(),
         numbers: BTreeMap::new(),
         homeless: Line::new(Destination::default(), options.findings_max),
-        next: 0,
+        next: BatchCursor::new(),
+        reading: 0,
         loose_known: false,
     };
     for (table, destination) in configured {
@@ -97,7 +98,9 @@ struct Verifier<'a> {
     /// What concerns no table.
     homeless: Line,
     /// Up to where the ledger's batches are read.
-    next: u64,
+    next: BatchCursor,
+    /// Counts the times that the ledger was read on.
+    reading: u64,
     /// The files in no batch are written down.
     loose_known: bool,
 }
@@ -118,11 +121,14 @@ impl Verifier<'_> {
 
     /// Reads the batches that were made since the last time.
     async fn read_batches(&mut self) -> Result<(), Fault> {
+        self.reading = self.reading.saturating_add(1);
         loop {
-            let page = self.reader.batches(&self.options.scope, self.next, BATCHES_AT_ONCE).await?;
+            let page = self.reader.batches(&self.options.scope, &self.next, BATCHES_AT_ONCE).await?;
             self.next = page.next;
             for account in &page.batches {
-                self.take_in(account)?;
+                if self.book.is_new(&account.batch.id)? {
+                    self.take_in(account)?;
+                }
             }
             if !page.more {
                 return Ok(());
@@ -136,7 +142,7 @@ impl Verifier<'_> {
             books::breaches(account).into_iter().for_each(|breach| line.find(breach));
         }
         if account.is_living() {
-            self.book.expect(place, account.ordinal, account.expected())?;
+            self.book.expect(place, self.reading, account.expected())?;
         }
         Ok(())
     }
@@ -163,9 +169,9 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Counts the rows of a table, then reads the ledger on. Answers up to where it had been read before.
+    /// Counts the rows of a table, then reads the ledger on. Answers how often it had been read before.
     async fn survey(&mut self, place: usize) -> Result<u64, Fault> {
-        let mark = self.next;
+        let mark = self.reading;
         let Some(line) = self.places.get_mut(place) else { return Ok(mark) };
         self.book.turn_over()?;
         let (pages, mut coming) = mpsc::channel(PAGES_WAITING);
@@ -195,7 +201,7 @@ impl Verifier<'_> {
             let mut states = BTreeMap::new();
             for pair in pairs {
                 let mut expected = pair.expected;
-                if pair.ordinal > mark {
+                if pair.reading > mark {
                     // The rows were counted before the ledger told of it: they may have come since.
                     expected.state = BatchState::Open;
                 }
@@ -240,11 +246,26 @@ impl Verifier<'_> {
                 let standing = self.book.standing(place, &found.file)?;
                 let account = self.reader.batch(&BatchId::from_stored(found.batch.as_str())).await?;
                 if let Some(line) = self.places.get_mut(place) {
+                    if let Some(expected) =
+                        account.as_ref().and_then(|account| overlooked(account, line, &found))
+                    {
+                        let comparison = compare(&expected, Some(&found));
+                        line.count(&expected, comparison.present);
+                        comparison.findings.into_iter().for_each(|finding| line.find(finding));
+                        continue;
+                    }
                     line.find(stranger(&found, &standing, account.as_ref()));
                 }
             }
         }
     }
+}
+
+/// What a batch expects of the rows that were found: an index may show it later than it was made.
+fn overlooked(account: &BatchAccount, line: &Line, found: &Found) -> Option<Expected> {
+    let here = account.is_living() && account.batch.destination == line.destination;
+    let mut expected = account.expected().filter(|expected| here && expected.file == found.file);
+    Some(Expected { state: BatchState::Open, ..expected.next()? })
 }
 
 /// The tables that can be verified: those of the configuration and those of the ledger.

@@ -15,8 +15,9 @@ use crate::ledger::reader::LooseFile;
 /// The journal is off: the file is gone with the process, whatever happens.
 const SCHEMA: &str = "
     PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384;
-    CREATE TABLE expected (place INTEGER, file TEXT, batch TEXT, ordinal INTEGER, row_count INTEGER, state INTEGER,
+    CREATE TABLE expected (place INTEGER, file TEXT, batch TEXT, reading INTEGER, row_count INTEGER, state INTEGER,
         claimed_at INTEGER, job TEXT, PRIMARY KEY (place, file, batch)) WITHOUT ROWID;
+    CREATE TABLE batches (id TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE found (file TEXT, batch TEXT, row_count INTEGER, numbers TEXT, claimed_from INTEGER, claimed_to INTEGER,
         PRIMARY KEY (file, batch)) WITHOUT ROWID;
     CREATE TABLE loose (file TEXT PRIMARY KEY, state TEXT) WITHOUT ROWID;
@@ -28,8 +29,8 @@ const FOUND: &str = "found.file, found.batch, found.row_count, numbers, claimed_
 /// A file and batch that the ledger has, and what was found of them.
 pub(super) struct Pair {
     pub(super) expected: Expected,
-    /// The batch's place in the order of batches.
-    pub(super) ordinal: u64,
+    /// The reading of the ledger that told of the batch.
+    pub(super) reading: u64,
     pub(super) found: Option<Found>,
 }
 
@@ -51,11 +52,18 @@ impl Workbook {
         open().map_err(fault)
     }
 
+    /// True when the batch was not asked about before.
+    pub(super) fn is_new(&mut self, batch: &BatchId) -> Result<bool, Fault> {
+        let insert = "INSERT OR IGNORE INTO batches VALUES (?1)";
+        let inserted = self.connection.execute(insert, [batch.as_str()]);
+        inserted.map(|inserted| inserted > 0).map_err(fault)
+    }
+
     /// Writes down what the ledger has; the newest word on a file and batch counts.
     pub(super) fn expect(
         &mut self,
         place: usize,
-        ordinal: u64,
+        reading: u64,
         files: impl Iterator<Item = Expected>,
     ) -> Result<(), Fault> {
         let write = || {
@@ -67,7 +75,7 @@ impl Workbook {
                     stored(place),
                     file.file,
                     file.batch.as_str(),
-                    stored(ordinal),
+                    stored(reading),
                     stored(file.rows),
                     state_number(file.state),
                     file.claimed_at.micros(),
@@ -133,7 +141,7 @@ impl Workbook {
     pub(super) fn pairs(&self, place: usize, after: &Mark, limit: usize) -> Result<Vec<Pair>, Fault> {
         let read = || {
             let mut select = self.connection.prepare_cached(&format!(
-                "SELECT {FOUND}, expected.file, expected.batch, expected.row_count, state, claimed_at, job, ordinal
+                "SELECT {FOUND}, expected.file, expected.batch, expected.row_count, state, claimed_at, job, reading
                  FROM expected LEFT JOIN found ON found.file = expected.file AND found.batch = expected.batch
                  WHERE place = ?1 AND (expected.file, expected.batch) > (?2, ?3)
                  ORDER BY expected.file, expected.batch LIMIT ?4"
@@ -148,7 +156,7 @@ impl Workbook {
                     claimed_at: Instant::from_micros(row.get(10)?),
                     job: row.get::<_, Option<String>>(11)?.map(JobId::from_stored),
                 };
-                Ok(Pair { expected, ordinal: unsigned(row.get(12)?), found })
+                Ok(Pair { expected, reading: unsigned(row.get(12)?), found })
             })?;
             rows.collect::<Result<Vec<_>, _>>()
         };

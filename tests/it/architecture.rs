@@ -9,7 +9,7 @@ const CLIENTS: [&str; 6] =
     ["aws_config", "aws_sdk_s3", "aws_sdk_sqs", "gcp_bigquery_client", "google_cloud_auth", "reqwest"];
 
 /// Who may use clients of clouds. `alerts` posts to a webhook.
-const WITH_CLIENTS: [&str; 7] = ["cloud", "queue", "bucket", "warehouse", "cli", "app", "alerts"];
+const WITH_CLIENTS: [&str; 8] = ["cloud", "queue", "bucket", "warehouse", "ledger", "cli", "app", "alerts"];
 
 /// What a module may use of the crate, and which foreign crates it must not.
 const RULES: &[(&str, &[&str], &[&str])] = &[
@@ -39,7 +39,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         &["warehouse", "cloud", "config", "columns", "domain", "flow", "telemetry"],
         &["actix", "rusqlite"],
     ),
-    ("ledger", &["ledger", "domain", "flow", "telemetry"], &["actix", "arrow", "parquet"]),
+    ("ledger", &["ledger", "cloud", "domain", "flow", "telemetry"], &["actix", "arrow", "parquet"]),
     (
         "actors",
         &[

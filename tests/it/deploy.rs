@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use landbridge::config::load;
-use landbridge::config::types::{Config, GoogleCredentials, LogFormat, Source, Warehouse};
+use landbridge::config::types::{Config, GoogleCredentials, Ledger, LogFormat, Source, Warehouse};
 use serde_json::Value;
 
 fn root() -> PathBuf {
@@ -133,7 +133,10 @@ fn the_unit_gives_the_drain_its_time_and_keeps_what_must_be_kept() {
     assert!(stop > config.timing.drain_timeout + landbridge::alerts::FLUSH_TIMEOUT, "{stop:?}");
     assert_eq!(value("Restart"), "on-failure");
     let state = format!("/var/lib/{}", value("StateDirectory"));
-    assert!(config.ledger.path.starts_with(&state), "{}", config.ledger.path.display());
+    match &config.ledger {
+        Ledger::Sqlite { path } => assert!(path.starts_with(&state), "{}", path.display()),
+        Ledger::DynamoDb { .. } => panic!("{:?}", config.ledger),
+    }
     assert!(config.spool.path.starts_with(&state), "{}", config.spool.path.display());
     assert_eq!(value("RequiresMountsFor"), state);
     // Without its volume it must not begin an empty ledger.

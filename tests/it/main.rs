@@ -20,6 +20,7 @@ mod cli;
 mod demo;
 mod deploy;
 mod holding;
+mod ledger;
 mod model;
 mod page;
 mod peers;

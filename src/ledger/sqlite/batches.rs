@@ -4,7 +4,6 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::StepError;
 use super::files::{self, DEFERRED, POISON, VANISHED};
-use super::rows::{from_json, manifest_of, manifest_text, table_of, table_text, to_json};
 use super::summary;
 use crate::domain::batch::{Attempt, Batch};
 use crate::domain::file::FileState;
@@ -13,6 +12,7 @@ use crate::domain::instant::Instant;
 use crate::domain::summary::EventSpan;
 use crate::domain::transition::rules::{self, Claiming, Ruling};
 use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Claim, Home, Step};
+use crate::ledger::stored::{from_json, manifest_of, manifest_text, table_of, table_text, to_json};
 
 const OPEN: i64 = 0;
 const HELD: i64 = 1;

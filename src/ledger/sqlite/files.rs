@@ -4,11 +4,11 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::StepError;
 use super::batches;
-use super::rows::{file_key, from_json, table_text, to_json};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::transition::{Verdict, rules};
+use crate::ledger::stored::{file_key, from_json, table_text, to_json};
 
 /// Where a file is at home.
 pub(super) const IN_BATCH: i64 = 0;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use super::stored::Unreadable;
 use super::{Claim, Home, Ledger, Step, TableMode, Verdict};
 use crate::domain::batch::{Attempt, Batch};
 use crate::domain::fault::{Fault, FaultKind};
@@ -24,12 +25,7 @@ use crate::flow::cpu::blocking;
 
 mod batches;
 mod files;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod fuzz;
 pub mod reader;
-mod rows;
-
-pub(crate) use rows::file_key;
 mod schema;
 mod summary;
 mod tables;
@@ -121,6 +117,12 @@ impl StepError {
             Self::Misused(text) => Fault::new(FaultKind::Internal, format!("{context}: {text}")),
             Self::Corrupt(text) => Fault::new(FaultKind::LedgerCorrupt, format!("{context}: {text}")),
         }
+    }
+}
+
+impl From<Unreadable> for StepError {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Corrupt(unreadable.0)
     }
 }
 
@@ -298,6 +300,3 @@ impl Ledger for SqliteLedger {
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod model_tests;

@@ -16,7 +16,6 @@ use async_trait::async_trait;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::rows::{file_key, from_json, table_of, table_text};
 use super::{StepError, batches, fault_of, files, schema};
 use crate::domain::audit::{BatchAccount, FileHome};
 use crate::domain::batch::hex;
@@ -25,7 +24,10 @@ use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::transition::BatchRecord;
 use crate::flow::cpu::blocking;
-use crate::ledger::reader::{BatchPage, FileCursor, FilePage, LedgerReader, LooseFile, Scope, StrayFile};
+use crate::ledger::reader::{
+    BatchCursor, BatchPage, FileCursor, FilePage, LedgerReader, LooseFile, Scope, StrayFile,
+};
+use crate::ledger::stored::{file_key, from_json, table_of, table_text};
 
 /// Reads that a starting or ending process may disturb before it is a fault.
 const READS_MAX: usize = 5;
@@ -141,15 +143,15 @@ impl LedgerReader for SqliteReader {
                  UNION SELECT table_id FROM batches WHERE state IN (0, 1)",
             )?;
             let tables = select.query_map([], |row| row.get(0))?;
-            tables.map(|table| table_of(&table.map(|table: String| table)?)).collect()
+            tables.map(|table| Ok(table_of(&table.map(|table: String| table)?)?)).collect()
         });
         let mut tables: Vec<TableId> = tables.await?;
         tables.sort();
         Ok(tables)
     }
 
-    async fn batches(&self, scope: &Scope, after: u64, limit: usize) -> Result<BatchPage, Fault> {
-        let scope = scope.clone();
+    async fn batches(&self, scope: &Scope, after: &BatchCursor, limit: usize) -> Result<BatchPage, Fault> {
+        let (scope, after) = (scope.clone(), number_of(after));
         self.read("batches", move |step| batch_page(step, &scope, after, limit)).await
     }
 
@@ -173,13 +175,18 @@ impl LedgerReader for SqliteReader {
     }
 }
 
+/// A cursor is the number of a batch: numbers rise by the order in which batches are made.
+fn number_of(cursor: &BatchCursor) -> i64 {
+    <[u8; 8]>::try_from(cursor.as_slice()).map_or(0, i64::from_be_bytes)
+}
+
 fn batch_page(
     step: &Transaction<'_>,
     scope: &Scope,
-    after: u64,
+    after: i64,
     limit: usize,
 ) -> Result<BatchPage, StepError> {
-    let (after, limit) = (i64::try_from(after).unwrap_or(i64::MAX), limit.max(1));
+    let limit = limit.max(1);
     let table = scope.table.as_ref().map(table_text).transpose()?;
     let since = scope.since.map(|since| since.micros());
     let mut select = step.prepare_cached(&format!(
@@ -189,20 +196,18 @@ fn batch_page(
     ))?;
     let rows = select
         .query_map(params![after, table, since, i64::try_from(limit).unwrap_or(i64::MAX)], batches::stored)?;
-    let mut accounts = Vec::new();
+    let (mut accounts, mut last) = (Vec::new(), after);
     for row in rows {
         let stored = row?;
-        let number = stored.number;
-        accounts.push(account(step, number, batches::whole(step, stored)?)?);
+        last = stored.number;
+        accounts.push(account(step, last, batches::whole(step, stored)?)?);
     }
     let more = accounts.len() >= limit;
-    let last = accounts.last().map(|account| account.ordinal).filter(|_| more);
-    let newest = || -> Result<u64, StepError> {
+    if !more {
         let newest: Option<i64> = step.query_row("SELECT max(number) FROM batches", [], |row| row.get(0))?;
-        Ok(u64::try_from(newest.unwrap_or(0).max(after)).unwrap_or(0))
-    };
-    let next = last.map_or_else(newest, Ok)?;
-    Ok(BatchPage { batches: accounts, next, more })
+        last = last.max(newest.unwrap_or(0));
+    }
+    Ok(BatchPage { batches: accounts, next: last.to_be_bytes().to_vec(), more })
 }
 
 fn account(step: &Transaction<'_>, number: i64, record: BatchRecord) -> Result<BatchAccount, StepError> {
@@ -221,7 +226,7 @@ fn account(step: &Transaction<'_>, number: i64, record: BatchRecord) -> Result<B
         })
     };
     let homes = batch.manifest.entries.iter().map(|entry| home_of(&entry.file)).collect::<Result<_, _>>()?;
-    Ok(BatchAccount { ordinal: u64::try_from(number).unwrap_or(0), batch, state, attempts, homes })
+    Ok(BatchAccount { batch, state, attempts, homes })
 }
 
 fn file_page(

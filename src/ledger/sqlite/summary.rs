@@ -6,10 +6,10 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::StepError;
 use super::files::{DEFERRED, POISON, VANISHED};
-use super::rows::{file_key, manifest_of, table_of};
 use crate::domain::file::FileId;
 use crate::domain::instant::Instant;
 use crate::domain::summary::{TableSummary, utc_day};
+use crate::ledger::stored::{file_key, manifest_of, table_of};
 
 /// Tables in one answer: the folders of a bucket that no mapping names are among them, and anyone may make folders.
 const TABLES_MAX: i64 = 20_000;

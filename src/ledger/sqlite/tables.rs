@@ -3,10 +3,10 @@
 use rusqlite::{Transaction, params};
 
 use super::StepError;
-use super::rows::{table_of, table_text};
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::transition::TableMode;
+use crate::ledger::stored::{table_of, table_text};
 
 pub(super) fn modes(step: &Transaction<'_>) -> Result<Vec<(TableId, TableMode)>, StepError> {
     let mut select = step.prepare_cached("SELECT table_id, mode, reason FROM modes ORDER BY table_id")?;

@@ -1,7 +1,10 @@
 use std::fs;
 
+use proptest::prelude::*;
+
 use super::super::SharedLedger;
 use super::*;
+use crate::ledger::model_conformance::{self, moves};
 
 mod conformance_in_memory {
     use super::*;
@@ -15,6 +18,16 @@ mod conformance_behind_the_front {
         Arc::new(SqliteLedger::open_in_memory().unwrap()),
         4
     ));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn every_file_is_where_the_model_says(moves in moves()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let ledger = SqliteLedger::open_in_memory().unwrap();
+        runtime.block_on(model_conformance::every_file_is_where_the_model_says(&ledger, moves));
+    }
 }
 
 fn refused(path: &Path) -> Fault {

@@ -62,6 +62,18 @@ impl Emulators {
             Self { aws, bigquery, python, _process: process }
         })
     }
+
+    /// How the clients of AWS reach it.
+    pub async fn aws_config(&self) -> aws_config::SdkConfig {
+        landbridge::cloud::install_crypto();
+        aws_config::defaults(aws_config::BehaviorVersion::latest())
+            .region(aws_config::Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(&self.aws)
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .load()
+            .await
+    }
 }
 
 /// Buckets, queues, and a folder for landbridge. The names are this test's alone.
@@ -87,16 +99,9 @@ impl World {
     /// So many clusters, each with its bucket, its queue, and tables named `t0`, `t1`, …
     pub async fn new(clusters: usize, tables: usize) -> Self {
         let emulators = Emulators::get();
-        landbridge::cloud::install_crypto();
         let number = WORLDS.fetch_add(1, Ordering::Relaxed);
         let name = format!("w{}x{number}", std::process::id());
-        let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
-            .region(aws_config::Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(&emulators.aws)
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .load()
-            .await;
+        let config = emulators.aws_config().await;
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         let mut world = Self {
             folder: tempfile::tempdir().unwrap(),

@@ -44,7 +44,7 @@ async fn claim(ledger: &dyn Ledger, name: &str) -> Batch {
 }
 
 async fn batches(reader: &SqliteReader) -> usize {
-    reader.batches(&Scope::default(), 0, 100).await.unwrap().batches.len()
+    reader.batches(&Scope::default(), &BatchCursor::new(), 100).await.unwrap().batches.len()
 }
 
 /// Names, lengths and times of everything in a folder.

@@ -1,0 +1,53 @@
+//! `[ledger]`: what each kind needs.
+
+use std::path::PathBuf;
+
+use super::load::Settings;
+use super::types::Ledger;
+use super::{ConfigError, against};
+
+const SECTION: &str = "ledger";
+/// Letters of a table's name (Amazon DynamoDB Developer Guide, "Supported data types and naming rules").
+const NAME_LETTERS: std::ops::RangeInclusive<usize> = 3..=255;
+
+/// The ledger; `None` when something of it is wrong, which is told.
+pub(super) fn read(settings: &Settings<'_>, errors: &mut Vec<ConfigError>) -> Option<Ledger> {
+    let dynamodb = settings.text(SECTION, "kind")? == "dynamodb";
+    let (others, kind): (&[&str], _) =
+        if dynamodb { (&["path"], "dynamodb") } else { (&["table", "region"], "sqlite") };
+    for key in others {
+        if let Some(key) = settings.given(SECTION, key) {
+            let problem = format!("a ledger of the kind `{kind}` has no {key}");
+            errors.push(error(settings, key, problem, "expected another `kind`, or nothing here"));
+        }
+    }
+    if !dynamodb {
+        return Some(Ledger::Sqlite { path: settings.path(SECTION, "path")? });
+    }
+    let table = settings.text(SECTION, "table")?.to_owned();
+    let admitted = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if !NAME_LETTERS.contains(&table.len()) || !table.chars().all(admitted) {
+        let expected = "expected 3 to 255 letters, digits, `_`, `-` and `.`";
+        errors.push(error(settings, "table", format!("\"{table}\" cannot be a table's name"), expected));
+    }
+    let region = settings.text(SECTION, "region").or_else(|| settings.text("aws", "region"));
+    Some(Ledger::DynamoDb { table, region: region.map(str::to_owned) })
+}
+
+/// Where bodies are built unless it is said: beside the ledger's file.
+pub(super) fn spool(settings: &Settings<'_>, ledger: &Ledger) -> PathBuf {
+    match ledger {
+        Ledger::Sqlite { path } => path.with_file_name("spool"),
+        Ledger::DynamoDb { .. } => against(settings.file, "state/spool"),
+    }
+}
+
+fn error(settings: &Settings<'_>, key: &'static str, problem: String, expected: &str) -> ConfigError {
+    ConfigError {
+        place: settings.place(SECTION, key),
+        key: format!("{SECTION}.{key}"),
+        problem,
+        expected: expected.to_owned(),
+        nearest: None,
+    }
+}

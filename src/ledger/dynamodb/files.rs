@@ -1,0 +1,351 @@
+//! Single files: one item each, and what a batch says of those that are in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::item::{Fields, Item, PK, SK, item, key, number, put, sortable, text};
+use super::transaction::{Change, Sent};
+use super::{DynamoDbLedger, READS_MAX, StepError, batches};
+use crate::domain::batch::hex;
+use crate::domain::file::{FileId, FileState};
+use crate::domain::ids::{BatchId, TableId};
+use crate::domain::instant::Instant;
+use crate::domain::transition::{BatchState, Verdict, rules};
+use crate::ledger::stored::{file_key, table_text, to_json};
+
+/// Where a file is at home.
+pub(super) const IN_BATCH: i64 = 0;
+pub(super) const POISON: i64 = 1;
+pub(super) const VANISHED: i64 = 2;
+pub(super) const DEFERRED: i64 = 3;
+
+/// The sort key of a file's own item.
+pub(super) const FILE: &str = "f";
+
+/// What the table holds of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StoredFile {
+    pub(super) home: i64,
+    pub(super) batch: Option<BatchId>,
+    reason: String,
+    at: Option<Instant>,
+    event_at: Option<Instant>,
+}
+
+impl StoredFile {
+    /// A file that is in the batch.
+    pub(super) fn in_batch(batch: BatchId) -> Self {
+        Self { home: IN_BATCH, batch: Some(batch), reason: String::new(), at: None, event_at: None }
+    }
+
+    fn read(item: &Item) -> Result<Self, StepError> {
+        let instant = |name| item.maybe_number(name).map(|at| at.map(Instant::from_micros));
+        Ok(Self {
+            home: item.number_of("f_home")?,
+            batch: item.maybe_text("f_batch")?.map(|id| BatchId::from_stored(id.to_owned())),
+            reason: item.maybe_text("f_reason")?.unwrap_or_default().to_owned(),
+            at: instant("f_at")?,
+            event_at: instant("f_event")?,
+        })
+    }
+
+    /// The event time of a deferred file; where it was not told, when the file was deferred.
+    pub(super) fn deferred_event(&self) -> Option<Instant> {
+        self.event_at.or(self.at).filter(|_| self.home == DEFERRED)
+    }
+
+    /// The state of the file, whose batch has the state `of_batch`. Nothing where the batch is abandoned or was not
+    /// there: then the file has moved on since it was read.
+    fn state(&self, file: &FileId, of_batch: Option<BatchState>) -> Result<Option<FileState>, StepError> {
+        let corrupt = |what: &str| StepError::Corrupt(format!("the file {file} {what}"));
+        Ok(match (self.home, &self.batch) {
+            (IN_BATCH, Some(batch)) => of_batch.and_then(|state| state.of_file(batch.clone())),
+            (POISON, None) => Some(FileState::Poison { reason: self.reason.clone() }),
+            (VANISHED, None) => {
+                Some(FileState::Vanished { at: self.at.ok_or_else(|| corrupt("vanished at no time"))? })
+            }
+            (DEFERRED, None) => {
+                let since = self.at.ok_or_else(|| corrupt("was deferred at no time"))?;
+                Some(FileState::Deferred { since })
+            }
+            (other, _) => return Err(corrupt(&format!("has the unknown home {other}"))),
+        })
+    }
+}
+
+/// A file as it was read, and its state.
+pub(super) type Known = Option<(StoredFile, FileState)>;
+
+pub(super) fn file_partition(file: &FileId) -> String {
+    format!("F#{}", hex(&file_key(file)))
+}
+
+/// What a file in no batch is, as a person reads it.
+pub(super) fn label(home: i64) -> Result<&'static str, StepError> {
+    match home {
+        POISON => Ok("poison"),
+        VANISHED => Ok("vanished"),
+        DEFERRED => Ok("deferred"),
+        other => Err(StepError::Corrupt(format!("a file has the unknown home {other}"))),
+    }
+}
+
+/// A file's new place, written only while it is as it `was`.
+fn change(item: Item, was: Option<&StoredFile>) -> Change {
+    let change = Change::put(item);
+    let Some(was) = was else { return change.when("attribute_not_exists(pk)", Item::new()) };
+    let mut values = super::item::item([(":home", number(was.home))]);
+    put(&mut values, ":batch", was.batch.as_ref().map(|batch| text(batch.as_str())));
+    put(&mut values, ":at", was.at.map(|at| number(at.micros())));
+    let condition = match (&was.batch, was.at) {
+        (Some(_), None) => "f_home = :home AND f_batch = :batch",
+        (None, Some(_)) => "f_home = :home AND f_at = :at",
+        (Some(_), Some(_)) => "f_home = :home AND f_batch = :batch AND f_at = :at",
+        (None, None) => "f_home = :home",
+    };
+    change.when(condition, values)
+}
+
+/// The file goes into a batch.
+pub(super) fn into_batch(file: &FileId, batch: &BatchId, was: Option<&StoredFile>) -> Change {
+    let fields = [
+        (PK, text(file_partition(file))),
+        (SK, text(FILE)),
+        ("f_home", number(IN_BATCH)),
+        ("f_batch", text(batch.as_str())),
+    ];
+    change(item(fields), was)
+}
+
+/// A place outside batches.
+pub(super) struct Loose<'a> {
+    pub(super) home: i64,
+    pub(super) reason: Option<&'a str>,
+    pub(super) at: Instant,
+    /// When a deferred file is said to have been written.
+    pub(super) event_at: Option<Instant>,
+}
+
+impl Loose<'_> {
+    pub(super) fn change(&self, file: &FileId, was: Option<&StoredFile>) -> Result<Change, StepError> {
+        let table = table_text(&file.table)?;
+        let (pk, at) = (file_partition(file), self.at.micros());
+        let mut fields = item([
+            (SK, text(FILE)),
+            ("f_home", number(self.home)),
+            ("f_identity", text(to_json(file)?)),
+            ("f_at", number(at)),
+            // Index `loose`: the files of a table in no batch, by what they are and since when.
+            ("loose_table", text(&table)),
+            ("loose_order", text(format!("{}#{}#{pk}", self.home, sortable(at)))),
+        ]);
+        put(&mut fields, PK, Some(text(pk)));
+        put(&mut fields, "f_reason", self.reason.map(text));
+        if self.home == DEFERRED {
+            // Index `waiting`: the deferred files of a table by their event times.
+            put(&mut fields, "f_event", self.event_at.map(|at| number(at.micros())));
+            put(&mut fields, "wait_table", Some(text(table)));
+            put(&mut fields, "wait_since", Some(number(self.event_at.unwrap_or(self.at).micros())));
+        }
+        Ok(change(fields, was))
+    }
+}
+
+/// How the numbers of files in no batch change, by table.
+#[derive(Default)]
+pub(super) struct Counts(BTreeMap<TableId, [i64; 3]>);
+
+impl Counts {
+    /// A file moves from one home to another; `None` is a file that was not known.
+    pub(super) fn moved(&mut self, table: &TableId, from: Option<i64>, to: i64) {
+        for (home, by) in [(from.unwrap_or(IN_BATCH), -1), (to, 1)] {
+            if let Some(place) = usize::try_from(home - POISON).ok().filter(|place| *place < 3) {
+                let counts = self.0.entry(table.clone()).or_default();
+                counts.iter_mut().skip(place).take(1).for_each(|count| *count += by);
+            }
+        }
+    }
+
+    pub(super) fn changes(self) -> Result<Vec<Change>, StepError> {
+        let changed = self.0.into_iter().filter(|(_, counts)| *counts != [0; 3]);
+        changed
+            .map(|(table, [poison, vanished, deferred])| {
+                let values = [(":poison", poison), (":vanished", vanished), (":deferred", deferred)]
+                    .map(|(name, by)| (name, number(by)));
+                let expression = "ADD n_poison :poison, n_vanished :vanished, n_deferred :deferred";
+                Ok(Change::update(key("TABLES", table_text(&table)?), expression, item(values)))
+            })
+            .collect()
+    }
+}
+
+impl DynamoDbLedger {
+    /// The items of the files, in order.
+    async fn stored_files(&self, files: &[FileId]) -> Result<Vec<Option<StoredFile>>, StepError> {
+        let keys = files.iter().map(|file| key(file_partition(file), FILE)).collect();
+        let found = self.get_many("lookup", keys, None).await?;
+        let found = files.iter().map(|file| found.get(&(file_partition(file), FILE.to_owned())));
+        found.map(|item| item.map(StoredFile::read).transpose()).collect()
+    }
+
+    /// The files as they are, in order. Item and batch are read one after the other: a file whose batch was given up in
+    /// between is read again.
+    pub(super) async fn known_files(&self, files: &[FileId]) -> Result<Vec<Known>, StepError> {
+        let mut lost = String::new();
+        for _ in 0..READS_MAX {
+            let stored = self.stored_files(files).await?;
+            let batches: BTreeSet<_> =
+                stored.iter().flatten().filter_map(|file| file.batch.clone()).collect();
+            let states = self.batch_states(&batches).await?;
+            let mut known = Vec::with_capacity(files.len());
+            for (file, stored) in files.iter().zip(stored) {
+                let Some(stored) = stored else {
+                    known.push(None);
+                    continue;
+                };
+                let of_batch = stored.batch.as_ref().and_then(|batch| states.get(batch).copied());
+                match stored.state(file, of_batch)? {
+                    Some(state) => known.push(Some((stored, state))),
+                    None => {
+                        lost = format!(
+                            "the file {file} is in batch {:?}, which is not there or abandoned",
+                            stored.batch
+                        )
+                    }
+                }
+            }
+            if known.len() == files.len() {
+                return Ok(known);
+            }
+        }
+        Err(StepError::Corrupt(lost))
+    }
+
+    async fn batch_states(
+        &self,
+        batches: &BTreeSet<BatchId>,
+    ) -> Result<BTreeMap<BatchId, BatchState>, StepError> {
+        let keys = batches.iter().map(batches::batch_key).collect();
+        let found = self.get_many("lookup", keys, Some("pk, sk, b_state")).await?;
+        let mut states = BTreeMap::new();
+        for batch in batches {
+            let key = (batches::partition(batch), batches::BATCH.to_owned());
+            if let Some(item) = found.get(&key) {
+                states.insert(batch.clone(), batches::state_of(item)?);
+            }
+        }
+        Ok(states)
+    }
+
+    pub(super) async fn settle_files(
+        &self,
+        files: &[(FileId, Verdict)],
+        now: Instant,
+    ) -> Result<Vec<FileState>, StepError> {
+        let names: Vec<_> = files.iter().map(|(file, _)| file.clone()).collect();
+        for _ in 0..READS_MAX {
+            let known = self.known_files(&names).await?;
+            let (mut changes, mut counts) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Counts>::new());
+            let mut states = Vec::with_capacity(files.len());
+            for ((file, verdict), known) in files.iter().zip(&known) {
+                let (was, state) = known.as_ref().map(|(was, state)| (was, state)).unzip();
+                let Some(settled) = rules::settle(state, verdict, now) else {
+                    // A verdict always applies to a file that the ledger does not know.
+                    let none = || StepError::Misused(format!("no verdict applies to the file {file}"));
+                    states.push(state.cloned().ok_or_else(none)?);
+                    continue;
+                };
+                let (home, reason) = match verdict {
+                    Verdict::Poison(reason) => (POISON, Some(reason.as_str())),
+                    Verdict::Vanish => (VANISHED, None),
+                    Verdict::Defer => (DEFERRED, None),
+                };
+                let loose = Loose { home, reason, at: now, event_at: None };
+                changes.entry(&file.table).or_default().push(loose.change(file, was)?);
+                counts.entry(&file.table).or_default().moved(&file.table, was.map(|was| was.home), home);
+                states.push(settled);
+            }
+            // One step a table. What is written when another is refused is not written again: its state says so.
+            let mut refused = false;
+            for (table, mut changes) in changes {
+                changes.extend(counts.remove(table).unwrap_or_default().changes()?);
+                refused |= self.send("settle", &changes).await? != Sent::Done;
+            }
+            if !refused {
+                return Ok(states);
+            }
+        }
+        Err(self.contended("settle"))
+    }
+
+    /// Deferred files of a table, oldest first. The index may be late: the files' own items have the last word.
+    pub(super) async fn deferred_files(
+        &self,
+        table: &TableId,
+        limit: usize,
+    ) -> Result<Vec<(FileId, Instant)>, StepError> {
+        let table = table_text(table)?;
+        let values = item([(":table", text(table)), (":home", text(format!("{DEFERRED}#")))]);
+        let condition = "loose_table = :table AND begins_with(loose_order, :home)";
+        let (mut found, mut from) = (Vec::new(), None);
+        while found.len() < limit {
+            let wanted = limit.saturating_sub(found.len()).min(super::GETS_MAX);
+            let page = self.page("deferred", Some("loose"), condition, values.clone(), wanted, from).await?;
+            let keys: Vec<_> = page
+                .items
+                .iter()
+                .map(|item| Ok(key(item.text_of(PK)?, FILE)))
+                .collect::<Result<_, StepError>>()?;
+            let items = self.get_many("deferred", keys, None).await?;
+            for one in &page.items {
+                let Some(item) = items.get(&(one.text_of(PK)?.to_owned(), FILE.to_owned())) else { continue };
+                if item.number_of::<i64>("f_home")? == DEFERRED {
+                    let file =
+                        crate::ledger::stored::from_json("a deferred file", item.text_of("f_identity")?)?;
+                    found.push((file, Instant::from_micros(item.number_of("f_at")?)));
+                }
+            }
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn strike_file(
+        &self,
+        file: &FileId,
+        reason: &str,
+        now: Instant,
+    ) -> Result<u32, StepError> {
+        let values = item([(":one", number(1)), (":reason", text(reason)), (":now", number(now.micros()))]);
+        let call = self.inner.client.update_item().table_name(&*self.inner.table);
+        let call = call.set_key(Some(key(file_partition(file), "s")));
+        let call = call.update_expression("ADD s_count :one SET s_reason = :reason, s_at = :now");
+        let call = call.set_expression_attribute_values(Some(values));
+        let call = call.return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
+        let answer =
+            call.send().await.map_err(|error| self.failed("strike", "dynamodb:UpdateItem", error))?;
+        Ok(answer.attributes.unwrap_or_default().number_of("s_count")?)
+    }
+
+    /// The oldest event time stays; a file that is not deferred is left as it is.
+    pub(super) async fn note_event(&self, file: &FileId, at: Instant) -> Result<(), StepError> {
+        let values = item([(":at", number(at.micros())), (":deferred", number(DEFERRED))]);
+        let call = self.inner.client.update_item().table_name(&*self.inner.table);
+        let call = call.set_key(Some(key(file_partition(file), FILE)));
+        let call = call.update_expression("SET f_event = :at, wait_since = :at");
+        let call = call
+            .condition_expression("f_home = :deferred AND (attribute_not_exists(f_event) OR f_event > :at)");
+        match call.set_expression_attribute_values(Some(values)).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let service = error.as_service_error();
+                if service.is_some_and(|error| error.is_conditional_check_failed_exception()) {
+                    return Ok(());
+                }
+                Err(self.failed("note_events", "dynamodb:UpdateItem", error).into())
+            }
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The ledger in one DynamoDB table, for several processes.
+//!
+//! Each step is one transaction whose conditions are what the rules decided on (Invariant I-1). Whatever decides is read
+//! strongly consistent; indexes only say where to look. A claim of files that the ledger does not know, and the commit
+//! of a batch that this process claimed, read nothing: their conditions say so, and where those do not hold, all is
+//! read and decided.
+//!
+//! Items, by partition and sort key:
+//!
+//! | `pk` | `sk` | what |
+//! |---|---|---|
+//! | `F#` + hash | `f`, `s` | a file's place; its strikes |
+//! | `B#` + id | `b`, `m`, `a#0000000002` | a batch with its first attempt; a long manifest; further attempts |
+//! | `OPEN` | claim time + id | a batch that is open or held |
+//! | `TABLES` | table | the figures of a table |
+//! | `MODES` | table | the mode of a table that does not run |
+//! | `DEAD` | time + hash | a message that could not be parsed |
+//! | `LEDGER` | `ledger` | the format |
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use dashmap::DashMap;
+use tokio::task::JoinSet;
+
+use self::batches::name_of;
+use self::commit::Fact;
+use self::item::Item;
+use super::stored::Unreadable;
+use super::{Claim, Home, Ledger, Step, TableMode, Verdict};
+use crate::cloud::aws;
+use crate::domain::batch::{Attempt, Batch};
+use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::file::{FileId, FileState};
+use crate::domain::ids::{AttemptNumber, BatchId, TableId};
+use crate::domain::instant::Instant;
+use crate::domain::summary::TableSummary;
+use crate::domain::transition::BatchRecord;
+use crate::domain::transition::rules::Misuse;
+
+mod batches;
+mod commit;
+mod files;
+mod item;
+pub mod reader;
+mod setup;
+mod steps;
+mod tables;
+mod transaction;
+
+/// Reads of what other processes change at the same moment, before it is a fault.
+const READS_MAX: usize = 8;
+/// Items that one call gets (Amazon DynamoDB API Reference, BatchGetItem).
+const GETS_MAX: usize = 100;
+/// Calls for the items that a call had no capacity for; the wait before each.
+const GET_AGAIN_MAX: usize = 10;
+const GET_AGAIN: Duration = Duration::from_millis(50);
+/// Batches of this process whose commits need not read.
+const FACTS_MAX: usize = 10_000;
+/// Deferred files whose event times are written at one time.
+const NOTES_AT_ONCE: usize = 16;
+
+/// The ledger.
+#[derive(Clone)]
+pub struct DynamoDbLedger {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    table: Arc<str>,
+    facts: DashMap<BatchId, Fact>,
+}
+
+/// Why a step failed.
+#[derive(Debug)]
+enum StepError {
+    /// The service says so, or cannot be heard.
+    Fault(Fault),
+    /// What was read back makes no sense.
+    Corrupt(String),
+    /// What is asked would break an invariant: a bug of whoever asks.
+    Misused(String),
+}
+
+impl From<Fault> for StepError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Unreadable> for StepError {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Corrupt(unreadable.0)
+    }
+}
+
+impl From<Misuse> for StepError {
+    fn from(misuse: Misuse) -> Self {
+        Self::Misused(misuse.0)
+    }
+}
+
+/// One page of a query.
+struct Page {
+    items: Vec<Item>,
+    next: Option<Item>,
+}
+
+impl DynamoDbLedger {
+    /// Opens the ledger in `table`, which is made unless it is there. Refuses a table that is no ledger, and one of a
+    /// newer format.
+    pub async fn open(config: &SdkConfig, table: &str) -> Result<Self, Fault> {
+        let ledger = Self::over(config, table);
+        ledger.told("open", ledger.prepare().await)?;
+        Ok(ledger)
+    }
+
+    /// The same for who only reads: nothing is made.
+    async fn open_to_read(config: &SdkConfig, table: &str) -> Result<Self, Fault> {
+        let ledger = Self::over(config, table);
+        ledger.told("open", ledger.check_format(false).await)?;
+        Ok(ledger)
+    }
+
+    fn over(config: &SdkConfig, table: &str) -> Self {
+        let client = Client::new(config);
+        Self { inner: Arc::new(Inner { client, table: table.into(), facts: DashMap::new() }) }
+    }
+
+    fn context(&self, step: &str) -> String {
+        format!("ledger {}: {step}", self.inner.table)
+    }
+
+    fn failed<E>(&self, step: &str, permission: &str, error: SdkError<E>) -> Fault
+    where
+        E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        aws::fault(self.context(step), permission, error)
+    }
+
+    fn told<T>(&self, step: &str, result: Result<T, StepError>) -> Result<T, Fault> {
+        result.map_err(|error| match error {
+            StepError::Fault(fault) => fault,
+            StepError::Misused(text) => {
+                Fault::new(FaultKind::Internal, format!("{}: {text}", self.context(step)))
+            }
+            StepError::Corrupt(text) => {
+                Fault::new(FaultKind::LedgerCorrupt, format!("{}: {text}", self.context(step)))
+            }
+        })
+    }
+
+    /// Others were faster, again and again.
+    fn contended(&self, step: &str) -> StepError {
+        let text = format!("{}: other processes change the same again and again", self.context(step));
+        Fault::new(FaultKind::Unavailable, text).into()
+    }
+
+    async fn get(&self, step: &str, key: Item) -> Result<Option<Item>, StepError> {
+        let call = self.inner.client.get_item().table_name(&*self.inner.table);
+        let answer = call.set_key(Some(key)).consistent_read(true).send().await;
+        Ok(answer.map_err(|error| self.failed(step, "dynamodb:GetItem", error))?.item)
+    }
+
+    async fn put_item(&self, step: &str, item: Item) -> Result<(), StepError> {
+        let call = self.inner.client.put_item().table_name(&*self.inner.table).set_item(Some(item));
+        call.send().await.map_err(|error| self.failed(step, "dynamodb:PutItem", error))?;
+        Ok(())
+    }
+
+    /// Items by their keys, strongly consistent each; those that are not there are left out.
+    async fn get_many(
+        &self,
+        step: &str,
+        keys: Vec<Item>,
+        fields: Option<&str>,
+    ) -> Result<HashMap<(String, String), Item>, StepError> {
+        let mut distinct = HashMap::new();
+        for key in keys {
+            distinct.insert(name_of(&key)?, key);
+        }
+        let wanted: Vec<_> = distinct.into_values().collect();
+        let mut found = HashMap::new();
+        for some in wanted.chunks(GETS_MAX) {
+            let request = KeysAndAttributes::builder().set_keys(Some(some.to_vec())).consistent_read(true);
+            let request = request.set_projection_expression(fields.map(str::to_owned)).build();
+            let request = request.map_err(|error| StepError::Misused(error.to_string()))?;
+            let mut left = Some(HashMap::from([(self.inner.table.to_string(), request)]));
+            for again in 0.. {
+                let call = self.inner.client.batch_get_item().set_request_items(left.take());
+                let answer = call.send().await;
+                let answer = answer.map_err(|error| self.failed(step, "dynamodb:BatchGetItem", error))?;
+                for item in answer.responses.into_iter().flatten().flat_map(|(_, items)| items) {
+                    found.insert(name_of(&item)?, item);
+                }
+                left = answer.unprocessed_keys.filter(|left| !left.is_empty());
+                if left.is_none() {
+                    break;
+                }
+                if again >= GET_AGAIN_MAX {
+                    let text = format!("{}: not all items were answered", self.context(step));
+                    return Err(Fault::new(FaultKind::Throttled, text).into());
+                }
+                tokio::time::sleep(GET_AGAIN).await;
+            }
+        }
+        Ok(found)
+    }
+
+    /// One page of the table, strongly consistent, or of an index, which may be late.
+    async fn page(
+        &self,
+        step: &str,
+        index: Option<&str>,
+        condition: &str,
+        values: Item,
+        limit: usize,
+        from: Option<Item>,
+    ) -> Result<Page, StepError> {
+        let call =
+            self.inner.client.query().table_name(&*self.inner.table).set_index_name(index.map(str::to_owned));
+        let call = call.key_condition_expression(condition).set_expression_attribute_values(Some(values));
+        let call = call.consistent_read(index.is_none()).set_exclusive_start_key(from);
+        let call = call.limit(i32::try_from(limit.max(1)).unwrap_or(i32::MAX));
+        let answer = call.send().await.map_err(|error| self.failed(step, "dynamodb:Query", error))?;
+        let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        Ok(Page { items: answer.items.unwrap_or_default(), next })
+    }
+
+    /// All of a partition, in order.
+    async fn query(&self, step: &str, condition: &str, values: Item) -> Result<Vec<Item>, StepError> {
+        let (mut items, mut from) = (Vec::new(), None);
+        loop {
+            let page = self.page(step, None, condition, values.clone(), usize::MAX, from).await?;
+            items.extend(page.items);
+            from = page.next;
+            if from.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    async fn notes(&self, files: &[(FileId, Instant)]) -> Result<(), StepError> {
+        for some in files.chunks(NOTES_AT_ONCE) {
+            let mut notes = JoinSet::new();
+            for (file, at) in some.iter().cloned() {
+                let ledger = self.clone();
+                notes.spawn(async move { ledger.note_event(&file, at).await });
+            }
+            while let Some(note) = notes.join_next().await {
+                note.map_err(|error| StepError::Misused(error.to_string()))??;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Ledger for DynamoDbLedger {
+    async fn lookup(&self, files: &[FileId]) -> Result<Vec<Option<FileState>>, Fault> {
+        let known = self.told("lookup", self.known_files(files).await)?;
+        Ok(known.into_iter().map(|known| known.map(|(_, state)| state)).collect())
+    }
+
+    async fn claim(&self, batch: &Batch, attempt: Option<&Attempt>, now: Instant) -> Result<Claim, Fault> {
+        self.told("claim", self.claim_batch(batch, attempt, now).await)
+    }
+
+    async fn fail_attempt(
+        &self,
+        batch: &BatchId,
+        failed: AttemptNumber,
+        reason: &str,
+        next: Option<&Attempt>,
+        now: Instant,
+    ) -> Result<Step, Fault> {
+        self.told("fail_attempt", self.fail(batch, failed, reason, next, now).await)
+    }
+
+    async fn commit(&self, batch: &BatchId, now: Instant) -> Result<Step, Fault> {
+        self.told("commit", self.commit_batch(batch, now).await)
+    }
+
+    async fn rehome(&self, batch: &BatchId, homes: &[Home], now: Instant) -> Result<Step, Fault> {
+        self.told("rehome", self.rehome_batch(batch, homes, now).await)
+    }
+
+    async fn hold(&self, batch: &BatchId, held: bool, now: Instant) -> Result<Step, Fault> {
+        self.told("hold", self.hold_batch(batch, held, now).await)
+    }
+
+    async fn open_batches(&self, table: Option<&TableId>, limit: usize) -> Result<Vec<BatchRecord>, Fault> {
+        self.told("open_batches", self.open_records(table, limit).await)
+    }
+
+    async fn batch(&self, batch: &BatchId) -> Result<Option<BatchRecord>, Fault> {
+        let stored = self.told("batch", self.stored_batch("batch", batch).await)?;
+        Ok(stored.map(|stored| stored.record))
+    }
+
+    async fn settle(&self, files: &[(FileId, Verdict)], now: Instant) -> Result<Vec<FileState>, Fault> {
+        self.told("settle", self.settle_files(files, now).await)
+    }
+
+    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<(FileId, Instant)>, Fault> {
+        self.told("deferred", self.deferred_files(table, limit).await)
+    }
+
+    async fn deferred_count(&self, table: &TableId) -> Result<u64, Fault> {
+        self.told("deferred_count", self.count_deferred(table).await)
+    }
+
+    async fn strike(&self, file: &FileId, reason: &str, now: Instant) -> Result<u32, Fault> {
+        self.told("strike", self.strike_file(file, reason, now).await)
+    }
+
+    async fn note_events(&self, files: &[(FileId, Instant)]) -> Result<(), Fault> {
+        self.told("note_events", self.notes(files).await)
+    }
+
+    async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault> {
+        self.told("summary", self.summaries(now).await)
+    }
+
+    async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {
+        self.told("dead_letter", self.write_dead_letter(queue, body, reason, now).await)
+    }
+
+    async fn modes(&self) -> Result<Vec<(TableId, TableMode)>, Fault> {
+        self.told("modes", self.table_modes().await)
+    }
+
+    async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
+        self.told("set_mode", self.write_mode(table, mode, now).await)
+    }
+
+    async fn close(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}

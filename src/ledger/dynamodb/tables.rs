@@ -1,0 +1,92 @@
+//! Tables' modes, and dead letters.
+
+use super::item::{Fields, Item, SK, bytes, item, key, number, put, sortable, text};
+use super::{DynamoDbLedger, StepError};
+use crate::domain::batch::hex;
+use crate::domain::ids::TableId;
+use crate::domain::instant::Instant;
+use crate::domain::transition::TableMode;
+use crate::ledger::stored::{table_of, table_text};
+use sha2::{Digest, Sha256};
+
+const MODES: &str = "MODES";
+/// Of a compressed message this much is kept: an item has 400 KB at most.
+const DEAD_LETTER_BYTES_MAX: usize = 350 << 10;
+
+impl DynamoDbLedger {
+    pub(super) async fn table_modes(&self) -> Result<Vec<(TableId, TableMode)>, StepError> {
+        let items = self.query("modes", "pk = :pk", item([(":pk", text(MODES))])).await?;
+        let mode = |item: &Item| {
+            let table = item.text_of(SK)?;
+            let reason = || item.maybe_text("m_reason").map(|reason| reason.unwrap_or_default().to_owned());
+            let mode = match item.number_of("m_mode")? {
+                1 => TableMode::Paused,
+                2 => TableMode::Quarantined(reason()?),
+                3 => TableMode::Held(reason()?),
+                other => {
+                    return Err(StepError::Corrupt(format!(
+                        "the table {table} has the unknown mode {other}"
+                    )));
+                }
+            };
+            Ok((table_of(table)?, mode))
+        };
+        items.iter().map(mode).collect()
+    }
+
+    pub(super) async fn write_mode(
+        &self,
+        table: &TableId,
+        mode: &TableMode,
+        now: Instant,
+    ) -> Result<(), StepError> {
+        let name = key(MODES, table_text(table)?);
+        let (mode, reason) = match mode {
+            TableMode::Running => {
+                let call = self.inner.client.delete_item().table_name(&*self.inner.table);
+                let answer = call.set_key(Some(name)).send().await;
+                answer.map_err(|error| self.failed("set_mode", "dynamodb:DeleteItem", error))?;
+                return Ok(());
+            }
+            TableMode::Paused => (1, ""),
+            TableMode::Quarantined(reason) => (2, reason.as_str()),
+            TableMode::Held(reason) => (3, reason.as_str()),
+        };
+        let mut stored = name;
+        stored.extend(item([
+            ("m_mode", number(mode)),
+            ("m_reason", text(reason)),
+            ("m_at", number(now.micros())),
+        ]));
+        self.put_item("set_mode", stored).await
+    }
+
+    /// The same message at the same time is one letter, however often the step is repeated.
+    pub(super) async fn write_dead_letter(
+        &self,
+        queue: &str,
+        body: &str,
+        reason: &str,
+        now: Instant,
+    ) -> Result<(), StepError> {
+        let mut hasher = Sha256::new();
+        hasher.update(queue.as_bytes());
+        hasher.update([0]);
+        hasher.update(body.as_bytes());
+        let mut name = hex(&hasher.finalize());
+        name.truncate(32);
+        let whole = zstd::bulk::compress(body.as_bytes(), 3);
+        let mut whole = whole.map_err(|error| StepError::Misused(error.to_string()))?;
+        let cut = whole.len() > DEAD_LETTER_BYTES_MAX;
+        whole.truncate(DEAD_LETTER_BYTES_MAX);
+        let mut letter = key("DEAD", format!("{}#{name}", sortable(now.micros())));
+        letter.extend(item([
+            ("d_queue", text(queue)),
+            ("d_body", bytes(whole)),
+            ("d_reason", text(reason)),
+            ("d_at", number(now.micros())),
+        ]));
+        put(&mut letter, "d_cut", cut.then(|| aws_sdk_dynamodb::types::AttributeValue::Bool(true)));
+        self.put_item("dead_letter", letter).await
+    }
+}

@@ -1,0 +1,70 @@
+//! The ledger in DynamoDB, on its stand-in: the suites that every ledger passes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use landbridge::ledger::SharedLedger;
+use landbridge::ledger::dynamodb::DynamoDbLedger;
+use landbridge::ledger::dynamodb::reader::DynamoDbReader;
+use proptest::prelude::*;
+
+use crate::peers::cloud::Emulators;
+
+#[path = "../../../src/ledger/conformance.rs"]
+pub mod conformance;
+#[path = "../../../src/ledger/model_conformance.rs"]
+mod model_conformance;
+#[path = "../../../src/ledger/reader_conformance.rs"]
+mod reader_conformance;
+
+mod dynamodb;
+
+static TABLES: AtomicU64 = AtomicU64::new(0);
+
+/// A name that no other test uses.
+fn table() -> String {
+    format!("ledger-{}-{}", std::process::id(), TABLES.fetch_add(1, Ordering::Relaxed))
+}
+
+async fn open(table: &str) -> DynamoDbLedger {
+    DynamoDbLedger::open(&Emulators::get().aws_config().await, table).await.unwrap()
+}
+
+async fn empty() -> SharedLedger {
+    Arc::new(open(&table()).await)
+}
+
+mod conformance_in_dynamodb {
+    crate::ledger::conformance::suite!(super::empty().await);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn every_file_is_where_the_model_says(moves in model_conformance::moves()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let ledger = open(&table()).await;
+            model_conformance::every_file_is_where_the_model_says(&ledger, moves).await;
+        });
+    }
+}
+
+async fn both() -> (SharedLedger, DynamoDbReader) {
+    let table = table();
+    let ledger = open(&table).await;
+    let reader = DynamoDbReader::open(&Emulators::get().aws_config().await, &table).await.unwrap();
+    (Arc::new(ledger), reader)
+}
+
+#[tokio::test]
+async fn batches_are_paged() {
+    let (ledger, reader) = both().await;
+    reader_conformance::batches_are_paged(ledger, &reader).await;
+}
+
+#[tokio::test]
+async fn files_are_shown_where_they_are() {
+    let (ledger, reader) = both().await;
+    reader_conformance::files_are_shown_where_they_are(ledger, &reader).await;
+}
