@@ -27,6 +27,8 @@ use crate::messages::root::{BeginDrain, FlushAll};
 use crate::messages::{batcher, loader, poller};
 use crate::telemetry::events;
 
+use self::edges::patiently;
+
 pub mod console;
 pub mod demo;
 pub mod edges;
@@ -109,7 +111,7 @@ impl Holding {
 impl Tree {
     /// Starts the tree over `ports`. Must run within an actix system.
     pub async fn start(config: &Config, ports: Ports, cpu: CpuPool) -> Result<Self, Fault> {
-        let modes = ports.ledger.modes().await?.into_iter().collect();
+        let modes = patiently("modes", async || ports.ledger.modes().await).await?.into_iter().collect();
         let sources = config.mappings.iter().map(|mapping| mapping.route.clone());
         let (fatal_sender, fatal) = watch::channel(None);
         let world = Arc::new(World {

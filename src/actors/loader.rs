@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
 use tokio::sync::Semaphore;
@@ -34,6 +35,11 @@ use crate::messages::root::{HoldTable, LedgerLost, TableCrashed};
 use crate::telemetry::events;
 
 mod open;
+
+/// Where several processes share the ledger: how often each looks for batches that another one has left behind, and how
+/// long after its claim a batch is taken to be left. One that is not, is delivered by both; their jobs have one id.
+const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(30);
+const TAKE_OVER_AFTER: Duration = Duration::from_secs(120);
 
 type Leases = Vec<(FileId, Vec<Lease>)>;
 
@@ -239,7 +245,12 @@ impl Actor for Loader {
     fn started(&mut self, context: &mut Self::Context) {
         // Batches are bounded by the tables' shares.
         context.set_mailbox_capacity(self.world.tables.len().saturating_mul(8).max(64));
-        self.list_open(context);
+        self.list_open(None, context);
+        if self.world.ports.ledger.has_other_writers() {
+            context.run_interval(TAKE_OVER_INTERVAL, |loader, context| {
+                loader.list_open(Some(TAKE_OVER_AFTER), context);
+            });
+        }
     }
 }
 

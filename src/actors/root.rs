@@ -32,9 +32,12 @@ use crate::messages::root::{
 use crate::telemetry::events;
 
 mod handlers;
+mod modes;
 
 /// The wait before a mode that the ledger did not take is written again.
 const WRITE_AGAIN: Duration = Duration::from_secs(5);
+/// How often the modes are read again where other processes may have changed them.
+const MODES_INTERVAL: Duration = Duration::from_secs(5);
 /// Windows are closed for want of credit at most this often.
 const PRESSURE_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -45,6 +48,9 @@ struct Seat {
 
 struct TableSeat {
     mode: TableMode,
+    /// The number of the change that gave it, and whether the ledger is still to take it.
+    change: u64,
+    unwritten: bool,
     generation: Generation,
     budget: Budget,
     batcher: Option<ChildHandle<Batcher>>,
@@ -64,6 +70,8 @@ pub struct Root {
     /// Children that are being ended because they are wedged, with what they did.
     wedged: BTreeMap<ChildId, String>,
     draining: bool,
+    /// Changes of modes so far.
+    changes: u64,
     crashes: u64,
     pressed_at: Option<tokio::time::Instant>,
 }
@@ -74,7 +82,18 @@ impl Root {
         let tables = world.tables.keys().map(|table| {
             let mode = world.modes.get(table).cloned().unwrap_or(TableMode::Running);
             let budget = Budget::new(Spent::Quarantine);
-            (table.clone(), TableSeat { mode, generation: Generation(0), budget, batcher: None, restart: 0 })
+            (
+                table.clone(),
+                TableSeat {
+                    mode,
+                    change: 0,
+                    unwritten: false,
+                    generation: Generation(0),
+                    budget,
+                    batcher: None,
+                    restart: 0,
+                },
+            )
         });
         Self {
             tables: tables.collect(),
@@ -86,6 +105,7 @@ impl Root {
             watchdog: None,
             wedged: BTreeMap::new(),
             draining: false,
+            changes: 0,
             crashes: 0,
             pressed_at: None,
         }
@@ -186,10 +206,19 @@ impl Root {
     }
 
     fn set_mode(&mut self, table: &TableId, mode: TableMode, context: &mut Context<Self>) {
-        let Some(seat) = self.tables.get_mut(table) else { return };
-        seat.mode = mode.clone();
-        events::TableModeChanged { table, mode: &mode }.emit();
-        self.write_mode(table, mode, None, context);
+        if self.tables.contains_key(table) {
+            self.change_mode(table, &mode);
+            events::TableModeChanged { table, mode: &mode }.emit();
+            self.write_mode(table, mode, None, context);
+        }
+    }
+
+    fn change_mode(&mut self, table: &TableId, mode: &TableMode) {
+        self.changes = self.changes.saturating_add(1);
+        if let Some(seat) = self.tables.get_mut(table) {
+            seat.mode = mode.clone();
+            (seat.change, seat.unwritten) = (self.changes, true);
+        }
     }
 
     /// Writes the mode to the ledger; `heard` hears what came of this one try.
@@ -315,6 +344,9 @@ impl Actor for Root {
         let queues: Vec<_> = self.world.ports.queues.keys().cloned().collect();
         queues.into_iter().for_each(|queue| self.start_poller(queue, context));
         self.start_watchdog(context);
+        if self.world.ports.ledger.has_other_writers() {
+            context.run_interval(MODES_INTERVAL, |root, context| root.read_modes(context));
+        }
     }
 }
 

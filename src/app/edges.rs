@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 
@@ -33,6 +34,9 @@ use crate::warehouse::lake::Lake;
 
 /// Messages that a directory's queue holds before its announcer waits.
 const LOCAL_QUEUE_MESSAGES: usize = 10_000;
+/// How long a ledger that cannot be heard is waited for at start, and the wait before the next try.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_AGAIN: Duration = Duration::from_secs(1);
 /// The spool's lock.
 const SPOOL_LOCK: &str = ".lock";
 /// What the names of spool files begin with.
@@ -154,9 +158,27 @@ async fn ledger(config: &Config) -> Result<SharedLedger, Fault> {
         LedgerConfig::Sqlite { path } => Arc::new(SqliteLedger::open(path)?),
         LedgerConfig::DynamoDb { table, region } => {
             let sdk = cloud::aws::connect(&config.aws, region.as_deref()).await;
-            Arc::new(DynamoDbLedger::open(&sdk, table).await?)
+            Arc::new(patiently("open", async || DynamoDbLedger::open(&sdk, table).await).await?)
         }
     })
+}
+
+/// A step of the ledger at start, again while the service cannot be heard: a moment's failure ends no process.
+pub async fn patiently<T>(step: &'static str, call: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        match call().await {
+            Err(fault) if is_passing(fault.kind) && begun.elapsed() < START_PATIENCE => {
+                events::LedgerFailed { step, fault: &fault }.emit();
+                tokio::time::sleep(START_AGAIN).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn is_passing(kind: FaultKind) -> bool {
+    kind == FaultKind::Unavailable || kind == FaultKind::Throttled
 }
 
 /// Two processes that share a ledger do not share a spool: each empties it at its start.

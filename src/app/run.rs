@@ -81,8 +81,18 @@ pub async fn run(config: Config, until_idle: bool) -> Result<ExitCode, Fault> {
     let console = ConsoleSlot::default();
     let server = start_server(&config, &health, prometheus, &console)?;
     let alerting = Alerting::start(config.alerts.webhook_url.as_ref())?;
-    let edges = Edges::open(&config).await?;
-    let tree = Tree::start(&config, edges.ports.clone(), CpuPool::for_this_machine()).await?;
+    let started = async {
+        let edges = Edges::open(&config).await?;
+        let tree = Tree::start(&config, edges.ports.clone(), CpuPool::for_this_machine()).await?;
+        Ok::<_, Fault>((edges, tree))
+    };
+    let (edges, tree) = tokio::select! {
+        started = started => started?,
+        signal = first_signal(&mut terminate, &mut interrupt) => {
+            tracing::info!(signal, "ending before the start was done");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     // Nobody else fills it.
     let _ = console.set(Arc::new(TreeConsole::new(Arc::clone(&tree.world), tree.root.clone())));
     let announcers = edges.announce(&config);

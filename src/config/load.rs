@@ -9,7 +9,7 @@ use super::document::{Document, Section, read};
 use super::mapping::{self, Placed};
 use super::settings::{SETTINGS, sections};
 use super::types::{
-    Alerts, Aws, Batching, Config, Http, Ledger, Limits, Log, LogFormat, Source, Spool, Timing, Warehouse,
+    Alerts, Aws, Batching, Config, Http, Ledger, Limits, Log, LogFormat, Spool, Timing, Warehouse,
 };
 use super::values::{Given, Value};
 use super::{ConfigError, ConfigErrors, Place, against, alerts, ledger, nearest, paths, secret, warehouse};

@@ -196,6 +196,10 @@ impl Ledger for FrontedLedger {
         self.inner.set_mode(table, mode, now).await
     }
 
+    fn has_other_writers(&self) -> bool {
+        self.inner.has_other_writers()
+    }
+
     async fn close(&self) -> Result<(), Fault> {
         self.inner.close().await
     }

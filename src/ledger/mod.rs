@@ -99,6 +99,12 @@ pub trait Ledger: Send + Sync + 'static {
     /// Sets the mode of a table.
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault>;
 
+    /// True when other processes may change it too: modes are read again and again, and batches that another process has
+    /// left behind are taken over.
+    fn has_other_writers(&self) -> bool {
+        false
+    }
+
     /// Flushes and closes; later calls answer `Unavailable`.
     async fn close(&self) -> Result<(), Fault>;
 }

@@ -1,5 +1,7 @@
 //! To the loader.
 
+use std::time::Duration;
+
 use actix::Message;
 
 use crate::domain::delivery::End;
@@ -78,6 +80,8 @@ pub struct OpenBatchesListed {
     pub generation: Generation,
     /// Its question.
     pub question: u64,
+    /// Of those that another process has left: for how long. `None`: of earlier runs.
+    pub left_for: Option<Duration>,
     /// Open batches, oldest first; `None` when the ledger did not answer.
     pub batches: Option<Vec<BatchRecord>>,
 }

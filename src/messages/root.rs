@@ -59,6 +59,16 @@ pub struct ModeWritten {
     pub fault: Option<String>,
 }
 
+/// The modes of the tables as the ledger has them, which another process may have changed. Sent by the root's own task.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct ModesRead {
+    /// How many changes the root had made when it asked: what was changed since is newer.
+    pub changes: u64,
+    /// Tables that do not run.
+    pub modes: Vec<(TableId, TableMode)>,
+}
+
 /// Memory credit runs short: close windows. Sent by a fetcher; if it is lost, the next one that waits sends it again.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """landbridge under kill -9 and hostile wires: is every row in the warehouse once?
 
-    make chaos KILLS=200 [SEED=1] [AWS=ministack|moto]
+    make chaos KILLS=200 [SEED=1] [AWS=ministack|moto] [LEDGER=sqlite|dynamodb] [PROCESSES=1] [STOPS=0]
 
 The real binary runs against stand-ins of the clouds, behind proxies that break what can be broken on a wire, and is killed again and
-again while files come in. Then the faults stop, it comes to its end, and `verdict.py` judges what is in BigQuery; then every
+again while files come in; with a ledger in DynamoDB several processes live and die beside each other, and are frozen in the midst of
+what they do. Then the faults stop, it comes to its end, and `verdict.py` judges what is in BigQuery; then every
 notification comes again, three times, and once more to a process that remembers nothing, and nothing may change.
 
 Last line: `lost N duplicated N`, in rows. Exit code 0 only when both are 0 and nothing else is wrong.
 """
 
 import argparse
+import collections
 import json
 import os
 import random
@@ -39,6 +41,9 @@ def main():
     arguments.add_argument("--kills", type=int, default=20)
     arguments.add_argument("--seed", type=int)
     arguments.add_argument("--aws", choices=("ministack", "moto"), default="ministack")
+    arguments.add_argument("--ledger", choices=("sqlite", "dynamodb"), default="sqlite")
+    arguments.add_argument("--processes", type=int, default=1, help="beside each other, on one ledger in DynamoDB")
+    arguments.add_argument("--stops", type=int, default=0, help="lives that are frozen for 30 s, beyond what the seed draws")
     arguments.add_argument("--rows", type=int, help="rows in all; default: by the kills")
     arguments.add_argument("--clusters", type=int, default=3)
     arguments.add_argument("--tables", type=int, default=4, help="tables of each cluster")
@@ -47,6 +52,8 @@ def main():
     arguments.add_argument("--stand-ins", help="JSON of stand-ins that run already, as serve.py prints it")
     arguments.add_argument("--inside", help=argparse.SUPPRESS)
     options = arguments.parse_args()
+    if options.processes > 1 and options.ledger == "sqlite":
+        arguments.error("a ledger in SQLite is for one process")
     if options.inside:
         sys.exit(run(options, json.loads(options.inside)))
     sys.exit(around(options))
@@ -85,9 +92,10 @@ def run(options, places):
     target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
     options.binary = os.path.abspath(options.binary or os.path.join(target, "release", "landbridge"))
     options.rows = options.rows or max(ROWS_MIN, ROWS_PER_KILL * options.kills)
-    print("KILLS=%d SEED=%d AWS=%s, %d rows; all of it is in %s" % (options.kills, seed, options.aws, options.rows, folder))
+    print("KILLS=%d SEED=%d AWS=%s LEDGER=%s PROCESSES=%d STOPS=%d, %d rows; all of it is in %s" % (
+        options.kills, seed, options.aws, options.ledger, options.processes, options.stops, options.rows, folder))
     began = time.monotonic()
-    weather = Weather(places, places["microburst"], seed, folder)
+    weather = Weather(places, places["microburst"], seed, folder, options.ledger == "dynamodb")
     try:
         verdict = play(options, places, seed, folder, weather)
     finally:
@@ -102,84 +110,129 @@ def run(options, places):
 def play(options, places, seed, folder, weather):
     from serve import free_port
 
+    from ledgers import DynamoDb, Sqlite
     from life import Life
     from traffic import Traffic
     from verdict import judge, record
     from world import World, aws
 
-    world = World("x%dx%d" % (os.getpid(), seed), places, options.clusters, options.tables)
+    name = "x%dx%d" % (os.getpid(), seed)
+    sqlite = Sqlite(os.path.join(folder, "ledger.db"))
+    ledger = DynamoDb(places["aws"], "ledger-" + name) if options.ledger == "dynamodb" else sqlite
+    world = World(name, places, options.clusters, options.tables, ledger)
     world.warm_up(weather)
-    port = free_port()
-    config = world.configure(folder, weather, port)
-    life = Life(options.binary, config, "http://127.0.0.1:%d" % port, weather, random.Random("lives %d" % seed))
+    lives = []
+    for number in range(options.processes):
+        port = free_port()
+        config, draws = world.configure(folder, weather, port, number), random.Random("lives %d %d" % (seed, number))
+        lives.append(Life(number, options.binary, config, "http://127.0.0.1:%d" % port, weather, draws))
     traffic = Traffic(world, aws("sqs", weather.aws), options.binary, options.rows, seed, folder)
     print("%d files are ready" % len(traffic.files), flush=True)
     thread = threading.Thread(target=traffic.run, daemon=True)
     thread.start()
-    put_in_time = kill_again_and_again(options, world, weather, life, traffic)
-    tell_lives(life, traffic, put_in_time)
+    put_in_time = Kills(options, world, weather, lives, traffic).all()
+    tell_lives(lives, traffic, put_in_time)
     weather.clear()
     traffic.finish(thread)
-    life.start()
-    life.until_ready()
-    world.until_final(life, PATIENCE_SECONDS)
+    start(lives)
+    world.until_final(lives, PATIENCE_SECONDS)
     weather.release()
     record(folder, places, world, traffic.puts)
     print("all is final; comparing", flush=True)
     verdict = judge(folder)
     tell_files(verdict, traffic)
     tell_faults(weather)
-    before = world.snapshot(os.path.join(folder, "ledger.db"))
-    replay(options, world, life, traffic)
-    after = world.snapshot(os.path.join(folder, "ledger.db"))
+    before = world.snapshot()
+    replay(options, world, lives, traffic)
+    after = world.snapshot()
     if before != after:
         changes = ["%s: %s, then %s" % (name, before[name], after[name]) for name in before if before[name] != after[name]]
         verdict = judge(folder)
         verdict.wrong.append("the notifications came again, and that changed:\n    " + "\n    ".join(changes))
-    life.terminate()
-    verdict.wrong += life.faults + ["a panic: " + line for line in life.panics()[:5]]
+    for life in lives:
+        life.terminate()
+        verdict.wrong += life.faults + ["a panic: " + line for line in life.panics()[:5]]
     return verdict
 
 
-def kill_again_and_again(options, world, weather, life, traffic):
-    """Answers how many files were put by the last kill."""
-    per_kill, number = len(traffic.files) / options.kills, 0
-    while life.kills() < options.kills:
-        quota = number % QUOTA_EVERY == QUOTA_EVERY // 2
-        weather.quota_is_used_up() if quota else weather.change()
-        backlog = world.waiting()
-        if backlog < BACKLOG[options.aws]:
-            traffic.allow(int(per_kill * (life.kills() + 1)) - traffic.allowed)
-        life.live("long" if quota else life.draw(number))
-        number += 1
-        if number % 20 == 0:
-            print("%d lives, %d kills, %d files put, %d messages wait" % (number, life.kills(), traffic.next, backlog), flush=True)
-        if traffic.error:
-            raise traffic.error
-    return traffic.next
+def start(lives):
+    for life in lives:
+        life.start()
+    for life in lives:
+        life.until_ready()
 
 
-def replay(options, world, life, traffic):
-    """Every notification, three times, to the process that loaded the last of them; then once more to one that remembers nothing but
-    what its ledger says."""
+class Kills:
+    """Each process lives and is killed by a thread of its own; the first makes the weather too."""
+
+    def __init__(self, options, world, weather, lives, traffic):
+        self.options, self.world, self.weather, self.lives, self.traffic = options, world, weather, lives, traffic
+        self.per_kill = len(traffic.files) / options.kills
+        self.stops, self.number, self.lock, self.error = options.stops, 0, threading.Lock(), None
+
+    def all(self):
+        """Answers how many files were put by the last kill."""
+        threads = [threading.Thread(target=self.guarded, args=(life,)) for life in self.lives]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self.error:
+            raise self.error
+        return self.traffic.next
+
+    def guarded(self, life):
+        try:
+            while self.kills() < self.options.kills or self.stops > 0:
+                self.one(life)
+                if self.error or self.traffic.error:
+                    raise self.error or self.traffic.error
+        except Exception as error:  # Told by `all`.
+            self.error = self.error or error
+
+    def kills(self):
+        return sum(life.kills() for life in self.lives)
+
+    def one(self, life):
+        with self.lock:
+            number, self.number = self.number, self.number + 1
+            quota = life.number == 0 and number % QUOTA_EVERY == QUOTA_EVERY // 2
+            frozen = not quota and self.stops > 0 and number % 3 == 2
+            self.stops -= frozen
+        if life.number == 0:
+            self.weather.quota_is_used_up() if quota else self.weather.change()
+        backlog = self.world.waiting()
+        if backlog < BACKLOG[self.options.aws]:
+            self.traffic.allow(int(self.per_kill * (self.kills() + 1)) - self.traffic.allowed)
+        life.live("long" if quota else "frozen" if frozen else life.draw(number))
+        if number % 20 == 19:
+            print("%d lives, %d kills, %d files put, %d messages wait" % (
+                number + 1, self.kills(), self.traffic.next, backlog), flush=True)
+
+
+def replay(options, world, lives, traffic):
+    """Every notification, three times, to the processes that loaded the last of them; then once more to some that remember nothing
+    but what their ledger says."""
     for copies in (3, 1):
         for number, _ in enumerate(traffic.replay(copies)):
             if number % 100 == 99:
                 while world.waiting() > BACKLOG[options.aws]:
-                    life.must_run()
+                    for life in lives:
+                        life.must_run()
                     time.sleep(0.2)
-        world.until_final(life, PATIENCE_SECONDS)
+        world.until_final(lives, PATIENCE_SECONDS)
         if copies > 1:
-            life.terminate()
-            life.start()
-            life.until_ready()
+            for life in lives:
+                life.terminate()
+            start(lives)
     print("every notification came again, four times", flush=True)
 
 
-def tell_lives(life, traffic, put_in_time):
-    ends = ", ".join("%d %s" % (count, how) for how, count in sorted(life.ends.items()))
-    total = sum(life.ends.values())
-    print("%d lives of %.1f s on average: %s" % (total, life.seconds / max(total, 1), ends))
+def tell_lives(lives, traffic, put_in_time):
+    counts = sum((life.ends for life in lives), collections.Counter())
+    ends = ", ".join("%d %s" % (count, how) for how, count in sorted(counts.items()))
+    total, seconds = sum(counts.values()), sum(life.seconds for life in lives)
+    print("%d lives of %.1f s on average: %s" % (total, seconds / max(total, 1), ends))
     print("%d of %d files were put while it was killed, and %d announcements repeated" % (
         put_in_time, len(traffic.files), traffic.repeats), flush=True)
 

@@ -15,15 +15,17 @@ LIVES = {"start": 22, "upload": 30, "anywhere": 36, "long": 3, "terminated": 5, 
 LONG_SECONDS = (16, 24)
 # Longer than a visibility timeout: its messages come to others meanwhile.
 LONG_STOP_SECONDS, LONG_STOP_EVERY = 35, 4
+# A stop that was asked for.
+FROZEN_SECONDS = 30
 DRAIN_SECONDS = 20
 READY_SECONDS = 60
 
 
 class Life:
-    def __init__(self, binary, config, url, weather, random):
-        self.binary, self.config, self.url, self.weather, self.random = binary, config, url, weather, random
+    def __init__(self, number, binary, config, url, weather, random):
+        self.number, self.binary, self.config, self.url, self.weather, self.random = number, binary, config, url, weather, random
         self.folder = os.path.dirname(config)
-        self.log = os.path.join(self.folder, "landbridge.log")
+        self.log = os.path.join(self.folder, "landbridge-%d.log" % number)
         self.process = None
         self.ends = collections.Counter()
         self.seconds = 0.0
@@ -97,6 +99,13 @@ class Life:
         elif how == "terminated":
             time.sleep(self.random.uniform(1, 4))
             return self.terminate()
+        elif how == "frozen":
+            time.sleep(self.random.uniform(0.5, 4))
+            self.process.send_signal(signal.SIGSTOP)
+            time.sleep(FROZEN_SECONDS)
+            self.process.send_signal(signal.SIGCONT)
+            # What it was about to do it does now, an age later.
+            time.sleep(self.random.uniform(1, 6))
         elif how == "stopped":
             time.sleep(self.random.uniform(0.5, 3))
             self.process.send_signal(signal.SIGSTOP)

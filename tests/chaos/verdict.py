@@ -13,13 +13,12 @@ import os
 import subprocess
 import sys
 
-from world import PROJECT, query
+from ledgers import reopened, states
+from world import PROJECT
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHECK = os.path.join(os.path.dirname(HERE), "emulators", "check.py")
 EXAMPLES = 10
-HOMES = {1: "poison", 2: "vanished", 3: "deferred"}
-LOADED_BATCH = 2
 
 
 class Verdict:
@@ -44,19 +43,7 @@ def record(folder, places, world, puts):
         for put in puts
     ]
     with open(os.path.join(folder, "record.json"), "w") as file:
-        json.dump({"places": places, "tables": tables, "puts": entries}, file)
-
-
-def states_of_ledger(ledger):
-    """Each file's state, and the files that have more than one."""
-    states = collections.defaultdict(list)
-    for home, identity in query(ledger, "SELECT home, identity FROM files WHERE home <> 0"):
-        file = json.loads(identity)
-        states["%s/%s@%s" % (file["bucket"], file["key"], file["etag"])].append(HOMES.get(home, str(home)))
-    for state, manifest in query(ledger, "SELECT state, manifest FROM batches WHERE state <> 3"):
-        for bucket, key, etag, _, _ in json.loads(manifest):
-            states["%s/%s@%s" % (bucket, key, etag)].append("loaded" if state == LOADED_BATCH else "claimed")
-    return states
+        json.dump({"places": places, "tables": tables, "puts": entries, "ledger": world.ledger.recorded()}, file)
 
 
 def judge(folder):
@@ -84,7 +71,7 @@ def judge(folder):
             verdict.wrong.append("%d rows are %s" % (checked[kind], kind))
     for kind, examples in checked["examples"].items():
         print("%s, for example:\n    %s" % (kind, "\n    ".join(examples[:EXAMPLES])))
-    compare_with_ledger(verdict, puts, set(checked["absent"]), os.path.join(folder, "ledger.db"))
+    compare_with_ledger(verdict, puts, set(checked["absent"]), reopened(recorded["ledger"]))
     if checked["files"] != sum(put["fate"] == "loaded" for put in puts):
         verdict.wrong.append("S3 has %d files that are to be loaded, %d were put" % (
             checked["files"], sum(put["fate"] == "loaded" for put in puts)))
@@ -93,16 +80,16 @@ def judge(folder):
 
 def compare_with_ledger(verdict, puts, absent, ledger):
     """What was not loaded must be vanished or poison, by the ledger too; nothing is lost in silence."""
-    states, count = states_of_ledger(ledger), collections.Counter()
+    known, count = states(ledger), collections.Counter()
     wrong = []
     for put in puts:
         name = put["source_file"]
         wanted = {"loaded": "loaded", "poison": "poison"}.get(put["fate"], "vanished" if name in absent else "loaded")
-        found = states.pop(name, [])
+        found = known.pop(name, [])
         count[wanted] += 1
         if found != [wanted]:
             wrong.append("%s is %s, and the ledger says %s" % (name, wanted, " and ".join(found) or "nothing"))
-    wrong += ["the ledger has %s, which was never put" % name for name in states]
+    wrong += ["the ledger has %s, which was never put" % name for name in known]
     verdict.files = dict(count)
     verdict.wrong += wrong[:EXAMPLES] + (["and %d more such files" % (len(wrong) - EXAMPLES)] if len(wrong) > EXAMPLES else [])
 

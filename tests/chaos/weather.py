@@ -57,6 +57,19 @@ AWS = {
     "sqs-visibility-reset": ("ChangeMessageVisibilityBatch", {"reset": True}, 0.1),
     "sqs-send-reply-lost": ("SendMessage", LOST, 0.05),
 }
+# The same for a ledger in DynamoDB.
+DYNAMODB = {
+    "ddb-write-reply-lost": ("TransactWriteItems", LOST, 0.03),
+    "ddb-write-500": ("TransactWriteItems", refused("InternalServerError", 500), 0.03),
+    "ddb-write-throttled": ("TransactWriteItems", refused("ThrottlingException", 400), 0.03),
+    "ddb-write-reset": ("TransactWriteItems", {"reset": True}, 0.02),
+    "ddb-write-slow": ("TransactWriteItems", {"latency": {"min": 100, "max": 1500}}, 0.05),
+    "ddb-read-500": ("BatchGetItem", refused("InternalServerError", 500), 0.02),
+    "ddb-read-throttled": ("BatchGetItem", refused("ProvisionedThroughputExceededException", 400), 0.02),
+    "ddb-read-reset": ("BatchGetItem", {"reset": True}, 0.02),
+    "ddb-query-500": ("Query", refused("InternalServerError", 500), 0.02),
+    "ddb-query-reply-lost": ("Query", LOST, 0.02),
+}
 # Of `bigquery_faults.KINDS`, in the same way.
 BIGQUERY = {
     "503": 0.02, "502-page": 0.01, "429": 0.01, "403-rateLimitExceeded": 0.01, "403-quotaExceeded": 0.03, "reset": 0.02,
@@ -76,7 +89,8 @@ def call(url, body=None, seconds=CALL_SECONDS):
 class Weather:
     """Both proxies, running."""
 
-    def __init__(self, places, python, seed, folder):
+    def __init__(self, places, python, seed, folder, dynamodb=False):
+        self.kinds = dict(AWS, **DYNAMODB) if dynamodb else AWS
         self.random = random.Random("weather %d" % seed)
         self.kind_of_rule = {}
         self.processes = []
@@ -116,7 +130,7 @@ class Weather:
         def drawn(usual):
             return min(usual * force * self.random.uniform(0.3, 1.7), 0.8) if self.random.random() < 0.75 else 0
 
-        self.set({kind: drawn(usual) for kind, (_, _, usual) in AWS.items()},
+        self.set({kind: drawn(usual) for kind, (_, _, usual) in self.kinds.items()},
                  {kind: drawn(usual) for kind, usual in BIGQUERY.items()})
 
     def quota_is_used_up(self):
@@ -127,14 +141,14 @@ class Weather:
         self.set({}, {})
 
     def set(self, aws, bigquery):
-        rules = [(kind, dict(AWS[kind][1], operation=AWS[kind][0], probability=likely)) for kind, likely in aws.items() if likely]
+        rules = [(kind, dict(self.kinds[kind][1], operation=self.kinds[kind][0], probability=likely)) for kind, likely in aws.items() if likely]
         made = call(self.aws + "/_microburst/rules", [rule for _, rule in rules])
         self.kind_of_rule.update((rule["id"], kind) for rule, (kind, _) in zip(made, rules, strict=True))
         call(self.bigquery + "/_chaos/weather", bigquery)
 
     def count(self):
         """How often each kind has befallen a request."""
-        fired = collections.Counter(dict.fromkeys(AWS, 0))
+        fired = collections.Counter(dict.fromkeys(self.kinds, 0))
         for rule in call(self.aws + "/_microburst/stats")["by_rule"]:
             fired[self.kind_of_rule[rule["id"]]] += rule["fired"]
         return dict(fired), dict(dict.fromkeys(bigquery_faults.KINDS, 0), **call(self.bigquery + "/_chaos/counts"))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sqlite3
 import time
 
 import boto3
@@ -20,7 +19,7 @@ SETTLED_LOOKS = 3
 SETTINGS = """[http]
 listen = "127.0.0.1:%(port)d"
 [ledger]
-path = "ledger.db"
+%(ledger)s
 [warehouse]
 kind = "bigquery"
 project = "%(project)s"
@@ -34,7 +33,7 @@ path_style = "always"
 [batching]
 window = "1s"
 [spool]
-path = "spool"
+path = "spool-%(number)d"
 threshold = "64KiB"
 [timing]
 visibility_timeout = "30s"
@@ -72,8 +71,8 @@ class Table:
 class World:
     """`name` keeps it apart from others in the same stand-ins; `places` are the stand-ins' own addresses."""
 
-    def __init__(self, name, places, clusters, tables):
-        self.name, self.places = name, places
+    def __init__(self, name, places, clusters, tables, ledger):
+        self.name, self.places, self.ledger = name, places, ledger
         self.s3, self.sqs = aws("s3", places["aws"]), aws("sqs", places["aws"])
         self.client = bigquery.Client(
             project=PROJECT, credentials=AnonymousCredentials(),
@@ -99,13 +98,14 @@ class World:
         except aws("s3", weather.aws).exceptions.NoSuchKey:
             pass
 
-    def configure(self, folder, weather, port):
-        """Writes landbridge's configuration; both clouds are reached through the proxies."""
-        text = SETTINGS % {"port": port, "project": PROJECT, "aws": weather.aws, "bigquery": weather.bigquery}
+    def configure(self, folder, weather, port, number):
+        """Writes the configuration of process `number`; both clouds are reached through the proxies."""
+        text = SETTINGS % {"port": port, "project": PROJECT, "aws": weather.aws, "bigquery": weather.bigquery, "number": number,
+                           "ledger": self.ledger.setting()}
         for queue in self.queues:
             mine = [table for table in self.tables if table.queue == queue]
             text += MAPPING % vars(mine[0]) + "".join(TABLE % (SCHEMA, table.name) for table in mine)
-        path = os.path.join(folder, "landbridge.toml")
+        path = os.path.join(folder, "landbridge-%d.toml" % number)
         with open(path, "w") as file:
             file.write(text)
         return path
@@ -116,12 +116,13 @@ class World:
         answers = [self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"] for queue in self.queues]
         return sum(int(count) for answer in answers for count in answer.values())
 
-    def until_final(self, life, patience_seconds):
+    def until_final(self, lives, patience_seconds):
         """Waits until the queues are empty and landbridge says that nothing is pending. Fails when nothing moves any more."""
         last, changed_at, settled = None, time.monotonic(), 0
         while settled < SETTLED_LOOKS:
-            life.must_run()
-            pending = life.pending()
+            for life in lives:
+                life.must_run()
+            pending = summed([life.pending() for life in lives])
             now = (self.waiting(), json.dumps(pending, sort_keys=True))
             settled = settled + 1 if now[0] == 0 and pending is not None and not any(pending.values()) else 0
             if now != last:
@@ -130,7 +131,7 @@ class World:
                 raise TimeoutError("nothing moves any more: %d messages wait, pending is %s" % now)
             time.sleep(1)
 
-    def snapshot(self, ledger):
+    def snapshot(self):
         """What must not change any more: rows and batches of each table, load jobs, the ledger's files, batches and attempts."""
         seen = {}
         for table in self.tables:
@@ -141,21 +142,15 @@ class World:
         jobs = self.client.list_jobs(all_users=True, max_results=1_000_000)
         prefix = "lb_" + self.name
         seen["load jobs"] = sum(job.job_type == "load" and job.job_id.startswith(prefix) for job in jobs)
-        for statement in (
-            "SELECT home, count(*) FROM files GROUP BY 1 ORDER BY 1", "SELECT state, count(*) FROM batches GROUP BY 1 ORDER BY 1",
-            "SELECT outcome, count(*) FROM attempts GROUP BY 1 ORDER BY 1",
-        ):
-            seen[statement] = query(ledger, statement)
+        seen.update(self.ledger.counts())
         return seen
 
 
-def query(ledger, statement):
-    """Rows of landbridge's ledger, which another process may have open."""
-    connection = sqlite3.connect(ledger, timeout=30)
-    try:
-        return connection.execute(statement).fetchall()
-    finally:
-        connection.close()
+def summed(pendings):
+    """What all processes together have pending; `None` while one does not answer."""
+    if None in pendings:
+        return None
+    return {kind: sum(pending[kind] for pending in pendings) for kind in pendings[0]}
 
 
 def pending(url):

@@ -13,6 +13,7 @@
 mod admin;
 mod alerts;
 mod architecture;
+mod beside;
 mod bigquery;
 mod board;
 mod chaos;

@@ -39,8 +39,8 @@ impl Loader {
         question
     }
 
-    /// Asks for the open batches of earlier runs.
-    pub(super) fn list_open(&mut self, context: &mut Context<Self>) {
+    /// Asks for the open batches of earlier runs, or, with an age, for those that another process has left for so long.
+    pub(super) fn list_open(&mut self, left_for: Option<Duration>, context: &mut Context<Self>) {
         let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
         let question = self.question();
         tokio::spawn(async move {
@@ -52,7 +52,7 @@ impl Loader {
                     None
                 }
             };
-            report(&address, OpenBatchesListed { generation, question, batches });
+            report(&address, OpenBatchesListed { generation, question, left_for, batches });
         });
     }
 
@@ -113,9 +113,20 @@ impl Handler<OpenBatchesListed> for Loader {
         }
         self.asked.remove(&message.question);
         let Some(batches) = message.batches else {
-            context.run_later(LIST_AGAIN, |loader, context| loader.list_open(context));
+            // Who looks for what others have left looks again anyway.
+            if message.left_for.is_none() {
+                context.run_later(LIST_AGAIN, |loader, context| loader.list_open(None, context));
+            }
             return;
         };
+        if let Some(age) = message.left_for {
+            let now = self.world.ports.clock.now();
+            let left = |record: &BatchRecord| {
+                record.state == BatchState::Open && now.since(record.batch.claimed_at) >= age
+            };
+            batches.into_iter().filter(left).for_each(|record| self.resume(record, context));
+            return;
+        }
         let mut stranded = BTreeSet::new();
         for record in batches {
             if record.state != BatchState::Held {

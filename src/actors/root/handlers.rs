@@ -109,6 +109,9 @@ impl Handler<ModeWritten> for Root {
 
     fn handle(&mut self, message: ModeWritten, context: &mut Self::Context) {
         if message.fault.is_none() {
+            if let Some(seat) = self.tables.get_mut(&message.table).filter(|seat| seat.mode == message.mode) {
+                seat.unwritten = false;
+            }
             // Two writes of one table may have overtaken each other: the one that holds is written again.
             let mode = self.tables.get(&message.table).map(|seat| seat.mode.clone());
             if let Some(mode) = mode.filter(|mode| *mode != message.mode) {
@@ -145,8 +148,9 @@ impl Root {
         mode: TableMode,
         context: &mut Context<Self>,
     ) -> ResponseFuture<Result<ModeSet, NoSuchTable>> {
-        if let Some(seat) = self.tables.get_mut(table).filter(|seat| seat.mode != mode) {
-            seat.mode = mode.clone();
+        let changes = self.tables.get(table).is_some_and(|seat| seat.mode != mode);
+        self.change_mode(table, &mode);
+        if changes {
             events::TableModeChanged { table, mode: &mode }.emit();
         }
         let (sender, written) = oneshot::channel();

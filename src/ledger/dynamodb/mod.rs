@@ -342,6 +342,10 @@ impl Ledger for DynamoDbLedger {
         self.told("set_mode", self.write_mode(table, mode, now).await)
     }
 
+    fn has_other_writers(&self) -> bool {
+        true
+    }
+
     async fn close(&self) -> Result<(), Fault> {
         Ok(())
     }

@@ -41,6 +41,8 @@ pub struct Faults {
     refusing: Mutex<BTreeMap<&'static str, usize>>,
     /// Answers every claim with "won" and does nothing.
     no_claims: bool,
+    /// The ledger says that other processes write to it.
+    other_writers: bool,
     pub crashed: Notify,
     /// The names of the calls, in order.
     pub log: Mutex<Vec<&'static str>>,
@@ -71,6 +73,11 @@ impl Faults {
         let Some(left) = refusing.get_mut(name).filter(|left| **left > 0) else { return false };
         *left -= 1;
         true
+    }
+
+    /// A ledger that other processes share.
+    pub fn none_among_others() -> Arc<Self> {
+        Arc::new(Self { other_writers: true, ..Self::default() })
     }
 
     pub fn calls(&self) -> usize {
@@ -228,6 +235,10 @@ impl Ledger for Faulty<dyn Ledger> {
 
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
         self.faults.act("set_mode", self.inner.set_mode(table, mode, now)).await
+    }
+
+    fn has_other_writers(&self) -> bool {
+        self.faults.other_writers
     }
 
     async fn close(&self) -> Result<(), Fault> {
