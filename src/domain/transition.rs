@@ -3,6 +3,7 @@
 use super::batch::{Attempt, Batch};
 use super::file::{FileId, FileState};
 use super::ids::BatchId;
+use super::instant::Instant;
 
 pub mod rules;
 
@@ -101,6 +102,28 @@ pub enum Verdict {
     Poison(String),
     /// The object was gone at that time.
     Vanish,
+}
+
+/// A poison file, as a person looks at it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PoisonFile {
+    /// The file.
+    pub file: FileId,
+    /// Why it is never loaded.
+    pub reason: String,
+    /// When it became poison. A redrive or a discard names it: a file that became poison anew since is left as it is.
+    pub at: Instant,
+    /// A person has given it up.
+    pub discarded: bool,
+}
+
+/// What a person does about poison files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mending {
+    /// They are taken up again, as deferred files are; their strikes are forgotten.
+    Redrive,
+    /// They are given up: they stay poison, and are counted no more.
+    Discard,
 }
 
 /// What a table may do. Kept in the ledger, so that it survives a restart.

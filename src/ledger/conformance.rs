@@ -8,7 +8,7 @@ use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::summary::{EventSpan, TableSummary};
-use landbridge::ledger::{AttemptOutcome, BatchState, Claim, Home, SharedLedger, Step, TableMode, Verdict};
+use landbridge::ledger::{AttemptOutcome, BatchState, Claim, Home, Mending, SharedLedger, Step, TableMode, Verdict};
 
 fn at(micros: i64) -> Instant {
     Instant::from_micros(micros)
@@ -403,6 +403,52 @@ pub(crate) async fn the_oldest_waiting_event_is_known(ledger: SharedLedger) {
     assert_eq!(oldest().await, Some(at(20)));
 }
 
+/// Poison is redriven or discarded as it was seen, and not what became poison anew.
+pub(crate) async fn poison_is_mended_as_it_was_seen(ledger: SharedLedger) {
+    let poison = |reason: &str| Verdict::Poison(reason.to_owned());
+    for (name, at_micros) in [("b", 2), ("a", 1), ("c", 3)] {
+        ledger.settle(&[(file(name), poison("bad"))], at(at_micros)).await.unwrap();
+    }
+    ledger.strike(&file("a"), "one", at(1)).await.unwrap();
+    let listed = async || {
+        let files = ledger.poison(&table("t"), 10).await.unwrap();
+        files.into_iter().map(|one| (one.file.key.to_string(), one.at, one.discarded)).collect::<Vec<_>>()
+    };
+    let entry = |name: &str, micros, discarded| (name.to_owned(), at(micros), discarded);
+    assert_eq!(listed().await, [entry("a", 1, false), entry("b", 2, false), entry("c", 3, false)]);
+    assert_eq!(ledger.poison(&table("t"), 1).await.unwrap()[0].reason, "bad");
+    assert_eq!(ledger.poison(&table("u"), 10).await.unwrap(), []);
+    let mend = async |name: &str, micros, mending| {
+        ledger.mend(&[(file(name), at(micros))], mending, at(9)).await.unwrap()[0]
+    };
+    let counts = async || {
+        let now = summary(&ledger, 1).await;
+        (now.poison, now.deferred)
+    };
+    assert!(!mend("a", 5, Mending::Redrive).await, "it became poison at another time");
+    assert!(!mend("none", 1, Mending::Redrive).await);
+    assert!(mend("a", 1, Mending::Redrive).await);
+    assert!(!mend("a", 1, Mending::Redrive).await, "it is not poison any more");
+    assert_eq!(states(&ledger, &["a"]).await, [Some(FileState::Deferred { since: at(9) })]);
+    assert_eq!(ledger.strike(&file("a"), "again", at(9)).await.unwrap(), 1, "its strikes are forgotten");
+    assert_eq!(counts().await, (2, 1));
+    assert!(mend("b", 2, Mending::Discard).await);
+    assert!(!mend("b", 2, Mending::Discard).await);
+    assert_eq!(counts().await, (1, 1));
+    assert_eq!(states(&ledger, &["b"]).await, [Some(FileState::Poison { reason: "bad".into() })]);
+    assert_eq!(listed().await, [entry("b", 2, true), entry("c", 3, false)]);
+    // Who gave it up may want it after all; who finds it bad again has poison again.
+    assert!(mend("b", 2, Mending::Redrive).await);
+    assert_eq!(counts().await, (1, 2));
+    ledger.settle(&[(file("b"), poison("still bad"))], at(11)).await.unwrap();
+    assert!(mend("b", 11, Mending::Discard).await);
+    ledger.settle(&[(file("b"), poison("bad anew"))], at(12)).await.unwrap();
+    assert_eq!(counts().await, (2, 1));
+    let one = batch(&["a"], 3, 20);
+    assert_eq!(claim(&ledger, &one).await, Claim::Won);
+    assert!(!mend("a", 9, Mending::Redrive).await, "a batch has it");
+}
+
 /// Of many overlapping claims at one time, one wins.
 pub(crate) async fn a_race_has_one_winner(ledger: SharedLedger) {
     let racers = (0..12).map(|number| {
@@ -426,7 +472,7 @@ macro_rules! suite {
             only_the_same_step_is_done_already, rehoming_is_one_step_over_all_files,
             batches_are_held_and_let_go, verdicts_apply_only_where_they_may, deferred_files_come_oldest_first,
             strikes_and_modes_are_kept, loads_are_counted_once_on_their_day, homes_are_counted_as_files_move,
-            the_oldest_waiting_event_is_known, a_race_has_one_winner);
+            the_oldest_waiting_event_is_known, poison_is_mended_as_it_was_seen, a_race_has_one_winner);
     };
     ($empty:expr; $($check:ident),*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 
 use super::stored::file_key;
-use super::{Claim, Home, Ledger, SharedLedger, Step, TableMode, Verdict};
+use super::{Claim, Home, Ledger, Mending, PoisonFile, SharedLedger, Step, TableMode, Verdict};
 use crate::domain::batch::{Attempt, Batch};
 use crate::domain::fault::Fault;
 use crate::domain::file::{FileId, FileState};
@@ -182,6 +182,19 @@ impl Ledger for FrontedLedger {
 
     async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault> {
         self.inner.summary(now).await
+    }
+
+    async fn poison(&self, table: &TableId, limit: usize) -> Result<Vec<PoisonFile>, Fault> {
+        self.inner.poison(table, limit).await
+    }
+
+    async fn mend(
+        &self,
+        files: &[(FileId, Instant)],
+        mending: Mending,
+        now: Instant,
+    ) -> Result<Vec<bool>, Fault> {
+        self.inner.mend(files, mending, now).await
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {

@@ -14,7 +14,7 @@ use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::summary::TableSummary;
 pub use crate::domain::transition::{
-    AttemptOutcome, BatchRecord, BatchState, Claim, Home, Step, TableMode, Verdict,
+    AttemptOutcome, BatchRecord, BatchState, Claim, Home, Mending, PoisonFile, Step, TableMode, Verdict,
 };
 
 #[cfg(test)]
@@ -89,6 +89,14 @@ pub trait Ledger: Send + Sync + 'static {
     /// The figures of all tables of which something is known, sorted by table; `now` names the UTC day whose files and
     /// rows are counted. As cheap as the tables are many, whatever the number of files.
     async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault>;
+
+    /// Poison files of a table, discarded ones too, oldest first, at most `limit`.
+    async fn poison(&self, table: &TableId, limit: usize) -> Result<Vec<PoisonFile>, Fault>;
+
+    /// Redrives or discards up to 90 files that became poison at these times; answers which of them. A file that is not
+    /// poison any more, or is anew, is left as it is; so is a discarded one that is discarded again.
+    async fn mend(&self, files: &[(FileId, Instant)], mending: Mending, now: Instant)
+    -> Result<Vec<bool>, Fault>;
 
     /// Writes down a message that could not be parsed, when there is no dead-letter queue.
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault>;

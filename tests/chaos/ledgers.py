@@ -6,7 +6,7 @@ import sqlite3
 
 import pyarrow
 
-HOMES = {0: "in a batch", 1: "poison", 2: "vanished", 3: "deferred"}
+HOMES = {0: "in a batch", 1: "poison", 2: "vanished", 3: "deferred", 4: "poison"}
 LOADED, ABANDONED = 2, 3
 
 

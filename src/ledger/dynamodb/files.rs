@@ -17,17 +17,21 @@ pub(super) const IN_BATCH: i64 = 0;
 pub(super) const POISON: i64 = 1;
 pub(super) const VANISHED: i64 = 2;
 pub(super) const DEFERRED: i64 = 3;
+/// Poison that a person has given up.
+pub(super) const DISCARDED: i64 = 4;
 
 /// The sort key of a file's own item.
 pub(super) const FILE: &str = "f";
+/// That of its strikes.
+pub(super) const STRIKES: &str = "s";
 
 /// What the table holds of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoredFile {
     pub(super) home: i64,
     pub(super) batch: Option<BatchId>,
-    reason: String,
-    at: Option<Instant>,
+    pub(super) reason: String,
+    pub(super) at: Option<Instant>,
     event_at: Option<Instant>,
 }
 
@@ -59,7 +63,7 @@ impl StoredFile {
         let corrupt = |what: &str| StepError::Corrupt(format!("the file {file} {what}"));
         Ok(match (self.home, &self.batch) {
             (IN_BATCH, Some(batch)) => of_batch.and_then(|state| state.of_file(batch.clone())),
-            (POISON, None) => Some(FileState::Poison { reason: self.reason.clone() }),
+            (POISON | DISCARDED, None) => Some(FileState::Poison { reason: self.reason.clone() }),
             (VANISHED, None) => {
                 Some(FileState::Vanished { at: self.at.ok_or_else(|| corrupt("vanished at no time"))? })
             }
@@ -82,7 +86,7 @@ pub(super) fn file_partition(file: &FileId) -> String {
 /// What a file in no batch is, as a person reads it.
 pub(super) fn label(home: i64) -> Result<&'static str, StepError> {
     match home {
-        POISON => Ok("poison"),
+        POISON | DISCARDED => Ok("poison"),
         VANISHED => Ok("vanished"),
         DEFERRED => Ok("deferred"),
         other => Err(StepError::Corrupt(format!("a file has the unknown home {other}"))),
@@ -180,7 +184,7 @@ impl Counts {
 
 impl DynamoDbLedger {
     /// The items of the files, in order.
-    async fn stored_files(&self, files: &[FileId]) -> Result<Vec<Option<StoredFile>>, StepError> {
+    pub(super) async fn stored_files(&self, files: &[FileId]) -> Result<Vec<Option<StoredFile>>, StepError> {
         let keys = files.iter().map(|file| key(file_partition(file), FILE)).collect();
         let found = self.get_many("lookup", keys, None).await?;
         let found = files.iter().map(|file| found.get(&(file_partition(file), FILE.to_owned())));
@@ -320,7 +324,7 @@ impl DynamoDbLedger {
     ) -> Result<u32, StepError> {
         let values = item([(":one", number(1)), (":reason", text(reason)), (":now", number(now.micros()))]);
         let call = self.inner.client.update_item().table_name(&*self.inner.table);
-        let call = call.set_key(Some(key(file_partition(file), "s")));
+        let call = call.set_key(Some(key(file_partition(file), STRIKES)));
         let call = call.update_expression("ADD s_count :one SET s_reason = :reason, s_at = :now");
         let call = call.set_expression_attribute_values(Some(values));
         let call = call.return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);

@@ -34,7 +34,7 @@ use self::batches::name_of;
 use self::commit::Fact;
 use self::item::Item;
 use super::stored::Unreadable;
-use super::{Claim, Home, Ledger, Step, TableMode, Verdict};
+use super::{Claim, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
 use crate::cloud::aws;
 use crate::domain::batch::{Attempt, Batch};
 use crate::domain::fault::{Fault, FaultKind};
@@ -49,6 +49,7 @@ mod batches;
 mod commit;
 mod files;
 mod item;
+mod poison;
 pub mod reader;
 mod setup;
 mod steps;
@@ -328,6 +329,23 @@ impl Ledger for DynamoDbLedger {
 
     async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault> {
         self.told("summary", self.summaries(now).await)
+    }
+
+    async fn poison(&self, table: &TableId, limit: usize) -> Result<Vec<PoisonFile>, Fault> {
+        self.told("poison", self.poison_files(table, limit).await)
+    }
+
+    async fn mend(
+        &self,
+        files: &[(FileId, Instant)],
+        mending: Mending,
+        now: Instant,
+    ) -> Result<Vec<bool>, Fault> {
+        let mut mended = Vec::with_capacity(files.len());
+        for (file, at) in files {
+            mended.push(self.told("mend", self.mend_file(file, *at, mending, now).await)?);
+        }
+        Ok(mended)
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {

@@ -7,7 +7,7 @@ use super::batches;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
-use crate::domain::transition::{Verdict, rules};
+use crate::domain::transition::{Mending, PoisonFile, Verdict, rules};
 use crate::ledger::stored::{file_key, from_json, table_text, to_json};
 
 /// Where a file is at home.
@@ -15,6 +15,9 @@ pub(super) const IN_BATCH: i64 = 0;
 pub(super) const POISON: i64 = 1;
 pub(super) const VANISHED: i64 = 2;
 pub(super) const DEFERRED: i64 = 3;
+
+/// In the count of homes: poison that was given up.
+pub(super) const DISCARDED: i64 = 4;
 
 type StoredState = (i64, Option<String>, Option<i64>, Option<String>, Option<i64>);
 
@@ -62,7 +65,7 @@ pub(super) fn put(
     let mut upsert = step.prepare_cached(
         "INSERT INTO files (key, home, batch, table_id, identity, reason, at) VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6)
          ON CONFLICT (key) DO UPDATE SET home = ?2, batch = NULL, table_id = ?3, identity = ?4, reason = ?5, at = ?6,
-             event_at = NULL",
+             event_at = NULL, discarded_at = NULL",
     )?;
     upsert.execute(params![
         file_key(file),
@@ -80,7 +83,7 @@ pub(super) fn put_in_batch(step: &Transaction<'_>, file: &FileId, batch: i64) ->
     let mut upsert = step.prepare_cached(
         "INSERT INTO files (key, home, batch) VALUES (?1, 0, ?2)
          ON CONFLICT (key) DO UPDATE SET home = 0, batch = ?2, table_id = NULL, identity = NULL, reason = NULL, at = NULL,
-             event_at = NULL",
+             event_at = NULL, discarded_at = NULL",
     )?;
     upsert.execute(params![file_key(file), batch])?;
     Ok(())
@@ -127,6 +130,56 @@ pub(super) fn deferred_count(step: &Transaction<'_>, table: &TableId) -> Result<
     let mut select = step.prepare_cached("SELECT count(*) FROM files WHERE home = 3 AND table_id = ?1")?;
     let count: i64 = select.query_row([table_text(table)?], |row| row.get(0))?;
     Ok(u64::try_from(count).unwrap_or(0))
+}
+
+pub(super) fn poison(
+    step: &Transaction<'_>,
+    table: &TableId,
+    limit: usize,
+) -> Result<Vec<PoisonFile>, StepError> {
+    let mut select = step.prepare_cached(
+        "SELECT identity, reason, at, discarded_at IS NOT NULL FROM files WHERE home = 1 AND table_id = ?1
+         ORDER BY at, key LIMIT ?2",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = select.query_map(params![table_text(table)?, limit], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    rows.map(|row| {
+        let (identity, reason, at, discarded): (String, Option<String>, i64, bool) = row?;
+        let (file, reason) = (from_json("a poison file", &identity)?, reason.unwrap_or_default());
+        Ok(PoisonFile { file, reason, at: Instant::from_micros(at), discarded })
+    })
+    .collect()
+}
+
+/// Redrives or discards a file that became poison at that time; answers whether it was so.
+pub(super) fn mend(
+    step: &Transaction<'_>,
+    file: &FileId,
+    at: Instant,
+    mending: Mending,
+    now: Instant,
+) -> Result<bool, StepError> {
+    let key = file_key(file);
+    let changed = match mending {
+        Mending::Discard => step
+            .prepare_cached(
+                "UPDATE files SET discarded_at = ?3 WHERE key = ?1 AND home = 1 AND at = ?2 AND discarded_at IS NULL",
+            )?
+            .execute(params![key, at.micros(), now.micros()])?,
+        Mending::Redrive => {
+            step.prepare_cached("DELETE FROM strikes WHERE key = ?1 AND EXISTS
+                 (SELECT 1 FROM files WHERE key = ?1 AND home = 1 AND at = ?2)")?
+                .execute(params![key, at.micros()])?;
+            step.prepare_cached(
+                "UPDATE files SET home = 3, reason = NULL, at = ?3, event_at = NULL, discarded_at = NULL
+                 WHERE key = ?1 AND home = 1 AND at = ?2",
+            )?
+            .execute(params![key, at.micros(), now.micros()])?
+        }
+    };
+    Ok(changed > 0)
 }
 
 pub(super) fn strike(

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::stored::Unreadable;
-use super::{Claim, Home, Ledger, Step, TableMode, Verdict};
+use super::{Claim, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
 use crate::domain::batch::{Attempt, Batch};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
@@ -269,6 +269,24 @@ impl Ledger for SqliteLedger {
 
     async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault> {
         self.step("summary", move |step| summary::summary(step, now)).await
+    }
+
+    async fn poison(&self, table: &TableId, limit: usize) -> Result<Vec<PoisonFile>, Fault> {
+        let table = table.clone();
+        self.step("poison", move |step| files::poison(step, &table, limit)).await
+    }
+
+    async fn mend(
+        &self,
+        files: &[(FileId, Instant)],
+        mending: Mending,
+        now: Instant,
+    ) -> Result<Vec<bool>, Fault> {
+        let files = files.to_vec();
+        self.step("mend", move |step| {
+            files.iter().map(|(file, at)| files::mend(step, file, *at, mending, now)).collect()
+        })
+        .await
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {

@@ -15,7 +15,7 @@ const VERSION: i64 = MIGRATIONS.len() as i64;
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 
 /// Each brings the format from its index to the next.
-pub(super) const MIGRATIONS: [&str; 3] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     "
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY,
@@ -76,6 +76,7 @@ CREATE TABLE dead_letters (
     include_str!("schema/summary.sql"),
     // What became of an abandoned batch's files, as a hash: the same step again is told from another one.
     "ALTER TABLE batches ADD COLUMN homes TEXT;",
+    include_str!("schema/discarded.sql"),
 ];
 
 /// Checks that the file is a ledger of this version or an older one, and brings it up to date.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::StepError;
-use super::files::{DEFERRED, POISON, VANISHED};
+use super::files::{DEFERRED, DISCARDED, POISON, VANISHED};
 use crate::domain::file::FileId;
 use crate::domain::instant::Instant;
 use crate::domain::summary::{TableSummary, utc_day};
@@ -124,6 +124,7 @@ fn homes(step: &Transaction<'_>, figures: &mut Figures) -> Result<(), StepError>
             POISON => figure.poison = files,
             VANISHED => figure.vanished = files,
             DEFERRED => figure.deferred = files,
+            DISCARDED => {}
             other => {
                 return Err(StepError::Corrupt(format!("files of {table} have the unknown home {other}")));
             }

@@ -12,7 +12,9 @@ use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::summary::TableSummary;
 use landbridge::ledger::sqlite::SqliteLedger;
-use landbridge::ledger::{BatchRecord, Claim, Home, Ledger, Step, TableMode, Verdict};
+use landbridge::ledger::{
+    BatchRecord, Claim, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
+};
 use landbridge::queue::Receipt;
 
 use super::kinds::Kind;
@@ -265,6 +267,19 @@ impl Ledger for LedgerPort {
 
     async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault> {
         at_once(self.watch.ledger.summary(now))
+    }
+
+    async fn poison(&self, table: &TableId, limit: usize) -> Result<Vec<PoisonFile>, Fault> {
+        self.watch.ledger.poison(table, limit).await
+    }
+
+    async fn mend(
+        &self,
+        files: &[(FileId, Instant)],
+        mending: Mending,
+        now: Instant,
+    ) -> Result<Vec<bool>, Fault> {
+        self.watch.ledger.mend(files, mending, now).await
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {

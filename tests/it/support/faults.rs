@@ -16,7 +16,9 @@ use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::object::Object;
 use landbridge::domain::summary::TableSummary;
-use landbridge::ledger::{BatchRecord, Claim, Home, Ledger, Step, TableMode, Verdict};
+use landbridge::ledger::{
+    BatchRecord, Claim, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
+};
 use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
 use tokio::sync::Notify;
 
@@ -222,6 +224,19 @@ impl Ledger for Faulty<dyn Ledger> {
 
     async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault> {
         self.inner.summary(now).await
+    }
+
+    async fn poison(&self, table: &TableId, limit: usize) -> Result<Vec<PoisonFile>, Fault> {
+        self.inner.poison(table, limit).await
+    }
+
+    async fn mend(
+        &self,
+        files: &[(FileId, Instant)],
+        mending: Mending,
+        now: Instant,
+    ) -> Result<Vec<bool>, Fault> {
+        self.inner.mend(files, mending, now).await
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {
