@@ -14,12 +14,13 @@ use crate::actors::world::{TableSetup, World};
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::summary::TableSummary;
-use crate::domain::transition::TableMode;
+use crate::domain::transition::{Mending, TableMode};
 use crate::messages::root::{FlushTable, ModeSet, NoSuchTable, PauseTable, ResumeTable};
 use crate::messages::{batcher, loader, poller, root};
 use crate::telemetry::last_errors::LastErrors;
 use crate::web::console::{
-    Acted, Action, Console, ErrorView, Overview, Pending, Refusal, RefusalKind, TableView,
+    Acted, Action, Chosen, Console, ErrorView, Mended, Overview, Pending, PoisonView, Refusal, RefusalKind,
+    TableView,
 };
 
 /// How long one actor may take to answer.
@@ -33,7 +34,7 @@ const GRACE: Duration = Duration::from_secs(60);
 
 /// The console of a running tree.
 pub struct TreeConsole {
-    world: Arc<World>,
+    pub(super) world: Arc<World>,
     root: Addr<Root>,
     latest: Mutex<Option<(tokio::time::Instant, Arc<Overview>)>>,
 }
@@ -147,6 +148,16 @@ impl Console for TreeConsole {
         let table = view.ok_or_else(|| unknown(NoSuchTable(table.clone())))?;
         Ok(Acted { table, warning })
     }
+
+    async fn poison(&self, table: &TableId) -> Result<Vec<PoisonView>, Refusal> {
+        self.poison_of(table).await
+    }
+
+    async fn mend(&self, table: &TableId, chosen: Chosen, mending: Mending) -> Result<Mended, Refusal> {
+        let mended = self.mend_poison(table, chosen, mending).await;
+        *self.latest.lock().await = None;
+        mended
+    }
 }
 
 fn view(
@@ -202,7 +213,7 @@ fn last_error(table: &str, now: Instant) -> Option<ErrorView> {
     })
 }
 
-fn no_answer(error: &str) -> Refusal {
+pub(super) fn no_answer(error: &str) -> Refusal {
     Refusal {
         kind: RefusalKind::NoAnswer,
         error: error.to_owned(),

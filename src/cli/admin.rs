@@ -75,7 +75,7 @@ pub(super) fn act(action: &'static str, arguments: &ActArguments) -> ExitCode {
     }))
 }
 
-fn finish(result: Result<String, String>) -> ExitCode {
+pub(super) fn finish(result: Result<String, String>) -> ExitCode {
     match result {
         Ok(text) => {
             print!("{}", printable(&text));
@@ -107,7 +107,17 @@ pub(super) fn table_path(name: &str) -> Result<String, String> {
     Ok(format!("tables/{}/{}/{}", encoded(cluster), encoded(schema), encoded(table)))
 }
 
-fn call(target: &Target, method: Method, path: &str) -> Result<Value, String> {
+pub(super) fn call(target: &Target, method: Method, path: &str) -> Result<Value, String> {
+    call_with(target, method, path, None)
+}
+
+/// The same with a body.
+pub(super) fn call_with(
+    target: &Target,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Value, String> {
     let (base, token) = (base(target)?, token(target)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
@@ -116,6 +126,9 @@ fn call(target: &Target, method: Method, path: &str) -> Result<Value, String> {
         let mut request = client.request(method, format!("{base}/api/v1/{path}"));
         if let Some(token) = &token {
             request = request.bearer_auth(token.expose());
+        }
+        if let Some(body) = body {
+            request = request.json(body);
         }
         let answer = request.send().await.map_err(|error| {
             let cause = if error.is_timeout() { "it does not answer" } else { "nothing answers there" };
@@ -155,11 +168,11 @@ fn token(target: &Target) -> Result<Option<Secret>, String> {
     Ok(Some(Secret::new(text.trim())))
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key).and_then(Value::as_str)
 }
 
-fn count(value: &Value, key: &str) -> u64 {
+pub(super) fn count(value: &Value, key: &str) -> u64 {
     value.get(key).and_then(Value::as_u64).unwrap_or(0)
 }
 

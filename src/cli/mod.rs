@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod admin;
 mod check;
 mod demo;
+mod dlq;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod run;
@@ -42,6 +43,9 @@ enum Command {
     Resume(admin::ActArguments),
     /// Load what a table has gathered so far
     Flush(admin::ActArguments),
+    /// Poison files: what they are, load them after all, or give them up
+    #[command(subcommand)]
+    Dlq(dlq::Command),
     /// Make an admin token, and the hash that the configuration wants
     Token,
     /// Prove it: every row of every loaded file is in the warehouse exactly once
@@ -65,6 +69,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Command::Pause(arguments) => admin::act("pause", &arguments),
         Command::Resume(arguments) => admin::act("resume", &arguments),
         Command::Flush(arguments) => admin::act("flush", &arguments),
+        Command::Dlq(command) => dlq::dlq(&command),
         Command::Token => admin::token_command(),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::Check { config } => check::check(&config),

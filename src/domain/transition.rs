@@ -126,6 +126,16 @@ pub enum Mending {
     Discard,
 }
 
+impl Mending {
+    /// Its name, in addresses, on the command line and as a metric label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Redrive => "redrive",
+            Self::Discard => "discard",
+        }
+    }
+}
+
 /// What a table may do. Kept in the ledger, so that it survives a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TableMode {

@@ -8,7 +8,9 @@ use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::summary::{EventSpan, TableSummary};
-use landbridge::ledger::{AttemptOutcome, BatchState, Claim, Home, Mending, SharedLedger, Step, TableMode, Verdict};
+use landbridge::ledger::{
+    AttemptOutcome, BatchState, Claim, Home, Mending, SharedLedger, Step, TableMode, Verdict,
+};
 
 fn at(micros: i64) -> Instant {
     Instant::from_micros(micros)

@@ -95,8 +95,12 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Redrives or discards up to 90 files that became poison at these times; answers which of them. A file that is not
     /// poison any more, or is anew, is left as it is; so is a discarded one that is discarded again.
-    async fn mend(&self, files: &[(FileId, Instant)], mending: Mending, now: Instant)
-    -> Result<Vec<bool>, Fault>;
+    async fn mend(
+        &self,
+        files: &[(FileId, Instant)],
+        mending: Mending,
+        now: Instant,
+    ) -> Result<Vec<bool>, Fault>;
 
     /// Writes down a message that could not be parsed, when there is no dead-letter queue.
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault>;

@@ -68,6 +68,7 @@ catalogue! {
     LOAD_SECONDS = "landbridge_load_seconds", Histogram, ["table"], CALL, "From the start of a batch's build to its commit.";
     LAG_SECONDS = "landbridge_lag_seconds", Histogram, ["table"], LAG, "From a file's event to its rows in the warehouse.";
     LAST_SUCCESS = "landbridge_last_success_timestamp_seconds", Gauge, ["table"], &[], "When the table last loaded, in Unix time.";
+    POISON_MENDED = "landbridge_poison_mended_total", Counter, ["table", "mending"], &[], "Poison files that a person has redriven or discarded.";
     RECEIVED = "landbridge_received_messages_total", Counter, ["queue"], &[], "Messages received.";
     ANNOUNCEMENTS = "landbridge_announcements_total", Counter, ["queue", "kind"], &[], "What messages said: created, copied, removed, other (each object by itself), test_event, unparsable.";
     DELETED = "landbridge_deleted_messages_total", Counter, ["queue"], &[], "Messages deleted.";

@@ -2,11 +2,13 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use serde::Deserialize;
 use serde_json::json;
 
-use super::console::{Action, Refusal, RefusalKind, TableView};
+use super::console::{Action, Chosen, Mended, PoisonView, Refusal, RefusalKind, TableView};
 use super::server::Site;
 use crate::domain::ids::TableId;
+use crate::domain::transition::Mending;
 
 /// How near a name must be to be suggested, in edits.
 const NEAR_EDITS: usize = 4;
@@ -15,6 +17,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/api/v1/tables", web::get().to(tables))
         .route("/api/v1/tables/{cluster}/{schema}/{table}", web::get().to(table))
+        .route("/api/v1/tables/{cluster}/{schema}/{table}/poison", web::get().to(poison))
+        .route("/api/v1/tables/{cluster}/{schema}/{table}/poison/{mending}", web::post().to(mend))
         .route("/api/v1/tables/{cluster}/{schema}/{table}/{action}", web::post().to(act));
 }
 
@@ -53,9 +57,72 @@ async fn act(site: web::Data<Site>, path: web::Path<(String, String, String, Str
     }
 }
 
+async fn poison(site: web::Data<Site>, path: web::Path<Named>) -> HttpResponse {
+    let (cluster, schema, table) = path.into_inner();
+    let id = TableId::new(cluster.as_str(), schema.as_str(), table.as_str());
+    match site.poison(&id).await {
+        Ok(files) => HttpResponse::Ok().json(json!({"table": id.to_string(), "files": files})),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+/// Which files: `{"all": true}`, or `{"files": ["bucket/key@etag"]}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    #[serde(default)]
+    all: bool,
+    #[serde(default)]
+    files: Vec<String>,
+}
+
+fn chosen(body: &[u8]) -> Result<Chosen, Refusal> {
+    let unclear = |error: String| Refusal {
+        kind: RefusalKind::Unclear,
+        error,
+        remedy:
+            "send {\"files\": [\"bucket/key@etag\"]} as the list of poison names them, or {\"all\": true}"
+                .to_owned(),
+    };
+    let wish: Wish = serde_json::from_slice(body).map_err(|error| unclear(format!("the body: {error}")))?;
+    match (wish.all, wish.files.is_empty()) {
+        (true, true) => Ok(Chosen::All),
+        (false, false) => Ok(Chosen::Named(wish.files)),
+        (true, false) => Err(unclear("all files, and some of them by name".to_owned())),
+        (false, true) => Err(unclear("no file is named".to_owned())),
+    }
+}
+
+async fn mend(
+    site: web::Data<Site>,
+    path: web::Path<(String, String, String, String)>,
+    body: web::Bytes,
+) -> HttpResponse {
+    let (cluster, schema, table, mending) = path.into_inner();
+    let id = TableId::new(cluster.as_str(), schema.as_str(), table.as_str());
+    let mending = match mending.as_str() {
+        "redrive" => Mending::Redrive,
+        "discard" => Mending::Discard,
+        other => {
+            let (error, remedy) =
+                (format!("{other} is nothing to do with poison"), "use one of: redrive, discard".to_owned());
+            return refused(&Refusal { kind: RefusalKind::UnknownTable, error, remedy });
+        }
+    };
+    let mended = match chosen(&body) {
+        Ok(chosen) => site.mend(&id, chosen, mending).await,
+        Err(refusal) => Err(refusal),
+    };
+    match mended {
+        Ok(mended) => HttpResponse::Ok().json(mended),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
 pub(super) fn status_of(refusal: &Refusal) -> StatusCode {
     match refusal.kind {
-        RefusalKind::UnknownTable => StatusCode::NOT_FOUND,
+        RefusalKind::UnknownTable | RefusalKind::UnknownFile => StatusCode::NOT_FOUND,
+        RefusalKind::Unclear => StatusCode::BAD_REQUEST,
         RefusalKind::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -89,6 +156,16 @@ impl Site {
         // Only names that are mapped go further.
         self.table(id).await?;
         self.console()?.act(id, action).await
+    }
+
+    async fn poison(&self, id: &TableId) -> Result<Vec<PoisonView>, Refusal> {
+        self.table(id).await?;
+        self.console()?.poison(id).await
+    }
+
+    async fn mend(&self, id: &TableId, chosen: Chosen, mending: Mending) -> Result<Mended, Refusal> {
+        self.table(id).await?;
+        self.console()?.mend(id, chosen, mending).await
     }
 }
 

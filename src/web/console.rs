@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
-use crate::domain::transition::TableMode;
+use crate::domain::transition::{Mending, TableMode};
 
 /// Who can tell about the tables and act on them.
 #[async_trait]
@@ -17,7 +17,16 @@ pub trait Console: Send + Sync + 'static {
 
     /// Acts on a table and answers its new state. A pause is answered when no load of the table can start any more.
     async fn act(&self, table: &TableId, action: Action) -> Result<Acted, Refusal>;
+
+    /// Poison files of a table, discarded ones too, oldest first; at most `POISON_MAX`.
+    async fn poison(&self, table: &TableId) -> Result<Vec<PoisonView>, Refusal>;
+
+    /// Redrives or discards poison files of a table. Names nothing that is not poison: then nothing is done.
+    async fn mend(&self, table: &TableId, chosen: Chosen, mending: Mending) -> Result<Mended, Refusal>;
 }
+
+/// Poison files that are shown, and mended, at one time.
+pub const POISON_MAX: usize = 1_000;
 
 /// The console, once the tree has started; until then nothing can be asked.
 pub type ConsoleSlot = Arc<OnceLock<Arc<dyn Console>>>;
@@ -63,11 +72,49 @@ pub struct Refusal {
     pub remedy: String,
 }
 
+/// A poison file. Its JSON is the API's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PoisonView {
+    /// `bucket/key@etag`: the name under which it is redriven or discarded.
+    pub file: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Why it is not loaded.
+    pub reason: String,
+    /// Since when.
+    #[serde(serialize_with = "moment_of")]
+    pub poison_since: Instant,
+    /// A person has given it up.
+    pub discarded: bool,
+}
+
+/// Which poison files are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// All that are not discarded.
+    All,
+    /// These, as `PoisonView::file` names them.
+    Named(Vec<String>),
+}
+
+/// What became of poison files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mended {
+    /// How many were redriven or discarded.
+    pub files: usize,
+    /// What is not as it should be: there are more, or some have changed meanwhile.
+    pub warning: Option<String>,
+}
+
 /// The kinds of refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalKind {
     /// No mapping names the table (404).
     UnknownTable,
+    /// The table has no such poison file (404).
+    UnknownFile,
+    /// The request cannot be understood (400).
+    Unclear,
     /// The tree or the ledger does not answer (503).
     NoAnswer,
 }

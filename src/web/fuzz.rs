@@ -15,14 +15,16 @@ use actix_web::{App, web};
 use async_trait::async_trait;
 
 use super::access::{Access, is_open};
-use super::console::{Acted, Action, Console, Overview, Pending, Refusal, RefusalKind, TableView};
+use super::console::{
+    Acted, Action, Chosen, Console, Mended, Overview, Pending, PoisonView, Refusal, RefusalKind, TableView,
+};
 use super::health::HealthState;
 use super::server::{Site, configure, guard};
 use super::token::hash_text;
 use crate::domain::clock::Clock;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
-use crate::domain::transition::TableMode;
+use crate::domain::transition::{Mending, TableMode};
 use crate::fuzz::Choices;
 
 const TOKEN: &str = "5d41402abc4b2a76b9719d911017c592";
@@ -82,6 +84,20 @@ impl Console for Tree {
             return Err(Refusal { kind: RefusalKind::NoAnswer, error, remedy });
         }
         Ok(Acted { table: Self::table(&table.table), warning: Some(MARKUP.to_owned()) })
+    }
+
+    async fn poison(&self, _: &TableId) -> Result<Vec<PoisonView>, Refusal> {
+        let (file, reason) = (MARKUP.to_owned(), MARKUP.to_owned());
+        Ok(vec![PoisonView { file, size_bytes: 1, reason, poison_since: NOW, discarded: false }])
+    }
+
+    async fn mend(&self, _: &TableId, chosen: Chosen, _: Mending) -> Result<Mended, Refusal> {
+        self.acts.fetch_add(1, Ordering::Relaxed);
+        let files = match chosen {
+            Chosen::All => 1,
+            Chosen::Named(files) => files.len(),
+        };
+        Ok(Mended { files, warning: Some(MARKUP.to_owned()) })
     }
 }
 

@@ -183,3 +183,43 @@ async fn with_a_token_nobody_gets_in_without_it() {
     let log = process.log();
     assert!(!log.contains(&token) && !log.contains("hunter2"));
 }
+
+/// A file that is no Parquet file is poison; redriven it is poison anew, since nothing was mended; discarded it is counted
+/// no more; and what is no poison is not touched.
+#[tokio::test(flavor = "multi_thread")]
+async fn poison_is_listed_redriven_and_discarded() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = configure(folder.path(), "");
+    std::fs::write(folder.path().join("in/bad.parquet"), "PAR1 this is no Parquet file").unwrap();
+    let process = Process::start(&config).await;
+    process.until_files("poisoned", 1).await;
+    process.until_files("loaded", 1).await;
+    let (good, shown) = run(&["dlq", "list"], &process, None);
+    assert!(good && shown.contains(NAME) && shown.contains("bad.parquet@"), "{shown}");
+    let name = shown.lines().find_map(|line| line.trim().split_once("  since ")).unwrap().0.to_owned();
+    let (good, shown) = run(&["dlq", "show", NAME, &name], &process, None);
+    assert!(good && shown.contains("28 bytes") && shown.contains("dlq redrive"), "{shown}");
+    let (good, shown) = run(&["dlq", "redrive", NAME, &format!("{name}x")], &process, None);
+    assert!(!good && shown.contains("nothing was done") && shown.contains("name files as"), "{shown}");
+    let (good, shown) = run(&["dlq", "redrive", NAME, &name], &process, None);
+    assert!(good && shown.contains("1 file redriven"), "{shown}");
+    process.until_files("poisoned", 2).await;
+    let (good, shown) = run(&["dlq", "discard", NAME, "--all"], &process, None);
+    assert!(good && shown.contains("1 file discarded"), "{shown}");
+    let (_, shown) = run(&["dlq", "list"], &process, None);
+    assert_eq!(shown, "no file is poison\n");
+    let (_, shown) = run(&["dlq", "list", NAME], &process, None);
+    assert!(shown.contains(", discarded"), "{shown}");
+    let client = Client::new();
+    let table = json(client.get(format!("{}{TABLE}", process.url)).send().await.unwrap()).await;
+    assert_eq!(table["poison"], 0);
+    let post =
+        |path: &str, body: &'static str| client.post(format!("{}{path}", process.url)).body(body).send();
+    for body in ["", "{}", "{\"all\": true, \"files\": [\"x\"]}", "{\"file\": 1}"] {
+        let unclear = post(&format!("{TABLE}/poison/redrive"), body).await.unwrap();
+        assert_eq!(unclear.status(), StatusCode::BAD_REQUEST, "{body}");
+        assert!(json(unclear).await["remedy"].as_str().unwrap().contains("bucket/key@etag"));
+    }
+    let unknown = post(&format!("{TABLE}/poison/forgive"), "{\"all\": true}").await.unwrap();
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+}

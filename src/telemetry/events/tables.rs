@@ -12,7 +12,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::table::Outcome;
-use crate::domain::transition::{TableMode, Verdict};
+use crate::domain::transition::{Mending, TableMode, Verdict};
 
 event! {
     /// The ledger wrote a verdict on a file down, or knew better.
@@ -37,6 +37,15 @@ event! {
             "the file is poison: it is not loaded, the other files of its table go on");
         count(&c::FILES_TOTAL, &[label("table", e.table), label("outcome", Outcome::Poisoned.label())], 1);
         raise(AlertKind::Poison, e.table, &e.file.to_string(), e.reason);
+    }
+}
+
+event! {
+    /// A person has redriven or discarded a poison file.
+    PoisonMended<'a> { table: &'a TableId, file: &'a FileId, mending: Mending } |e| {
+        let mending = e.mending.label();
+        info!(table = %e.table, file = %e.file, mending, "a person has seen to the poison file");
+        count(&c::POISON_MENDED, &[label("table", e.table), label("mending", mending)], 1);
     }
 }
 

@@ -12,9 +12,7 @@ use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::summary::TableSummary;
 use landbridge::ledger::sqlite::SqliteLedger;
-use landbridge::ledger::{
-    BatchRecord, Claim, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
-};
+use landbridge::ledger::{BatchRecord, Claim, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
 use landbridge::queue::Receipt;
 
 use super::kinds::Kind;

@@ -16,9 +16,7 @@ use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::object::Object;
 use landbridge::domain::summary::TableSummary;
-use landbridge::ledger::{
-    BatchRecord, Claim, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
-};
+use landbridge::ledger::{BatchRecord, Claim, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
 use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
 use tokio::sync::Notify;
 
