@@ -6,6 +6,7 @@ use super::ids::BatchId;
 use super::instant::Instant;
 
 pub mod rules;
+pub mod states;
 
 /// What became of a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

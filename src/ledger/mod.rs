@@ -25,6 +25,8 @@ pub mod front;
 pub(crate) mod fuzz;
 #[cfg(test)]
 pub(crate) mod model_conformance;
+#[cfg(test)]
+mod page;
 pub mod reader;
 #[cfg(test)]
 pub(crate) mod reader_conformance;

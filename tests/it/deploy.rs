@@ -82,6 +82,17 @@ fn the_aws_policy_allows_what_the_code_asks_for_and_no_more() {
 }
 
 #[test]
+fn the_policy_of_the_ledger_allows_what_the_code_asks_for_and_no_more() {
+    let files = std::fs::read_dir(root().join("src/ledger/dynamodb")).unwrap();
+    let paths = files.map(|file| format!("src/ledger/dynamodb/{}", file.unwrap().file_name().display()));
+    let needed: BTreeSet<_> = paths.flat_map(|path| permissions(&code(&path), &["dynamodb"])).collect();
+    let policy = json("deploy/iam/dynamodb-policy.json");
+    let statements = policy["Statement"].as_array().unwrap();
+    let allowed: BTreeSet<_> = statements.iter().flat_map(|statement| texts(&statement["Action"])).collect();
+    assert_eq!(allowed, needed);
+}
+
+#[test]
 fn the_queue_takes_messages_from_the_one_bucket_that_announces_to_it() {
     let policy = json("deploy/iam/sqs-queue-policy.json");
     let statement = &policy["Statement"][0];

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{AttemptOutcome, BatchRecord, BatchState, Step, Verdict};
+use super::{AttemptOutcome, BatchRecord, BatchState, Mending, Step, Verdict};
 use crate::domain::batch::{Attempt, Batch, FILES_PER_BATCH_MAX};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::AttemptNumber;
@@ -208,6 +208,25 @@ pub fn settle(known: Option<&FileState>, verdict: &Verdict, now: Instant) -> Opt
         Verdict::Vanish => FileState::Vanished { at: now },
         Verdict::Defer => FileState::Deferred { since: now },
     })
+}
+
+/// The state of a file after a person has seen to it; `None` when it is not poison and stays as it is. That it is the
+/// poison that the person saw, the ledger checks by its time.
+pub fn mend(known: Option<&FileState>, mending: Mending, now: Instant) -> Option<FileState> {
+    match (known, mending) {
+        (Some(FileState::Poison { .. }), Mending::Redrive) => Some(FileState::Deferred { since: now }),
+        (Some(poison @ FileState::Poison { .. }), Mending::Discard) => Some(poison.clone()),
+        (
+            None
+            | Some(
+                FileState::Claimed { .. }
+                | FileState::Loaded { .. }
+                | FileState::Vanished { .. }
+                | FileState::Deferred { .. },
+            ),
+            _,
+        ) => None,
+    }
 }
 
 #[cfg(test)]

@@ -184,7 +184,7 @@ impl Counts {
 
 impl DynamoDbLedger {
     /// The items of the files, in order.
-    pub(super) async fn stored_files(&self, files: &[FileId]) -> Result<Vec<Option<StoredFile>>, StepError> {
+    async fn stored_files(&self, files: &[FileId]) -> Result<Vec<Option<StoredFile>>, StepError> {
         let keys = files.iter().map(|file| key(file_partition(file), FILE)).collect();
         let found = self.get_many("lookup", keys, None).await?;
         let found = files.iter().map(|file| found.get(&(file_partition(file), FILE.to_owned())));

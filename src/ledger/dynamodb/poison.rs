@@ -1,13 +1,13 @@
 //! Poison files: listed, redriven, discarded.
 
-use super::files::{Counts, DEFERRED, DISCARDED, FILE, Loose, POISON, StoredFile, file_partition};
+use super::files::{Counts, DEFERRED, DISCARDED, FILE, Loose, POISON, file_partition};
 use super::item::{Fields, PK, item, key, text};
 use super::transaction::{Change, Sent};
 use super::{DynamoDbLedger, GETS_MAX, READS_MAX, StepError};
 use crate::domain::file::FileId;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
-use crate::domain::transition::{Mending, PoisonFile};
+use crate::domain::transition::{Mending, PoisonFile, rules};
 use crate::ledger::stored::{from_json, table_text};
 
 impl DynamoDbLedger {
@@ -67,15 +67,12 @@ impl DynamoDbLedger {
         now: Instant,
     ) -> Result<bool, StepError> {
         for _ in 0..READS_MAX {
-            let stored = self.stored_files(std::slice::from_ref(file)).await?.into_iter().next().flatten();
-            let wanted = |stored: &StoredFile| {
-                stored.at == Some(at)
-                    && match mending {
-                        Mending::Redrive => [POISON, DISCARDED].contains(&stored.home),
-                        Mending::Discard => stored.home == POISON,
-                    }
-            };
-            let Some(was) = stored.filter(wanted) else { return Ok(false) };
+            let known = self.known_files(std::slice::from_ref(file)).await?.into_iter().next().flatten();
+            let Some((was, state)) = known else { return Ok(false) };
+            let again = mending == Mending::Discard && was.home == DISCARDED;
+            if rules::mend(Some(&state), mending, now).is_none() || was.at != Some(at) || again {
+                return Ok(false);
+            }
             let (home, reason, since) = match mending {
                 Mending::Redrive => (DEFERRED, None, now),
                 Mending::Discard => (DISCARDED, Some(was.reason.as_str()), at),

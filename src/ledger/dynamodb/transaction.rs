@@ -127,7 +127,8 @@ impl DynamoDbLedger {
         if !reasons.is_empty() {
             context.push_str(&format!(" ({})", reasons.join("; ")));
         }
-        let mut fault = fault(context, "dynamodb:PutItem, UpdateItem and DeleteItem", error);
+        let mut fault =
+            fault(context, "dynamodb:PutItem, dynamodb:UpdateItem and dynamodb:DeleteItem", error);
         if !invalid.is_empty() {
             fault.kind = FaultKind::Internal;
         }

@@ -161,6 +161,9 @@ pub(super) fn mend(
     mending: Mending,
     now: Instant,
 ) -> Result<bool, StepError> {
+    if rules::mend(state(step, file)?.as_ref(), mending, now).is_none() {
+        return Ok(false);
+    }
     let key = file_key(file);
     let changed = match mending {
         Mending::Discard => step
