@@ -32,6 +32,7 @@ use self::edges::patiently;
 pub mod console;
 pub mod demo;
 pub mod edges;
+mod membership;
 mod poison;
 pub mod run;
 

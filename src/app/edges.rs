@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 
 use super::SystemClock;
+use super::membership::{Opened, enter};
 use crate::actors::world::Ports;
 use crate::bucket::local::LocalBucket;
 use crate::bucket::local::announcer::Announcer;
@@ -55,14 +56,26 @@ pub struct Edges {
 }
 
 impl Edges {
-    /// Opens ledger and warehouse, empties the spool. Of the clouds only a ledger in DynamoDB is asked.
+    /// Opens ledger and warehouse, empties the spool. Asks whose the datasets are (Invariant I-7).
     pub async fn open(config: &Config) -> Result<Self, Fault> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let opened = open_ledger(config).await?;
         let warehouse: Arc<dyn Warehouse> = match &config.warehouse {
-            WarehouseConfig::Lake { path } => Arc::new(Lake::open(path.clone())?),
-            WarehouseConfig::BigQuery(settings) => Arc::new(BigQuery::new(settings, keys(config)).await?),
+            WarehouseConfig::Lake { path } => {
+                let lake = Lake::open(path.clone())?;
+                enter(config, &opened, &lake).await?;
+                Arc::new(lake)
+            }
+            WarehouseConfig::BigQuery(settings) => {
+                let warehouse = BigQuery::new(settings, keys(config)).await?;
+                enter(config, &opened, &warehouse).await?;
+                Arc::new(warehouse)
+            }
         };
-        let ledger = ledger(config).await?;
+        let ledger: SharedLedger = match opened {
+            Opened::Sqlite(ledger) => Arc::new(ledger),
+            Opened::DynamoDb(ledger) => Arc::new(ledger),
+        };
         let spool = spool_lock(config)?;
         // Only the lock, the ledger's or its own, makes the spool ours.
         empty(&config.spool.path)?;
@@ -153,12 +166,12 @@ impl AwsRegion {
     }
 }
 
-async fn ledger(config: &Config) -> Result<SharedLedger, Fault> {
+async fn open_ledger(config: &Config) -> Result<Opened, Fault> {
     Ok(match &config.ledger {
-        LedgerConfig::Sqlite { path } => Arc::new(SqliteLedger::open(path)?),
+        LedgerConfig::Sqlite { path } => Opened::Sqlite(SqliteLedger::open(path)?),
         LedgerConfig::DynamoDb { table, region } => {
             let sdk = cloud::aws::connect(&config.aws, region.as_deref()).await;
-            Arc::new(patiently("open", async || DynamoDbLedger::open(&sdk, table).await).await?)
+            Opened::DynamoDb(patiently("open", async || DynamoDbLedger::open(&sdk, table).await).await?)
         }
     })
 }
@@ -178,7 +191,7 @@ pub async fn patiently<T>(step: &'static str, call: impl AsyncFn() -> Result<T, 
 }
 
 fn is_passing(kind: FaultKind) -> bool {
-    kind == FaultKind::Unavailable || kind == FaultKind::Throttled
+    [FaultKind::Unavailable, FaultKind::Throttled, FaultKind::QuotaExceeded].contains(&kind)
 }
 
 /// Two processes that share a ledger do not share a spool: each empties it at its start.

@@ -12,6 +12,7 @@ pub mod fault;
 pub mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+pub mod identity;
 pub mod ids;
 pub mod instant;
 pub mod intake;

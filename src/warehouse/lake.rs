@@ -23,6 +23,7 @@ use crate::flow::pulse;
 
 pub mod audit;
 pub mod lineage;
+mod stamps;
 
 /// A copy shows that it moves after each piece of this many bytes.
 const COPY_BYTES: u64 = 64 << 20;

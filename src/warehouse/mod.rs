@@ -10,6 +10,7 @@ pub use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 pub mod audit;
 pub mod bigquery;
 pub mod lake;
+pub mod stamps;
 
 /// Where the rows go. An `Err` of any call leaves open whether it had an effect, unless its kind says that the
 /// request was refused (`AccessDenied`, `DestinationRefused`, `ContentRefused`).

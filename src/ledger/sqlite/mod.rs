@@ -25,6 +25,7 @@ use crate::flow::cpu::blocking;
 
 mod batches;
 mod files;
+mod identity;
 pub mod reader;
 mod schema;
 mod summary;

@@ -15,7 +15,7 @@ const VERSION: i64 = MIGRATIONS.len() as i64;
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 
 /// Each brings the format from its index to the next.
-pub(super) const MIGRATIONS: [&str; 4] = [
+pub(super) const MIGRATIONS: [&str; 5] = [
     "
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY,
@@ -77,6 +77,9 @@ CREATE TABLE dead_letters (
     // What became of an abandoned batch's files, as a hash: the same step again is told from another one.
     "ALTER TABLE batches ADD COLUMN homes TEXT;",
     include_str!("schema/discarded.sql"),
+    // Invariant I-7: the ledger's name, and how often a process has started on it.
+    "CREATE TABLE identity (ledger TEXT NOT NULL, epoch INTEGER NOT NULL) STRICT;
+     INSERT INTO identity VALUES (lower(hex(randomblob(16))), 0);",
 ];
 
 /// Checks that the file is a ledger of this version or an older one, and brings it up to date.

@@ -31,6 +31,7 @@ mod job;
 pub mod reasons;
 mod rest;
 mod schema;
+mod stamps;
 mod tables;
 
 pub use tables::Keys;

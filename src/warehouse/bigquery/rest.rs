@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, IF_MATCH, LOCATION, RANGE};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 
@@ -75,6 +75,39 @@ impl Rest {
         match read(context, answer).await {
             Ok(body) => Refusal::read(status, &body).fault(context),
             Err(fault) => fault,
+        }
+    }
+
+    /// A resource; `None` when it is not there.
+    pub(super) async fn resource(&self, context: &str, path: &str) -> Result<Option<Value>, Fault> {
+        let request = self.http.get(format!("{}/bigquery/v2/{path}", self.endpoint));
+        let answer = self.send(context, request).await?;
+        match answer.status().as_u16() {
+            404 => Ok(None),
+            200 => {
+                let body = read(context, answer).await?;
+                let unreadable = |error| Fault::from_error(FaultKind::Unavailable, context.to_owned(), error);
+                serde_json::from_slice(&body).map(Some).map_err(unreadable)
+            }
+            _ => Err(refused(context, answer).await),
+        }
+    }
+
+    /// Changes a resource while it has this etag; `false` when it has another by now.
+    pub(super) async fn change(
+        &self,
+        context: &str,
+        path: &str,
+        change: &Value,
+        etag: &str,
+    ) -> Result<bool, Fault> {
+        let request = self.http.patch(format!("{}/bigquery/v2/{path}", self.endpoint)).json(change);
+        let request = if etag.is_empty() { request } else { request.header(IF_MATCH, etag) };
+        let answer = self.send(context, request).await?;
+        match answer.status().as_u16() {
+            412 => Ok(false),
+            200 => Ok(true),
+            _ => Err(refused(context, answer).await),
         }
     }
 

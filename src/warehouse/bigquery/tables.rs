@@ -1,7 +1,7 @@
 //! Datasets and tables: created when they are missing, widened by the columns that files bring.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -18,9 +18,11 @@ use tokio::sync::Mutex;
 use super::answers::Failure;
 use super::rest::Rest;
 use super::schema::{SqlType, check_name, clustering};
+use super::stamps::labels;
 use crate::columns::lineage;
 use crate::domain::batch::Destination;
 use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::identity::Stamp;
 use crate::flow::pulse;
 
 /// Rounds of looking and mending, before it is a fault.
@@ -46,13 +48,21 @@ pub(super) struct Tables {
     rest: Arc<Rest>,
     keys: Keys,
     known: DashMap<Destination, Arc<Known>>,
+    /// What a dataset that is made here bears (Invariant I-7).
+    stamp: OnceLock<Stamp>,
     /// One change at a time: the tables of a new dataset would otherwise all create it.
     changing: Mutex<()>,
 }
 
 impl Tables {
     pub(super) fn new(client: Arc<Client>, rest: Arc<Rest>, keys: Keys) -> Self {
-        Self { client, rest, keys, known: DashMap::new(), changing: Mutex::new(()) }
+        Self { client, rest, keys, known: DashMap::new(), stamp: OnceLock::new(), changing: Mutex::new(()) }
+    }
+
+    /// Datasets that are made from now on bear this stamp.
+    pub(super) fn remember(&self, stamp: &Stamp) {
+        // Once: a process has one ledger.
+        let _ = self.stamp.set(stamp.clone());
     }
 
     /// Forgets what is known of a table: someone has changed it.
@@ -194,7 +204,10 @@ impl Tables {
 
     async fn create_dataset(&self, project: &str, dataset: &str, location: &str) -> Result<(), Fault> {
         let context = format!("cannot create the dataset {project}.{dataset} in {location}");
-        let new = Dataset::new(project, dataset).location(location).label("managed_by", "landbridge");
+        let mut new = Dataset::new(project, dataset).location(location).label("managed_by", "landbridge");
+        for (key, value) in self.stamp.get().map(labels).unwrap_or_default() {
+            new = new.label(&key, &value);
+        }
         match self.client.dataset().create(new).await {
             Ok(_) => {
                 tracing::info!(project, dataset, location, "created the dataset");

@@ -1,0 +1,148 @@
+//! Before anything is loaded: does this ledger know what is loaded there? (Invariant I-7.)
+
+use std::collections::BTreeMap;
+
+use super::edges::patiently;
+use crate::config::types::{Config, Ledger as LedgerConfig};
+use crate::domain::batch::Destination;
+use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::identity::{Identity, Stamp, Standing, standing};
+use crate::ledger::dynamodb::DynamoDbLedger;
+use crate::ledger::sqlite::SqliteLedger;
+use crate::warehouse::stamps::{Found, Stamps};
+
+/// Tries to stamp a dataset that others change at the same time.
+const TRIES_MAX: usize = 5;
+
+/// A ledger as it was opened.
+pub(super) enum Opened {
+    Sqlite(SqliteLedger),
+    DynamoDb(DynamoDbLedger),
+}
+
+impl Opened {
+    async fn identity(&self) -> Result<Identity, Fault> {
+        match self {
+            Self::Sqlite(ledger) => ledger.identity().await,
+            Self::DynamoDb(ledger) => ledger.identity().await,
+        }
+    }
+
+    async fn raise_epoch(&self) -> Result<Identity, Fault> {
+        match self {
+            Self::Sqlite(ledger) => ledger.raise_epoch().await,
+            Self::DynamoDb(ledger) => ledger.raise_epoch().await,
+        }
+    }
+}
+
+/// Refuses a ledger that has not loaded what is in the datasets, or has forgotten it. Then its epoch rises, and is written
+/// on all of them.
+pub(super) async fn enter(config: &Config, ledger: &Opened, stamps: &dyn Stamps) -> Result<(), Fault> {
+    let routes = config.mappings.iter().flat_map(|mapping| &mapping.route.tables);
+    let datasets: BTreeMap<_, _> = routes
+        .map(|route| ((&route.destination.project, &route.destination.dataset), &route.destination))
+        .collect();
+    let own = patiently("identity", async || ledger.identity().await).await?;
+    for destination in datasets.values() {
+        if let Some(Found::Dataset { stamp, .. }) = read(stamps, destination).await? {
+            judge(config, &own, destination, stamp.as_ref())?;
+        }
+    }
+    let stamp = patiently("identity", async || ledger.raise_epoch().await).await?;
+    stamps.remember(&stamp);
+    for destination in datasets.values() {
+        write(config, stamps, destination, &stamp).await?;
+    }
+    Ok(())
+}
+
+/// What is written on a dataset; `None` when nobody may look, which is told.
+async fn read(stamps: &dyn Stamps, destination: &Destination) -> Result<Option<Found>, Fault> {
+    match patiently("identity", async || stamps.read(destination).await).await {
+        Ok(found) => Ok(Some(found)),
+        Err(fault) if fault.kind == FaultKind::AccessDenied => {
+            tell_unstamped(destination, &fault);
+            Ok(None)
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+fn judge(
+    config: &Config,
+    own: &Identity,
+    destination: &Destination,
+    stamp: Option<&Stamp>,
+) -> Result<(), Fault> {
+    let Some(stamp) = stamp else { return Ok(()) };
+    let ledger = match &config.ledger {
+        LedgerConfig::Sqlite { path } => path.display().to_string(),
+        LedgerConfig::DynamoDb { table, .. } => format!("DynamoDB's table {table}"),
+    };
+    let name = shown(destination);
+    let (what, remedy) = match standing(own, Some(stamp)) {
+        Standing::Ours | Standing::Unstamped => return Ok(()),
+        Standing::Foreign => (
+            format!(
+                "{name} is loaded by the ledger {}, and {ledger} is {}: an empty or foreign ledger would load again what is loaded",
+                stamp.ledger, own.ledger
+            ),
+            "name the right one in [ledger]; where it is on a volume, is that mounted?",
+        ),
+        Standing::Older => (
+            format!(
+                "{name} was loaded by a later state of the ledger {ledger} (start {}, here it is at {}): a copy or a backup would load again what was loaded since",
+                stamp.epoch, own.epoch
+            ),
+            "go on with the ledger that loaded last",
+        ),
+    };
+    let lost = "if that is lost for good, docs/ledger.md says what to do";
+    Err(Fault::new(FaultKind::AccessDenied, format!("{what}. {remedy}; {lost}")))
+}
+
+async fn write(
+    config: &Config,
+    stamps: &dyn Stamps,
+    destination: &Destination,
+    stamp: &Stamp,
+) -> Result<(), Fault> {
+    for _ in 0..TRIES_MAX {
+        let Some(Found::Dataset { stamp: found, version }) = read(stamps, destination).await? else {
+            return Ok(());
+        };
+        // Another process on this ledger may have started since: its epoch stays.
+        if found.as_ref().is_some_and(|found| found.ledger == stamp.ledger && found.epoch >= stamp.epoch) {
+            return Ok(());
+        }
+        judge(config, stamp, destination, found.as_ref())?;
+        match patiently("identity", async || stamps.write(destination, stamp, &version).await).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(fault) if fault.kind == FaultKind::AccessDenied => {
+                tell_unstamped(destination, &fault);
+                return Ok(());
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    let text = format!("{} changes again and again while it is stamped", shown(destination));
+    Err(Fault::new(FaultKind::Unavailable, text))
+}
+
+fn tell_unstamped(destination: &Destination, fault: &Fault) {
+    tracing::warn!(
+        dataset = %shown(destination),
+        error = fault.chain(),
+        remedy = "grant it: an empty, foreign or older ledger is not noticed otherwise",
+        "nothing tells by which ledger the dataset is loaded"
+    );
+}
+
+fn shown(destination: &Destination) -> String {
+    if destination.project.is_empty() {
+        return "the lake".to_owned();
+    }
+    format!("the dataset {}.{}", destination.project, destination.dataset)
+}
