@@ -87,7 +87,8 @@ async fn two_processes_share_a_ledger_and_a_third_with_another_is_refused() {
     }
     first.until("all rows are there", || async { world.loaded_rows().await >= 960 }).await;
     assert_eq!(world.must_be_equal(&[]), 960);
-    let loaded = async |process: &Process| process.metric("landbridge_files_total", "outcome=\"loaded\"").await;
+    let loaded =
+        async |process: &Process| process.metric("landbridge_files_total", "outcome=\"loaded\"").await;
     assert_eq!(loaded(&first).await + loaded(&second).await, 24.0);
 
     let table = format!("{}/casino.t0", cluster.name);

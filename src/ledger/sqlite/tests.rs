@@ -106,6 +106,35 @@ async fn a_ledger_of_the_first_format_is_brought_up_to_date_with_its_figures() {
     assert_eq!(ledger.summary(Instant::from_micros(86_400_000_002)).await.unwrap(), [expected]);
 }
 
+/// A ledger of every earlier format goes on: what was loaded is known, poison is counted, and it has a name.
+#[tokio::test]
+async fn a_ledger_of_any_earlier_format_is_brought_up_to_date() {
+    for format in 1..schema::MIGRATIONS.len() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let old = Connection::open(&path).unwrap();
+        schema::MIGRATIONS.iter().take(format).for_each(|step| old.execute_batch(step).unwrap());
+        let file = r#"{"table":{"cluster":"a","schema":"s","table":"t"},"bucket":"b","key":"k","etag":"e","size_bytes":7}"#;
+        old.execute_batch(&format!(
+            "PRAGMA application_id = {}; PRAGMA user_version = {format};
+             INSERT INTO files (key, home, batch, table_id, identity, reason, at)
+                 VALUES (x'01', 1, NULL, '[\"a\",\"s\",\"t\"]', '{file}', 'bad', 5);",
+            schema::APPLICATION_ID
+        ))
+        .unwrap();
+        drop(old);
+        let ledger = SqliteLedger::open(&path).unwrap();
+        let table = TableId::new("a", "s", "t");
+        assert_eq!(ledger.summary(Instant::from_micros(9)).await.unwrap()[0].poison, 1, "format {format}");
+        assert_eq!(ledger.poison(&table, 9).await.unwrap()[0].reason, "bad", "format {format}");
+        let first = ledger.raise_epoch().await.unwrap();
+        assert_eq!((first.ledger.len(), first.epoch), (32, 1), "format {format}");
+        drop(ledger);
+        let again = SqliteLedger::open(&path).unwrap();
+        assert_eq!(again.identity().await.unwrap(), first, "format {format}");
+    }
+}
+
 #[test]
 fn the_summary_scans_neither_files_nor_all_batches() {
     let folder = tempfile::tempdir().unwrap();

@@ -27,16 +27,16 @@ async fn refused(table: &str) -> Fault {
     DynamoDbLedger::open(&Emulators::get().aws_config().await, table).await.map(|_| ()).unwrap_err()
 }
 
-fn at(micros: i64) -> Instant {
+pub fn at(micros: i64) -> Instant {
     Instant::from_micros(micros)
 }
 
-fn file(key: &str) -> FileId {
+pub fn file(key: &str) -> FileId {
     let table = TableId::new("a", "s", "t");
     FileId { table, bucket: "b".into(), key: key.into(), etag: "e".into(), size_bytes: 7 }
 }
 
-fn batch(files: &[FileId], parent: Option<&Batch>, claimed: i64) -> Batch {
+pub fn batch(files: &[FileId], parent: Option<&Batch>, claimed: i64) -> Batch {
     let entries = files.iter().map(|file| ManifestEntry { file: file.clone(), rows: 3 }).collect();
     let (table, parent) = (TableId::new("a", "s", "t"), parent.map(|parent| parent.id.clone()));
     Batch::plan(table, Destination::default(), at(claimed), parent, Manifest { entries })

@@ -17,6 +17,7 @@ mod model_conformance;
 #[path = "../../../src/ledger/reader_conformance.rs"]
 mod reader_conformance;
 
+mod counted;
 mod dynamodb;
 
 static TABLES: AtomicU64 = AtomicU64::new(0);
