@@ -2,7 +2,7 @@
 //!
 //! Nothing of it runs on the loader's stack. Its panic is told to the loader as its table's crash.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
 
@@ -15,7 +15,7 @@ use crate::domain::batch::{Attempt, Batch, Manifest, ManifestEntry};
 use crate::domain::delivery::{Action, Delivery, End, Event};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
-use crate::domain::ids::TableId;
+use crate::domain::ids::{BatchId, TableId};
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 use crate::domain::summary::EventSpan;
 use crate::domain::table::VANISHED_TRIES;
@@ -54,8 +54,15 @@ struct Performer {
     started: tokio::time::Instant,
 }
 
-/// Runs one delivery to its end. `slots` bound how many run at one time, of its table and in all.
-pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: [Arc<Semaphore>; 2]) -> End {
+/// Runs one delivery to its end. `slots` bound how many run at one time, of its table and in all; `planned` is told of a
+/// batch that is planned here.
+pub async fn run(
+    world: Arc<World>,
+    table: TableId,
+    begin: Begin,
+    slots: [Arc<Semaphore>; 2],
+    planned: Arc<OnceLock<BatchId>>,
+) -> End {
     let [share, slots] = &slots;
     let Ok(_share) = pulse::waiting("a load slot", share.acquire()).await else { return End::Superseded };
     let Ok(_slot) = pulse::waiting("a load slot", slots.acquire()).await else { return End::Superseded };
@@ -88,6 +95,8 @@ pub async fn run(world: Arc<World>, table: TableId, begin: Begin, slots: [Arc<Se
             }
             let mut batch = Batch::plan(table.clone(), setup.destination.clone(), now, None, manifest);
             batch.events = events;
+            // Once: a delivery has one batch.
+            let _ = planned.set(batch.id.clone());
             Delivery::plan(batch, Arc::clone(&setup.plan_hash), patience)
         }
         Begin::Resumed(record) => Delivery::resume(*record, Arc::clone(&setup.plan_hash), patience),

@@ -5,7 +5,7 @@
 //! and the next generation starts from the open batches in the ledger.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
@@ -47,8 +47,8 @@ struct InFlight {
     table: TableId,
     /// The batcher that handed it over.
     batcher: Option<Generation>,
-    /// The batch, when it was in the ledger before the delivery began.
-    resumed: Option<BatchId>,
+    /// The batch, once it is known.
+    batch: Arc<OnceLock<BatchId>>,
     pulse: TaskPulse,
     _task: AbortOnDrop,
     _watcher: AbortOnDrop,
@@ -107,19 +107,19 @@ impl Loader {
     ) {
         let delivery = self.next;
         self.next = self.next.saturating_add(1);
-        let resumed = match &begin {
-            Begin::Fresh(..) => None,
-            Begin::Resumed(record) => Some(record.batch.id.clone()),
-        };
+        let batch = Arc::new(match &begin {
+            Begin::Fresh(..) => OnceLock::new(),
+            Begin::Resumed(record) => OnceLock::from(record.batch.id.clone()),
+        });
         let pulse = TaskPulse::new(Doing::Waiting("a load slot"));
         let slots = [self.share(&table), Arc::clone(&self.slots)];
-        let delivery_run = run(Arc::clone(&self.world), table.clone(), begin, slots);
+        let delivery_run = run(Arc::clone(&self.world), table.clone(), begin, slots, Arc::clone(&batch));
         let task = tokio::spawn(pulse.clone().of(delivery_run));
         let abort = AbortOnDrop(task.abort_handle());
         let watcher = tokio::spawn(watch(task, leases, delivery, self.generation, context.address()));
         let watcher = AbortOnDrop(watcher.abort_handle());
         self.in_flight
-            .insert(delivery, InFlight { table, batcher, resumed, pulse, _task: abort, _watcher: watcher });
+            .insert(delivery, InFlight { table, batcher, batch, pulse, _task: abort, _watcher: watcher });
     }
 
     /// Settles what is final, gives the rest back, and tells the batcher.

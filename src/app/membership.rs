@@ -43,11 +43,17 @@ pub(super) async fn enter(config: &Config, ledger: &Opened, stamps: &dyn Stamps)
     let datasets: BTreeMap<_, _> = routes
         .map(|route| ((&route.destination.project, &route.destination.dataset), &route.destination))
         .collect();
-    let own = patiently("identity", async || ledger.identity().await).await?;
+    let mut found = Vec::new();
     for destination in datasets.values() {
         if let Some(Found::Dataset { stamp, .. }) = read(stamps, destination).await? {
-            judge(config, &own, destination, stamp.as_ref())?;
+            found.push((destination, stamp));
         }
+    }
+    // Read after the stamps: an epoch is raised before it is written on a dataset, so that no process that starts at the
+    // same time makes this one look old.
+    let own = patiently("identity", async || ledger.identity().await).await?;
+    for (destination, stamp) in &found {
+        judge(config, &own, destination, stamp.as_ref())?;
     }
     let stamp = patiently("identity", async || ledger.raise_epoch().await).await?;
     stamps.remember(&stamp);

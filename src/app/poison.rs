@@ -24,7 +24,8 @@ impl TreeConsole {
     ) -> Result<Mended, Refusal> {
         let ledger = &self.world.ports.ledger;
         let known = ledger.poison(table, POISON_MAX).await.map_err(silent)?;
-        let more = chosen == Chosen::All && known.len() >= POISON_MAX;
+        let left_out = known.len() >= POISON_MAX && known.iter().all(|one| !one.discarded);
+        let more = chosen == Chosen::All && left_out;
         let wanted = match chosen {
             Chosen::All => known.into_iter().filter(|one| !one.discarded).collect(),
             Chosen::Named(names) => named(table, &known, &names)?,

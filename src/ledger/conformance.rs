@@ -286,6 +286,22 @@ pub(crate) async fn verdicts_apply_only_where_they_may(ledger: SharedLedger) {
     }
 }
 
+/// One object may be announced twice in a message, or by two of them: each verdict is answered.
+pub(crate) async fn a_file_may_be_settled_twice_at_once(ledger: SharedLedger) {
+    let poison = FileState::Poison { reason: "bad".into() };
+    let deferred = FileState::Deferred { since: at(5) };
+    let twice = [
+        (file("x"), Verdict::Defer),
+        (file("y"), Verdict::Defer),
+        (file("x"), Verdict::Defer),
+        (file("y"), Verdict::Poison("bad".into())),
+    ];
+    let states = ledger.settle(&twice, at(5)).await.unwrap();
+    assert_eq!(states, [deferred.clone(), deferred.clone(), deferred, poison]);
+    let counted = summary(&ledger, 1).await;
+    assert_eq!((counted.deferred, counted.poison), (1, 1));
+}
+
 /// Deferred files come oldest first.
 pub(crate) async fn deferred_files_come_oldest_first(ledger: SharedLedger) {
     for (name, time) in [("c", 3), ("a", 1), ("d", 4), ("b", 2)] {
@@ -438,7 +454,7 @@ pub(crate) async fn poison_is_mended_as_it_was_seen(ledger: SharedLedger) {
     assert!(!mend("b", 2, Mending::Discard).await);
     assert_eq!(counts().await, (1, 1));
     assert_eq!(states(&ledger, &["b"]).await, [Some(FileState::Poison { reason: "bad".into() })]);
-    assert_eq!(listed().await, [entry("b", 2, true), entry("c", 3, false)]);
+    assert_eq!(listed().await, [entry("c", 3, false), entry("b", 2, true)]);
     // Who gave it up may want it after all; who finds it bad again has poison again.
     assert!(mend("b", 2, Mending::Redrive).await);
     assert_eq!(counts().await, (1, 2));
@@ -472,7 +488,7 @@ macro_rules! suite {
             deferred_and_vanished_files_can_be_claimed, attempts_follow_one_another,
             a_batch_of_zero_rows_commits_without_an_attempt, rows_need_an_attempt, a_batch_with_another_attempt_is_not_claimed,
             only_the_same_step_is_done_already, rehoming_is_one_step_over_all_files,
-            batches_are_held_and_let_go, verdicts_apply_only_where_they_may, deferred_files_come_oldest_first,
+            batches_are_held_and_let_go, verdicts_apply_only_where_they_may, a_file_may_be_settled_twice_at_once, deferred_files_come_oldest_first,
             strikes_and_modes_are_kept, loads_are_counted_once_on_their_day, homes_are_counted_as_files_move,
             the_oldest_waiting_event_is_known, poison_is_mended_as_it_was_seen, a_race_has_one_winner);
     };

@@ -92,7 +92,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// rows are counted. As cheap as the tables are many, whatever the number of files.
     async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault>;
 
-    /// Poison files of a table, discarded ones too, oldest first, at most `limit`.
+    /// Poison files of a table, oldest first, then discarded ones; at most `limit`.
     async fn poison(&self, table: &TableId, limit: usize) -> Result<Vec<PoisonFile>, Fault>;
 
     /// Redrives or discards up to 90 files that became poison at these times; answers which of them. A file that is not

@@ -84,7 +84,7 @@ impl Loader {
     }
 
     fn resume(&mut self, record: BatchRecord, context: &mut Context<Self>) {
-        let running = self.in_flight.values().any(|one| one.resumed.as_ref() == Some(&record.batch.id));
+        let running = self.in_flight.values().any(|one| one.batch.get() == Some(&record.batch.id));
         if running || !self.world.tables.contains_key(&record.batch.table) {
             return;
         }
@@ -121,10 +121,17 @@ impl Handler<OpenBatchesListed> for Loader {
         };
         if let Some(age) = message.left_for {
             let now = self.world.ports.clock.now();
-            let left = |record: &BatchRecord| {
-                record.state == BatchState::Open && now.since(record.batch.claimed_at) >= age
-            };
-            batches.into_iter().filter(left).for_each(|record| self.resume(record, context));
+            let left = batches.into_iter().filter(|record| now.since(record.batch.claimed_at) >= age);
+            for record in left.collect::<Vec<_>>() {
+                let table = &record.batch.table;
+                let runs = self.world.directory.batcher(table).is_some() && !self.wishes.contains_key(table);
+                match record.state {
+                    BatchState::Open if runs => self.resume(record, context),
+                    // Whoever resumed the table ended before its batches were let go.
+                    BatchState::Held if runs => self.wish(record.batch.table, false, context),
+                    BatchState::Open | BatchState::Held | BatchState::Loaded | BatchState::Abandoned => {}
+                }
+            }
             return;
         }
         let mut stranded = BTreeSet::new();

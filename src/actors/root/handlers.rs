@@ -109,8 +109,12 @@ impl Handler<ModeWritten> for Root {
 
     fn handle(&mut self, message: ModeWritten, context: &mut Self::Context) {
         if message.fault.is_none() {
-            if let Some(seat) = self.tables.get_mut(&message.table).filter(|seat| seat.mode == message.mode) {
-                seat.unwritten = false;
+            // What was read before the ledger had it may not know it.
+            self.changes = self.changes.saturating_add(1);
+            if let Some(seat) = self.tables.get_mut(&message.table) {
+                seat.change = self.changes;
+                // Two writes may have overtaken each other: then the one that holds is written again.
+                seat.unwritten = seat.mode != message.mode;
             }
             // Two writes of one table may have overtaken each other: the one that holds is written again.
             let mode = self.tables.get(&message.table).map(|seat| seat.mode.clone());

@@ -240,7 +240,28 @@ impl DynamoDbLedger {
         Ok(states)
     }
 
+    /// A file may come twice, with one verdict or two: it is settled in turns, since no transaction writes an item twice.
     pub(super) async fn settle_files(
+        &self,
+        files: &[(FileId, Verdict)],
+        now: Instant,
+    ) -> Result<Vec<FileState>, StepError> {
+        let mut states = vec![None; files.len()];
+        let mut left: Vec<_> = files.iter().enumerate().collect();
+        while !left.is_empty() {
+            let mut seen = BTreeSet::new();
+            let (turn, later): (Vec<_>, Vec<_>) =
+                left.into_iter().partition(|(_, (file, _))| seen.insert(file));
+            let some: Vec<_> = turn.iter().map(|(_, one)| (*one).clone()).collect();
+            for ((place, _), state) in turn.iter().zip(self.settle_distinct(&some, now).await?) {
+                states.iter_mut().skip(*place).take(1).for_each(|known| *known = Some(state.clone()));
+            }
+            left = later;
+        }
+        Ok(states.into_iter().flatten().collect())
+    }
+
+    async fn settle_distinct(
         &self,
         files: &[(FileId, Verdict)],
         now: Instant,
@@ -290,7 +311,7 @@ impl DynamoDbLedger {
         let table = table_text(table)?;
         let values = item([(":table", text(table)), (":home", text(format!("{DEFERRED}#")))]);
         let condition = "loose_table = :table AND begins_with(loose_order, :home)";
-        let (mut found, mut from) = (Vec::new(), None);
+        let (mut found, mut from, mut seen) = (Vec::new(), None, BTreeSet::new());
         while found.len() < limit {
             let wanted = limit.saturating_sub(found.len()).min(super::GETS_MAX);
             let page = self.page("deferred", Some("loose"), condition, values.clone(), wanted, from).await?;
@@ -302,7 +323,9 @@ impl DynamoDbLedger {
             let items = self.get_many("deferred", keys, None).await?;
             for one in &page.items {
                 let Some(item) = items.get(&(one.text_of(PK)?.to_owned(), FILE.to_owned())) else { continue };
-                if item.number_of::<i64>("f_home")? == DEFERRED {
+                // An index that is late may show one file at two places.
+                let again = !seen.insert(one.text_of(PK)?.to_owned());
+                if !again && item.number_of::<i64>("f_home")? == DEFERRED {
                     let file =
                         crate::ledger::stored::from_json("a deferred file", item.text_of("f_identity")?)?;
                     found.push((file, Instant::from_micros(item.number_of("f_at")?)));

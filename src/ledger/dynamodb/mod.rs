@@ -250,6 +250,7 @@ impl DynamoDbLedger {
     }
 
     async fn notes(&self, files: &[(FileId, Instant)]) -> Result<(), StepError> {
+        let mut failed = None;
         for some in files.chunks(NOTES_AT_ONCE) {
             let mut notes = JoinSet::new();
             for (file, at) in some.iter().cloned() {
@@ -257,10 +258,11 @@ impl DynamoDbLedger {
                 notes.spawn(async move { ledger.note_event(&file, at).await });
             }
             while let Some(note) = notes.join_next().await {
-                note.map_err(|error| StepError::Misused(error.to_string()))??;
+                // The others are written all the same.
+                failed = note.map_err(|error| StepError::Misused(error.to_string()))?.err().or(failed);
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Poison files: listed, redriven, discarded.
 
+use std::collections::HashSet;
+
 use super::files::{Counts, DEFERRED, DISCARDED, FILE, Loose, POISON, file_partition};
 use super::item::{Fields, PK, item, key, text};
 use super::transaction::{Change, Sent};
@@ -11,18 +13,17 @@ use crate::domain::transition::{Mending, PoisonFile, rules};
 use crate::ledger::stored::{from_json, table_text};
 
 impl DynamoDbLedger {
-    /// Poison files of a table, oldest first. The index may be late: the files' own items have the last word.
+    /// Poison files of a table, oldest first, then discarded ones. The index may be late: the files' own items have the last word.
     pub(super) async fn poison_files(
         &self,
         table: &TableId,
         limit: usize,
     ) -> Result<Vec<PoisonFile>, StepError> {
-        let mut found = Vec::new();
-        for home in [POISON, DISCARDED] {
-            found.extend(self.poison_of(table, home, limit).await?);
+        let mut found = self.poison_of(table, POISON, limit).await?;
+        let left = limit.saturating_sub(found.len());
+        if left > 0 {
+            found.extend(self.poison_of(table, DISCARDED, left).await?);
         }
-        found.sort_by(|one, other| (one.at, &one.file).cmp(&(other.at, &other.file)));
-        found.truncate(limit);
         Ok(found)
     }
 
@@ -34,14 +35,16 @@ impl DynamoDbLedger {
     ) -> Result<Vec<PoisonFile>, StepError> {
         let values = item([(":table", text(table_text(table)?)), (":home", text(format!("{home}#")))]);
         let condition = "loose_table = :table AND begins_with(loose_order, :home)";
-        let (mut found, mut from) = (Vec::new(), None);
+        let (mut found, mut from, mut seen) = (Vec::new(), None, HashSet::new());
         while found.len() < limit {
             let page = self.page("poison", Some("loose"), condition, values.clone(), GETS_MAX, from).await?;
             let keys = page.items.iter().map(|item| Ok(key(item.text_of(PK)?, FILE)));
             let items = self.get_many("poison", keys.collect::<Result<_, StepError>>()?, None).await?;
             for one in &page.items {
                 let Some(item) = items.get(&(one.text_of(PK)?.to_owned(), FILE.to_owned())) else { continue };
-                if item.number_of::<i64>("f_home")? != home {
+                // An index that is late may show one file at two places.
+                let again = !seen.insert(one.text_of(PK)?.to_owned());
+                if again || item.number_of::<i64>("f_home")? != home {
                     continue;
                 }
                 found.push(PoisonFile {
@@ -56,6 +59,7 @@ impl DynamoDbLedger {
                 break;
             }
         }
+        found.truncate(limit);
         Ok(found)
     }
 

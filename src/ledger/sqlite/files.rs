@@ -139,7 +139,7 @@ pub(super) fn poison(
 ) -> Result<Vec<PoisonFile>, StepError> {
     let mut select = step.prepare_cached(
         "SELECT identity, reason, at, discarded_at IS NOT NULL FROM files WHERE home = 1 AND table_id = ?1
-         ORDER BY at, key LIMIT ?2",
+         ORDER BY discarded_at IS NOT NULL, at, key LIMIT ?2",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = select.query_map(params![table_text(table)?, limit], |row| {

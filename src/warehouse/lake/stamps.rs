@@ -1,7 +1,7 @@
 //! The stamp of a lake: one hidden file in its directory, for all its datasets.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -52,8 +52,13 @@ impl Stamps for Lake {
                 Found::Dataset { version: now, .. } if now == version => {}
                 Found::Dataset { .. } | Found::NoDataset => return Ok(false),
             }
-            let temporary = path.with_extension("tmp");
-            fs::write(&temporary, text).map_err(|error| fault("write", &temporary, error))?;
+            let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+            let written = fs::File::create(&temporary).and_then(|mut file| {
+                file.write_all(text.as_bytes())?;
+                // A stamp that a power cut left empty would be refused for ever.
+                file.sync_all()
+            });
+            written.map_err(|error| fault("write", &temporary, error))?;
             fs::rename(&temporary, &path).map_err(|error| fault("write", &path, error))?;
             Ok(true)
         })
