@@ -1,6 +1,7 @@
 //! Before anything is loaded: does this ledger know what is loaded there? (Invariant I-7.)
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::edges::patiently;
 use crate::config::types::{Config, Ledger as LedgerConfig};
@@ -9,10 +10,13 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::identity::{Identity, Stamp, Standing, standing};
 use crate::ledger::dynamodb::DynamoDbLedger;
 use crate::ledger::sqlite::SqliteLedger;
+use crate::telemetry::events;
 use crate::warehouse::stamps::{Found, Stamps};
 
 /// Tries to stamp a dataset that others change at the same time.
-const TRIES_MAX: usize = 5;
+const TRIES_MAX: usize = 10;
+/// The wait before the next.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// A ledger as it was opened.
 pub(super) enum Opened {
@@ -114,6 +118,7 @@ async fn write(
     destination: &Destination,
     stamp: &Stamp,
 ) -> Result<(), Fault> {
+    let mut failed = None;
     for _ in 0..TRIES_MAX {
         let Some(Found::Dataset { stamp: found, version }) = read(stamps, destination).await? else {
             return Ok(());
@@ -130,8 +135,16 @@ async fn write(
                 tell_unstamped(destination, &fault);
                 return Ok(());
             }
-            Err(fault) => return Err(fault),
+            // Two that write at one time may both be refused, in words that are the service's own.
+            Err(fault) => {
+                events::LedgerFailed { step: "identity", fault: &fault }.emit();
+                failed = Some(fault);
+            }
         }
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
+    if let Some(fault) = failed {
+        return Err(fault);
     }
     let text = format!("{} changes again and again while it is stamped", shown(destination));
     Err(Fault::new(FaultKind::Unavailable, text))
