@@ -1,9 +1,10 @@
 //! Who is where: the only owner of addresses. Senders look up each time and keep nothing.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actix::{Addr, Recipient};
+use actix::{Actor, Addr, Recipient};
 use dashmap::DashMap;
 
 use super::batcher::Batcher;
@@ -28,6 +29,14 @@ struct Inner {
     loader: DashMap<(), (Addr<Loader>, Generation)>,
     root: DashMap<(), Addr<Root>>,
     turn: AtomicUsize,
+}
+
+/// Addresses by their keys: one run of the same events is as the other.
+fn in_order<K: Clone + Ord + Hash, A: Actor>(addresses: &DashMap<K, (Addr<A>, Generation)>) -> Vec<Addr<A>> {
+    let mut addresses: Vec<_> =
+        addresses.iter().map(|entry| (entry.key().clone(), entry.value().0.clone())).collect();
+    addresses.sort_by(|(one, _), (other, _)| one.cmp(other));
+    addresses.into_iter().map(|(_, address)| address).collect()
 }
 
 impl Directory {
@@ -59,7 +68,7 @@ impl Directory {
 
     /// All pollers.
     pub fn pollers(&self) -> Vec<Addr<Poller>> {
-        self.inner.pollers.iter().map(|entry| entry.value().0.clone()).collect()
+        in_order(&self.inner.pollers)
     }
 
     /// Sets a poller's address.
@@ -76,7 +85,7 @@ impl Directory {
 
     /// All fetchers.
     pub fn fetchers(&self) -> Vec<Addr<Fetcher>> {
-        self.inner.fetchers.iter().map(|entry| entry.value().0.clone()).collect()
+        in_order(&self.inner.fetchers)
     }
 
     /// Sets a fetcher's address. Fetchers are numbered from 0 without gaps.

@@ -60,6 +60,13 @@ impl Fetcher {
         Arc::clone(self.shares.entry(table.clone()).or_insert_with(|| Arc::new(Semaphore::new(size))))
     }
 
+    /// The fetches in the order in which they were asked for: one run of the same events is as the other.
+    fn in_order(&self) -> impl Iterator<Item = &InHand> {
+        let mut fetches: Vec<_> = self.in_hand.values().collect();
+        fetches.sort_by_key(|one| one.number);
+        fetches.into_iter()
+    }
+
     /// Forgets the fetches that have ended.
     fn sweep(&mut self) {
         while let Some(ended) = self.fetches.try_join_next_with_id() {
@@ -113,7 +120,7 @@ impl Handler<AbortFetches> for Fetcher {
     type Result = ();
 
     fn handle(&mut self, message: AbortFetches, _: &mut Self::Context) {
-        self.in_hand.values().filter(|one| one.table == message.0).for_each(|one| one.abort.abort());
+        self.in_order().filter(|one| one.table == message.0).for_each(|one| one.abort.abort());
     }
 }
 
@@ -178,7 +185,7 @@ impl Handler<Ping> for Fetcher {
 
     fn handle(&mut self, _: Ping, _: &mut Self::Context) -> Self::Result {
         self.sweep();
-        let parts = self.in_hand.values();
+        let parts = self.in_order();
         let parts = parts.map(|one| (Part::Fetch(one.number), Some(one.table.clone()), one.pulse.read()));
         Some(Pulse { parts: parts.collect() })
     }
