@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::world::{TableSetup, World};
 use crate::columns::body::Body;
+use crate::columns::footer::read_footer;
 use crate::columns::plan::ColumnPlan;
 use crate::columns::transcode::{BuildFailure, Input, build};
 use crate::domain::batch::{Attempt, Batch, Manifest, ManifestEntry};
@@ -17,14 +18,13 @@ use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 use crate::domain::summary::EventSpan;
+use crate::domain::table::VANISHED_TRIES;
 use crate::domain::transition::BatchRecord;
+use crate::domain::watchdog::Edge;
 use crate::flow::credit::Credit;
 use crate::flow::pulse;
 use crate::messages::fetcher::Fetched;
 use crate::telemetry::events;
-
-mod probe;
-mod reopen;
 
 /// What a delivery begins with.
 pub enum Begin {
@@ -51,10 +51,6 @@ struct Performer {
     body: Option<Built>,
     /// Why the job that was asked about last has failed, if it has.
     job_failed: Option<FaultKind>,
-    /// What the warehouse said last against what it was given, or against its table.
-    refusal: Option<String>,
-    /// The columns of a body without rows.
-    columns: Option<ColumnPlan>,
     started: tokio::time::Instant,
 }
 
@@ -76,7 +72,16 @@ pub async fn run(
     };
     let now = world.ports.clock.now();
     let patience = world.bounds.refused_patience;
-    let mut performer = Performer::new(Arc::clone(&world), table.clone(), setup.clone());
+    let mut performer = Performer {
+        world: Arc::clone(&world),
+        table: table.clone(),
+        setup: setup.clone(),
+        inputs: Vec::new(),
+        credit: Vec::new(),
+        body: None,
+        job_failed: None,
+        started: tokio::time::Instant::now(),
+    };
     let mut unclaimed = matches!(begin, Begin::Fresh(..));
     let mut delivery = match begin {
         Begin::Fresh(files, events) => {
@@ -120,21 +125,6 @@ pub async fn run(
 }
 
 impl Performer {
-    fn new(world: Arc<World>, table: TableId, setup: TableSetup) -> Self {
-        Self {
-            world,
-            table,
-            setup,
-            inputs: Vec::new(),
-            credit: Vec::new(),
-            body: None,
-            job_failed: None,
-            refusal: None,
-            columns: None,
-            started: tokio::time::Instant::now(),
-        }
-    }
-
     async fn perform(&mut self, batch: &Batch, action: Action) -> Event {
         match action {
             Action::Build => self.build(batch).await,
@@ -159,8 +149,6 @@ impl Performer {
                     ledger.fail_attempt(&batch.id, failed, &reason, next.as_ref(), now).await,
                 )
             }
-            // It delivers a batch of its own.
-            Action::Probe => Box::pin(self.probe(batch)).await,
             Action::Rehome(homes) => {
                 let now = self.world.ports.clock.now();
                 answer(&self.world, "rehome", self.world.ports.ledger.rehome(&batch.id, &homes, now).await)
@@ -222,7 +210,6 @@ impl Performer {
                     fault: &fault,
                 }
                 .emit();
-                self.note_refusal(fault.kind, &fault.chain());
                 Event::SubmitFailed { kind: fault.kind, reason: fault.chain() }
             }
         }
@@ -236,7 +223,6 @@ impl Performer {
                     let (table, job) = (&self.table, &attempt.job_id);
                     events::JobFailed { table, job, kind: *kind, reason }.emit();
                     self.job_failed = Some(*kind);
-                    self.note_refusal(*kind, reason);
                 }
                 Event::Status(status)
             }
@@ -286,8 +272,8 @@ impl Performer {
         let bytes: u64 = batch.manifest.entries.iter().map(|entry| entry.file.size_bytes).sum();
         // A body is rarely larger than its files; where it is, the estimate's error is bounded by the slots.
         let credit = self.world.spool_credit.take(bytes).await;
-        let columns = self.columns.clone().unwrap_or_else(ColumnPlan::empty);
-        let plan = self.inputs.iter().try_fold(columns, |plan, input| plan.unify(input.footer.plan()));
+        let plan =
+            self.inputs.iter().try_fold(ColumnPlan::empty(), |plan, input| plan.unify(input.footer.plan()));
         let plan = match plan {
             Ok(plan) => plan,
             Err(conflict) => {
@@ -335,6 +321,47 @@ impl Performer {
     fn unbuilt(&self, file: Option<FileId>, fault: Fault) -> Event {
         events::BodyUnbuilt { table: &self.table, file: file.as_ref(), fault: &fault }.emit();
         Event::Unbuilt { file, kind: fault.kind, reason: fault.chain() }
+    }
+
+    /// Opens the batch's files again, by identity, with credit for all of them at once: two batches that each had half
+    /// of what they need would wait for each other for ever.
+    async fn open_all(&mut self, batch: &Batch) -> Result<(), (FileId, Fault)> {
+        let bucket = Arc::clone(&self.world.ports.bucket);
+        let held = batch.manifest.entries.iter().map(|entry| bucket.held(&entry.file)).sum();
+        for (_, pool, bytes) in self.world.rebuild_pools_of(held) {
+            self.credit.push(pool.take(bytes).await);
+        }
+        for entry in &batch.manifest.entries {
+            let file = entry.file.clone();
+            let input = self.open(&file).await.map_err(|fault| (file.clone(), fault))?;
+            if input.footer.rows() != entry.rows {
+                let (found, rows) = (input.footer.rows(), entry.rows);
+                let text = format!("{file} has {found} rows, the manifest says {rows}");
+                return Err((file, Fault::new(FaultKind::Unreadable, text)));
+            }
+            self.inputs.push(input);
+        }
+        Ok(())
+    }
+
+    async fn open(&self, file: &FileId) -> Result<Input, Fault> {
+        let mut tries = 1;
+        let object = loop {
+            pulse::working(Edge::Bucket, "opening a file");
+            match self.world.heard(Edge::Bucket, self.world.ports.bucket.open(file)).await {
+                Ok(object) => break object,
+                Err(fault) if fault.kind == FaultKind::Vanished && tries < VANISHED_TRIES => {
+                    let wait = tokio::time::sleep(crate::domain::table::FIRST_WAIT * tries);
+                    pulse::waiting("its next try", wait).await;
+                    tries += 1;
+                }
+                Err(fault) => return Err(fault),
+            }
+        };
+        let (rules, opened, name) = (Arc::clone(&self.setup.rules), Arc::clone(&object), file.clone());
+        let footer =
+            self.world.cpu.run("reading a footer", move || read_footer(&name, opened, &rules)).await??;
+        Ok(Input { file: file.clone(), object, footer })
     }
 
     /// Tells what came of it.

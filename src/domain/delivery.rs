@@ -127,11 +127,6 @@ impl Delivery {
                 self.phase = Phase::Asking;
                 self.retry(Duration::ZERO)
             }
-            Event::Probed(table) => self.on_probed(table),
-            Event::ProbeFailed => {
-                let wait = self.pace.back_off(LONGEST_WAIT);
-                self.retry(wait)
-            }
             Event::Step(step) => self.on_step(step),
             Event::LedgerFailed(reason) => self.on_ledger_failed(reason),
         }
@@ -154,7 +149,6 @@ impl Delivery {
             (Phase::Asking, Some(attempt)) => Action::Ask(attempt.clone()),
             (Phase::Fencing, Some(attempt)) => Action::Fence(attempt.clone()),
             (Phase::Failing(after, reason), Some(attempt)) => self.failing(attempt, after, reason),
-            (Phase::Probing(_), _) => Action::Probe,
             (Phase::Rehoming(homes), _) => Action::Rehome(homes.clone()),
             (Phase::Committing, _) => Action::Commit,
             (Phase::Holding(_), _) => Action::Hold,
@@ -188,7 +182,6 @@ impl Delivery {
             | Phase::Asking
             | Phase::Fencing
             | Phase::Failing(..)
-            | Phase::Probing(_)
             | Phase::Rehoming(_)
             | Phase::Committing
             | Phase::Holding(_) => {
@@ -327,10 +320,6 @@ impl Delivery {
                 self.fresh(Phase::Submitting);
                 self.retry(Duration::ZERO)
             }
-            Phase::Failing(After::Bisect(reason), _) if self.batch.manifest.entries.len() == 1 => {
-                self.fresh(Phase::Probing(reason));
-                self.retry(Duration::ZERO)
-            }
             Phase::Failing(after, _) => {
                 let homes = self.homes(after);
                 self.fresh(Phase::Rehoming(homes));
@@ -342,21 +331,8 @@ impl Delivery {
             | Phase::Asking
             | Phase::Rebuilding
             | Phase::Renewing
-            | Phase::Probing(_)
             | Phase::Fencing => end(End::Superseded),
         }
-    }
-
-    /// A file is poison only where its table takes others: a table that refuses everything poisons nobody.
-    fn on_probed(&mut self, table: Result<(), String>) -> Next {
-        let Phase::Probing(reason) = self.phase.clone() else { return end(End::Superseded) };
-        let after = match table {
-            Ok(()) => After::Bisect(reason),
-            Err(refusal) => After::DeferAll(Some(refusal)),
-        };
-        let homes = self.homes(after);
-        self.fresh(Phase::Rehoming(homes));
-        self.retry(Duration::ZERO)
     }
 
     fn on_ledger_failed(&mut self, reason: String) -> Next {

@@ -27,7 +27,6 @@ mod model;
 mod page;
 mod peers;
 mod pipeline;
-mod refusals;
 mod s3;
 mod simulation;
 mod sqs;

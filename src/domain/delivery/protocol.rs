@@ -34,8 +34,6 @@ pub enum Action {
         /// The next attempt.
         next: Option<Attempt>,
     },
-    /// The warehouse refuses what is in the batch's only file: find out whether its table takes anything at all.
-    Probe,
     /// Give the files new homes.
     Rehome(Vec<Home>),
     /// Mark the batch loaded.
@@ -56,7 +54,6 @@ impl Action {
             Self::Ask(_) => (Edge::Warehouse, "asking about the job"),
             Self::Fence(_) => (Edge::Warehouse, "fencing the job's id"),
             Self::FailAttempt { .. } => (Edge::Ledger, "writing the failed attempt down"),
-            Self::Probe => (Edge::Warehouse, "asking whether the table takes anything"),
             Self::Rehome(_) => (Edge::Ledger, "giving the files new homes"),
             Self::Commit => (Edge::Ledger, "committing the batch"),
             Self::Hold => (Edge::Ledger, "holding the batch"),
@@ -134,10 +131,6 @@ pub enum Event {
     Fence(FenceAnswer),
     /// The fence failed: unknown.
     FenceFailed,
-    /// What is known of the table, whatever the file: `Err` is why it takes nothing.
-    Probed(Result<(), String>),
-    /// That could not be found out.
-    ProbeFailed,
     /// The ledger answered a step on the batch.
     Step(Step),
     /// The ledger did not answer: unknown.
@@ -173,8 +166,6 @@ pub(super) enum Phase {
     Renewing,
     Fencing,
     Failing(After, String),
-    /// The only file is poison, for this reason, if the table takes others.
-    Probing(String),
     Rehoming(Vec<Home>),
     Committing,
     Holding(String),

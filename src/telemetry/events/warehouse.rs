@@ -69,13 +69,6 @@ event! {
 }
 
 event! {
-    /// Whether the table takes anything is found out by a batch of no files.
-    TableProbed<'a> { table: &'a TableId, batch: &'a BatchId } |e| {
-        info!(table = %e.table, batch = %e.batch, "a file is refused, and nothing was loaded since: trying whether the table takes a load of no rows");
-    }
-}
-
-event! {
     /// Some files of the batch belong to another.
     ClaimLost<'a> { table: &'a TableId, batch: &'a BatchId, files: usize } |e| {
         info!(table = %e.table, batch = %e.batch, files = e.files, "files of the batch were claimed elsewhere; the others form a new one");
