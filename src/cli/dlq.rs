@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::admin::{Target, call, call_with, count, finish, table_path, text};
+use super::check::counted;
 use crate::domain::transition::Mending;
 
 #[derive(Debug, Subcommand)]
@@ -133,9 +134,8 @@ fn mend(arguments: &MendArguments, mending: Mending) -> Result<String, String> {
         Mending::Redrive => "redriven: taken up with the table's next window",
         Mending::Discard => "discarded: never loaded, and counted no more",
     };
-    Ok(format!("{table}: {} {done}\n{warning}", counted(count(&answer, "files"))))
-}
-
-fn counted(files: u64) -> String {
-    format!("{files} file{}", if files == 1 { "" } else { "s" })
+    Ok(format!(
+        "{table}: {} {done}\n{warning}",
+        counted(usize::try_from(count(&answer, "files")).unwrap_or(usize::MAX), "file")
+    ))
 }

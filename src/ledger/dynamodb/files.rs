@@ -10,7 +10,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::transition::{BatchState, Verdict, rules};
-use crate::ledger::stored::{file_key, table_text, to_json};
+use crate::ledger::stored::{file_key, from_json, table_text, to_json};
 
 /// Where a file is at home.
 pub(super) const IN_BATCH: i64 = 0;
@@ -302,33 +302,32 @@ impl DynamoDbLedger {
         Err(self.contended("settle"))
     }
 
-    /// Deferred files of a table, oldest first. The index may be late: the files' own items have the last word.
-    pub(super) async fn deferred_files(
+    /// The items of a table's files that have this home in no batch, oldest first. The index may be late: the files' own
+    /// items have the last word.
+    pub(super) async fn loose_items(
         &self,
+        step: &str,
         table: &TableId,
+        home: i64,
         limit: usize,
-    ) -> Result<Vec<(FileId, Instant)>, StepError> {
-        let table = table_text(table)?;
-        let values = item([(":table", text(table)), (":home", text(format!("{DEFERRED}#")))]);
+    ) -> Result<Vec<Item>, StepError> {
+        let values = item([(":table", text(table_text(table)?)), (":home", text(format!("{home}#")))]);
         let condition = "loose_table = :table AND begins_with(loose_order, :home)";
         let (mut found, mut from, mut seen) = (Vec::new(), None, BTreeSet::new());
         while found.len() < limit {
             let wanted = limit.saturating_sub(found.len()).min(super::GETS_MAX);
-            let page = self.page("deferred", Some("loose"), condition, values.clone(), wanted, from).await?;
-            let keys: Vec<_> = page
-                .items
-                .iter()
-                .map(|item| Ok(key(item.text_of(PK)?, FILE)))
-                .collect::<Result<_, StepError>>()?;
-            let items = self.get_many("deferred", keys, None).await?;
+            let page = self.page(step, Some("loose"), condition, values.clone(), wanted, from).await?;
+            let keys = page.items.iter().map(|item| Ok(key(item.text_of(PK)?, FILE)));
+            let mut items = self.get_many(step, keys.collect::<Result<_, StepError>>()?, None).await?;
             for one in &page.items {
-                let Some(item) = items.get(&(one.text_of(PK)?.to_owned(), FILE.to_owned())) else { continue };
+                let pk = one.text_of(PK)?.to_owned();
                 // An index that is late may show one file at two places.
-                let again = !seen.insert(one.text_of(PK)?.to_owned());
-                if !again && item.number_of::<i64>("f_home")? == DEFERRED {
-                    let file =
-                        crate::ledger::stored::from_json("a deferred file", item.text_of("f_identity")?)?;
-                    found.push((file, Instant::from_micros(item.number_of("f_at")?)));
+                if !seen.insert(pk.clone()) {
+                    continue;
+                }
+                let Some(item) = items.remove(&(pk, FILE.to_owned())) else { continue };
+                if item.number_of::<i64>("f_home")? == home {
+                    found.push(item);
                 }
             }
             from = page.next;
@@ -337,6 +336,20 @@ impl DynamoDbLedger {
             }
         }
         Ok(found)
+    }
+
+    /// Deferred files of a table, oldest first.
+    pub(super) async fn deferred_files(
+        &self,
+        table: &TableId,
+        limit: usize,
+    ) -> Result<Vec<(FileId, Instant)>, StepError> {
+        let items = self.loose_items("deferred", table, DEFERRED, limit).await?;
+        let deferred = items.iter().map(|item| {
+            let file = from_json("a deferred file", item.text_of("f_identity")?)?;
+            Ok((file, Instant::from_micros(item.number_of("f_at")?)))
+        });
+        deferred.collect()
     }
 
     pub(super) async fn strike_file(

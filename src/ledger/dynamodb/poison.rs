@@ -1,19 +1,17 @@
 //! Poison files: listed, redriven, discarded.
 
-use std::collections::HashSet;
-
-use super::files::{Counts, DEFERRED, DISCARDED, FILE, Loose, POISON, file_partition};
-use super::item::{Fields, PK, item, key, text};
+use super::files::{Counts, DEFERRED, DISCARDED, Loose, POISON, file_partition};
+use super::item::{Fields, key};
 use super::transaction::{Change, Sent};
-use super::{DynamoDbLedger, GETS_MAX, READS_MAX, StepError};
+use super::{DynamoDbLedger, READS_MAX, StepError};
 use crate::domain::file::FileId;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::transition::{Mending, PoisonFile, rules};
-use crate::ledger::stored::{from_json, table_text};
+use crate::ledger::stored::from_json;
 
 impl DynamoDbLedger {
-    /// Poison files of a table, oldest first, then discarded ones. The index may be late: the files' own items have the last word.
+    /// Poison files of a table, oldest first, then discarded ones.
     pub(super) async fn poison_files(
         &self,
         table: &TableId,
@@ -33,34 +31,16 @@ impl DynamoDbLedger {
         home: i64,
         limit: usize,
     ) -> Result<Vec<PoisonFile>, StepError> {
-        let values = item([(":table", text(table_text(table)?)), (":home", text(format!("{home}#")))]);
-        let condition = "loose_table = :table AND begins_with(loose_order, :home)";
-        let (mut found, mut from, mut seen) = (Vec::new(), None, HashSet::new());
-        while found.len() < limit {
-            let page = self.page("poison", Some("loose"), condition, values.clone(), GETS_MAX, from).await?;
-            let keys = page.items.iter().map(|item| Ok(key(item.text_of(PK)?, FILE)));
-            let items = self.get_many("poison", keys.collect::<Result<_, StepError>>()?, None).await?;
-            for one in &page.items {
-                let Some(item) = items.get(&(one.text_of(PK)?.to_owned(), FILE.to_owned())) else { continue };
-                // An index that is late may show one file at two places.
-                let again = !seen.insert(one.text_of(PK)?.to_owned());
-                if again || item.number_of::<i64>("f_home")? != home {
-                    continue;
-                }
-                found.push(PoisonFile {
-                    file: from_json("a poison file", item.text_of("f_identity")?)?,
-                    reason: item.maybe_text("f_reason")?.unwrap_or_default().to_owned(),
-                    at: Instant::from_micros(item.number_of("f_at")?),
-                    discarded: home == DISCARDED,
-                });
-            }
-            from = page.next;
-            if from.is_none() {
-                break;
-            }
-        }
-        found.truncate(limit);
-        Ok(found)
+        let items = self.loose_items("poison", table, home, limit).await?;
+        let poison = items.iter().map(|item| {
+            Ok(PoisonFile {
+                file: from_json("a poison file", item.text_of("f_identity")?)?,
+                reason: item.maybe_text("f_reason")?.unwrap_or_default().to_owned(),
+                at: Instant::from_micros(item.number_of("f_at")?),
+                discarded: home == DISCARDED,
+            })
+        });
+        poison.collect()
     }
 
     pub(super) async fn mend_file(
