@@ -49,20 +49,20 @@ pub(super) async fn enter(config: &Config, ledger: &Opened, stamps: &dyn Stamps)
         .collect();
     let mut found = Vec::new();
     for destination in datasets.values() {
-        if let Some(Found::Dataset { stamp, .. }) = read(stamps, destination).await? {
-            found.push((destination, stamp));
+        if let Some(Found::Dataset { stamp, version }) = read(stamps, destination).await? {
+            found.push((destination, stamp, version));
         }
     }
     // Read after the stamps: an epoch is raised before it is written on a dataset, so that no process that starts at the
     // same time makes this one look old.
     let own = patiently("identity", async || ledger.identity().await).await?;
-    for (destination, stamp) in &found {
+    for (destination, stamp, _) in &found {
         judge(config, &own, destination, stamp.as_ref())?;
     }
     let stamp = patiently("identity", async || ledger.raise_epoch().await).await?;
     stamps.remember(&stamp);
-    for destination in datasets.values() {
-        write(config, stamps, destination, &stamp).await?;
+    for (destination, known, version) in found {
+        write(config, stamps, destination, &stamp, Some(Found::Dataset { stamp: known, version })).await?;
     }
     Ok(())
 }
@@ -117,12 +117,15 @@ async fn write(
     stamps: &dyn Stamps,
     destination: &Destination,
     stamp: &Stamp,
+    mut known: Option<Found>,
 ) -> Result<(), Fault> {
     let mut failed = None;
     for _ in 0..TRIES_MAX {
-        let Some(Found::Dataset { stamp: found, version }) = read(stamps, destination).await? else {
-            return Ok(());
+        let now = match known.take() {
+            Some(known) => Some(known),
+            None => read(stamps, destination).await?,
         };
+        let Some(Found::Dataset { stamp: found, version }) = now else { return Ok(()) };
         // Another process on this ledger may have started since: its epoch stays.
         if found.as_ref().is_some_and(|found| found.ledger == stamp.ledger && found.epoch >= stamp.epoch) {
             return Ok(());
