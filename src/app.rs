@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use actix::Addr;
+use dashmap::DashMap;
 use tokio::sync::watch;
 
 use crate::actors::directory::Directory;
@@ -131,6 +132,7 @@ impl Tree {
             directory: Directory::default(),
             answers: Answers::default(),
             bodies: AtomicU64::new(0),
+            known_good: DashMap::new(),
             fatal: fatal_sender,
             ports,
         });

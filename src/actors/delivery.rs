@@ -8,30 +8,30 @@ use tokio::sync::Semaphore;
 
 use super::world::{TableSetup, World};
 use crate::columns::body::Body;
-use crate::columns::footer::read_footer;
 use crate::columns::plan::ColumnPlan;
 use crate::columns::transcode::{BuildFailure, Input, build};
 use crate::domain::batch::{Attempt, Batch, Manifest, ManifestEntry};
-use crate::domain::delivery::{Action, Delivery, End, Event};
+use crate::domain::delivery::{Action, Delivery, End, Event, Part};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 use crate::domain::summary::EventSpan;
-use crate::domain::table::VANISHED_TRIES;
 use crate::domain::transition::BatchRecord;
-use crate::domain::watchdog::Edge;
 use crate::flow::credit::Credit;
 use crate::flow::pulse;
 use crate::messages::fetcher::Fetched;
 use crate::telemetry::events;
 
+mod probe;
+mod reopen;
+
 /// What a delivery begins with.
 pub enum Begin {
     /// Files of a closed window, and when they were announced to be written: nothing is claimed yet.
     Fresh(Vec<(FileId, Fetched)>, Option<EventSpan>),
-    /// A batch that the ledger holds as open.
-    Resumed(Box<BatchRecord>),
+    /// A batch that the ledger holds as open, and what is known of it as a part of a refused one.
+    Resumed(Box<BatchRecord>, Part),
 }
 
 /// The rows of a batch, ready to be submitted, and the disk that they occupy.
@@ -72,16 +72,7 @@ pub async fn run(
     };
     let now = world.ports.clock.now();
     let patience = world.bounds.refused_patience;
-    let mut performer = Performer {
-        world: Arc::clone(&world),
-        table: table.clone(),
-        setup: setup.clone(),
-        inputs: Vec::new(),
-        credit: Vec::new(),
-        body: None,
-        job_failed: None,
-        started: tokio::time::Instant::now(),
-    };
+    let mut performer = Performer::new(Arc::clone(&world), table.clone(), setup.clone());
     let mut unclaimed = matches!(begin, Begin::Fresh(..));
     let mut delivery = match begin {
         Begin::Fresh(files, events) => {
@@ -99,7 +90,9 @@ pub async fn run(
             let _ = planned.set(batch.id.clone());
             Delivery::plan(batch, Arc::clone(&setup.plan_hash), patience)
         }
-        Begin::Resumed(record) => Delivery::resume(*record, Arc::clone(&setup.plan_hash), patience),
+        Begin::Resumed(record, part) => {
+            Delivery::resume(*record, Arc::clone(&setup.plan_hash), patience).of_part(part)
+        }
     };
     let mut event = Event::Begun;
     loop {
@@ -125,6 +118,19 @@ pub async fn run(
 }
 
 impl Performer {
+    fn new(world: Arc<World>, table: TableId, setup: TableSetup) -> Self {
+        Self {
+            world,
+            table,
+            setup,
+            inputs: Vec::new(),
+            credit: Vec::new(),
+            body: None,
+            job_failed: None,
+            started: tokio::time::Instant::now(),
+        }
+    }
+
     async fn perform(&mut self, batch: &Batch, action: Action) -> Event {
         match action {
             Action::Build => self.build(batch).await,
@@ -149,6 +155,7 @@ impl Performer {
                     ledger.fail_attempt(&batch.id, failed, &reason, next.as_ref(), now).await,
                 )
             }
+            Action::Probe => self.probe(batch).await,
             Action::Rehome(homes) => {
                 let now = self.world.ports.clock.now();
                 answer(&self.world, "rehome", self.world.ports.ledger.rehome(&batch.id, &homes, now).await)
@@ -323,52 +330,14 @@ impl Performer {
         Event::Unbuilt { file, kind: fault.kind, reason: fault.chain() }
     }
 
-    /// Opens the batch's files again, by identity, with credit for all of them at once: two batches that each had half
-    /// of what they need would wait for each other for ever.
-    async fn open_all(&mut self, batch: &Batch) -> Result<(), (FileId, Fault)> {
-        let bucket = Arc::clone(&self.world.ports.bucket);
-        let held = batch.manifest.entries.iter().map(|entry| bucket.held(&entry.file)).sum();
-        for (_, pool, bytes) in self.world.rebuild_pools_of(held) {
-            self.credit.push(pool.take(bytes).await);
-        }
-        for entry in &batch.manifest.entries {
-            let file = entry.file.clone();
-            let input = self.open(&file).await.map_err(|fault| (file.clone(), fault))?;
-            if input.footer.rows() != entry.rows {
-                let (found, rows) = (input.footer.rows(), entry.rows);
-                let text = format!("{file} has {found} rows, the manifest says {rows}");
-                return Err((file, Fault::new(FaultKind::Unreadable, text)));
-            }
-            self.inputs.push(input);
-        }
-        Ok(())
-    }
-
-    async fn open(&self, file: &FileId) -> Result<Input, Fault> {
-        let mut tries = 1;
-        let object = loop {
-            pulse::working(Edge::Bucket, "opening a file");
-            match self.world.heard(Edge::Bucket, self.world.ports.bucket.open(file)).await {
-                Ok(object) => break object,
-                Err(fault) if fault.kind == FaultKind::Vanished && tries < VANISHED_TRIES => {
-                    let wait = tokio::time::sleep(crate::domain::table::FIRST_WAIT * tries);
-                    pulse::waiting("its next try", wait).await;
-                    tries += 1;
-                }
-                Err(fault) => return Err(fault),
-            }
-        };
-        let (rules, opened, name) = (Arc::clone(&self.setup.rules), Arc::clone(&object), file.clone());
-        let footer =
-            self.world.cpu.run("reading a footer", move || read_footer(&name, opened, &rules)).await??;
-        Ok(Input { file: file.clone(), object, footer })
-    }
-
     /// Tells what came of it.
     fn conclude(&self, batch: &Batch, end: &End) {
         let table = &self.table;
         match end {
             End::Loaded => {
+                if let Some(built) = &self.body {
+                    self.world.known_good.insert(table.clone(), built.body.plan().clone());
+                }
                 let body_bytes = self.body.as_ref().map_or(0, |built| built.body.size_bytes());
                 let now = self.world.ports.clock.now();
                 events::BatchLoaded { table, batch, body_bytes, took: self.started.elapsed(), now }.emit();

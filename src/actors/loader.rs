@@ -14,7 +14,8 @@ use tokio::sync::Semaphore;
 use super::delivery::{Begin, run};
 use super::supervision::{AbortOnDrop, report};
 use super::world::World;
-use crate::domain::delivery::End;
+use crate::domain::bisection::Tried;
+use crate::domain::delivery::{End, Part};
 use crate::domain::fault::FaultKind;
 use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, Generation, TableId};
@@ -27,7 +28,7 @@ use crate::flow::cpu::panic_text;
 use crate::flow::lease::Lease;
 use crate::flow::pulse::Pulse as TaskPulse;
 use crate::messages::batcher::{DeliveryEnded, FileEnd};
-use crate::messages::child::{Part, Ping, Pulse, Stop};
+use crate::messages::child::{self, Ping, Pulse, Stop};
 use crate::messages::loader::{
     AbortDeliveries, DeliveryCrashed, DeliveryDone, LoadBatch, LoaderSnapshot, LoadsByTable, Snapshot,
 };
@@ -35,6 +36,9 @@ use crate::messages::root::{HoldTable, LedgerLost, TableCrashed};
 use crate::telemetry::events;
 
 mod open;
+mod search;
+
+use search::{Part as BatchPart, Search};
 
 /// Where several processes share the ledger: how often each looks for batches that another one has left behind, and how
 /// long after its claim a batch is taken to be left. One that is not, is delivered by both; their jobs have one id.
@@ -50,6 +54,8 @@ struct InFlight {
     /// The batch, once it is known.
     batch: Arc<OnceLock<BatchId>>,
     pulse: TaskPulse,
+    /// The batch is a part of a refused one.
+    search: Option<Search>,
     _task: AbortOnDrop,
     _watcher: AbortOnDrop,
 }
@@ -103,13 +109,14 @@ impl Loader {
         begin: Begin,
         batcher: Option<Generation>,
         leases: Leases,
+        search: Option<Search>,
         context: &mut Context<Self>,
     ) {
         let delivery = self.next;
         self.next = self.next.saturating_add(1);
         let batch = Arc::new(match &begin {
             Begin::Fresh(..) => OnceLock::new(),
-            Begin::Resumed(record) => OnceLock::from(record.batch.id.clone()),
+            Begin::Resumed(record, _) => OnceLock::from(record.batch.id.clone()),
         });
         let pulse = TaskPulse::new(Doing::Waiting("a load slot"));
         let slots = [self.share(&table), Arc::clone(&self.slots)];
@@ -118,14 +125,15 @@ impl Loader {
         let abort = AbortOnDrop(task.abort_handle());
         let watcher = tokio::spawn(watch(task, leases, delivery, self.generation, context.address()));
         let watcher = AbortOnDrop(watcher.abort_handle());
-        self.in_flight
-            .insert(delivery, InFlight { table, batcher, batch, pulse, _task: abort, _watcher: watcher });
+        let one = InFlight { table, batcher, batch, pulse, search, _task: abort, _watcher: watcher };
+        self.in_flight.insert(delivery, one);
     }
 
     /// Settles what is final, gives the rest back, and tells the batcher.
     fn conclude(&mut self, done: InFlight, end: End, leases: Leases, context: &mut Context<Self>) {
         let mut waiting: BTreeMap<FileId, Vec<Lease>> = leases.into_iter().collect();
         let (mut ends, mut hold) = (Vec::new(), None);
+        let (mut tried, mut refused) = (Tried::Unknown, None);
         match end {
             End::Loaded => {
                 let now = self.world.ports.clock.now();
@@ -133,14 +141,26 @@ impl Loader {
                     events::FileLoaded { table: &done.table, event_at: lease.event_at(), now }.emit();
                 }
                 finish_all(&mut waiting, &mut ends, Outcome::Loaded);
+                tried = Search::loaded(done.search.as_ref());
             }
             End::Held(reason) => {
                 finish_all(&mut waiting, &mut ends, Outcome::Held);
                 hold = Some(reason);
             }
-            End::Rehomed { homes, hold: reason } => {
-                hold = reason;
-                self.rehomed(&done.table, homes, &mut waiting, &mut ends, context);
+            End::Rehomed { homes, hold: reason, refusal } => {
+                (hold, refused) = (reason, refusal);
+                let mut parts = rehomed(&done.table, homes, &mut waiting, &mut ends);
+                tried = match (parts.pop(), parts.pop()) {
+                    (Some(second), Some(first)) if refused.is_some() => Tried::Halved(first, second),
+                    (None, None) if refused.is_some() => Tried::Alone,
+                    (second, first) => {
+                        for BatchPart { record, leases } in first.into_iter().chain(second) {
+                            let begin = Begin::Resumed(record, Part::default());
+                            self.start(done.table.clone(), begin, None, leases, None, context);
+                        }
+                        Tried::Unknown
+                    }
+                };
             }
             End::Unbuilt { file: Some(file), kind, reason } => {
                 let leases = waiting.remove(&file).unwrap_or_default();
@@ -163,49 +183,52 @@ impl Loader {
         if let Some((batcher, _)) = self.world.directory.batcher(&done.table) {
             report(&batcher, DeliveryEnded { generation: done.batcher, files: ends });
         }
+        // What waits for its turn is held with its table.
+        let hold = hold.or_else(|| self.search(&done.table, done.search, tried, refused, context));
         if let (Some(reason), Some(root)) = (hold, self.world.directory.root()) {
             report(&root, HoldTable { table: done.table, reason });
         }
     }
+}
 
-    fn rehomed(
-        &mut self,
-        table: &TableId,
-        homes: Vec<Home>,
-        waiting: &mut BTreeMap<FileId, Vec<Lease>>,
-        ends: &mut Vec<(FileId, FileEnd, Vec<Lease>)>,
-        context: &mut Context<Self>,
-    ) {
-        for home in homes {
-            let (file, outcome) = match home {
-                Home::Batch { batch, attempt } => {
-                    let files = batch.manifest.entries.iter().map(|entry| entry.file.clone());
-                    let leases: Leases =
-                        files.map(|file| (file.clone(), waiting.remove(&file).unwrap_or_default())).collect();
-                    // Another batch has them now, of which their table is told in its turn.
-                    ends.extend(leases.iter().map(|(file, _)| (file.clone(), FileEnd::Returned, Vec::new())));
-                    let last_attempt = attempt.map(|attempt| (attempt, AttemptOutcome::Open));
-                    let record = BatchRecord { batch, state: BatchState::Open, last_attempt };
-                    self.start(table.clone(), Begin::Resumed(Box::new(record)), None, leases, context);
-                    continue;
-                }
-                Home::Poison(file, reason) => {
-                    events::FilePoisoned { table, file: &file, reason: &reason }.emit();
-                    (file, Outcome::Poisoned)
-                }
-                Home::Vanished(file) => {
-                    events::FileVanished { table, file: &file }.emit();
-                    (file, Outcome::Vanished)
-                }
-                Home::Deferred(file) => {
-                    events::FilesDeferred { table, count: 1 }.emit();
-                    (file, Outcome::Deferred)
-                }
-            };
-            waiting.remove(&file).unwrap_or_default().into_iter().for_each(Lease::settle);
-            ends.push((file, FileEnd::Finished(outcome), Vec::new()));
-        }
+/// Settles the files that have come to their end. Answers the batches that have the others.
+fn rehomed(
+    table: &TableId,
+    homes: Vec<Home>,
+    waiting: &mut BTreeMap<FileId, Vec<Lease>>,
+    ends: &mut Vec<(FileId, FileEnd, Vec<Lease>)>,
+) -> Vec<BatchPart> {
+    let mut parts = Vec::new();
+    for home in homes {
+        let (file, outcome) = match home {
+            Home::Batch { batch, attempt } => {
+                let files = batch.manifest.entries.iter().map(|entry| entry.file.clone());
+                let leases: Leases =
+                    files.map(|file| (file.clone(), waiting.remove(&file).unwrap_or_default())).collect();
+                // Another batch has them now, of which their table is told in its turn.
+                ends.extend(leases.iter().map(|(file, _)| (file.clone(), FileEnd::Returned, Vec::new())));
+                let last_attempt = attempt.map(|attempt| (attempt, AttemptOutcome::Open));
+                let record = Box::new(BatchRecord { batch, state: BatchState::Open, last_attempt });
+                parts.push(BatchPart { record, leases });
+                continue;
+            }
+            Home::Poison(file, reason) => {
+                events::FilePoisoned { table, file: &file, reason: &reason }.emit();
+                (file, Outcome::Poisoned)
+            }
+            Home::Vanished(file) => {
+                events::FileVanished { table, file: &file }.emit();
+                (file, Outcome::Vanished)
+            }
+            Home::Deferred(file) => {
+                events::FilesDeferred { table, count: 1 }.emit();
+                (file, Outcome::Deferred)
+            }
+        };
+        waiting.remove(&file).unwrap_or_default().into_iter().for_each(Lease::settle);
+        ends.push((file, FileEnd::Finished(outcome), Vec::new()));
     }
+    parts
 }
 
 fn finish_all(
@@ -265,7 +288,14 @@ impl Handler<LoadBatch> for Loader {
         }
         let announced = leases.iter().flat_map(|(_, leases)| leases.iter().map(Lease::event_at));
         let events = EventSpan::of(announced);
-        self.start(message.table, Begin::Fresh(files, events), Some(message.generation), leases, context);
+        self.start(
+            message.table,
+            Begin::Fresh(files, events),
+            Some(message.generation),
+            leases,
+            None,
+            context,
+        );
     }
 }
 
@@ -285,7 +315,7 @@ impl Handler<DeliveryDone> for Loader {
 impl Handler<DeliveryCrashed> for Loader {
     type Result = ();
 
-    fn handle(&mut self, message: DeliveryCrashed, _: &mut Self::Context) {
+    fn handle(&mut self, message: DeliveryCrashed, context: &mut Self::Context) {
         if message.generation != self.generation {
             return;
         }
@@ -295,6 +325,7 @@ impl Handler<DeliveryCrashed> for Loader {
             // Its files come back through the poller, one by one, as suspects.
             report(&batcher, DeliveryEnded { generation: done.batcher, files: Vec::new() });
         }
+        self.search(&done.table, done.search, Tried::Unknown, None, context);
         if let Some(root) = self.world.directory.root() {
             report(&root, TableCrashed { table: done.table, panic: message.panic });
         }
@@ -304,7 +335,7 @@ impl Handler<DeliveryCrashed> for Loader {
 impl Handler<AbortDeliveries> for Loader {
     type Result = ();
 
-    fn handle(&mut self, message: AbortDeliveries, _: &mut Self::Context) {
+    fn handle(&mut self, message: AbortDeliveries, context: &mut Self::Context) {
         if message.generation != self.generation {
             return;
         }
@@ -314,6 +345,7 @@ impl Handler<AbortDeliveries> for Loader {
             if let Some((batcher, _)) = self.world.directory.batcher(&done.table) {
                 report(&batcher, DeliveryEnded { generation: done.batcher, files: Vec::new() });
             }
+            self.search(&done.table, done.search, Tried::Unknown, None, context);
         }
     }
 }
@@ -345,10 +377,9 @@ impl Handler<Ping> for Loader {
         let asked = self.asked.values().min().map(|at| (*at, Edge::Ledger, "asking for open batches"));
         let mut pulse = Pulse::own([("open batches", Reading::of_oldest(asked))]);
         let deliveries = self.in_flight.iter();
-        pulse.parts.extend(
-            deliveries
-                .map(|(number, one)| (Part::Delivery(*number), Some(one.table.clone()), one.pulse.read())),
-        );
+        pulse.parts.extend(deliveries.map(|(number, one)| {
+            (child::Part::Delivery(*number), Some(one.table.clone()), one.pulse.read())
+        }));
         Some(pulse)
     }
 }

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use dashmap::DashMap;
+
 use super::directory::Directory;
 use crate::bucket::{Bucket, Held};
+use crate::columns::plan::ColumnPlan;
 use crate::columns::rules::ColumnRules;
 use crate::domain::batch::Destination;
 use crate::domain::clock::Clock;
@@ -105,6 +108,8 @@ pub struct World {
     pub answers: Answers,
     /// Numbers the spool files of this process.
     pub bodies: AtomicU64,
+    /// The columns of what was loaded last into each table, since this process began.
+    pub known_good: DashMap<TableId, ColumnPlan>,
     /// Told when the process must end, and why.
     pub fatal: tokio::sync::watch::Sender<Option<String>>,
 }

@@ -28,10 +28,12 @@ pub const LONGEST_POLL: Duration = Duration::from_secs(5);
 
 mod homes;
 mod pace;
+mod part;
 mod protocol;
 mod unbuilt;
 
 use pace::Pace;
+pub use part::Part;
 pub use protocol::{Action, End, Event};
 use protocol::{After, Phase};
 
@@ -47,6 +49,8 @@ pub struct Delivery {
     has_body: bool,
     refused_patience: Duration,
     hold: Option<String>,
+    /// Its table took something since the batch was refused first.
+    table_takes: bool,
     pace: Pace,
 }
 
@@ -65,6 +69,7 @@ impl Delivery {
             has_body: false,
             refused_patience,
             hold: None,
+            table_takes: false,
             pace: Pace::default(),
         }
     }
@@ -127,6 +132,11 @@ impl Delivery {
                 self.phase = Phase::Asking;
                 self.retry(Duration::ZERO)
             }
+            Event::Probed(table) => self.on_probed(table),
+            Event::ProbeFailed => {
+                let wait = self.pace.back_off(LONGEST_WAIT);
+                self.retry(wait)
+            }
             Event::Step(step) => self.on_step(step),
             Event::LedgerFailed(reason) => self.on_ledger_failed(reason),
         }
@@ -149,7 +159,8 @@ impl Delivery {
             (Phase::Asking, Some(attempt)) => Action::Ask(attempt.clone()),
             (Phase::Fencing, Some(attempt)) => Action::Fence(attempt.clone()),
             (Phase::Failing(after, reason), Some(attempt)) => self.failing(attempt, after, reason),
-            (Phase::Rehoming(homes), _) => Action::Rehome(homes.clone()),
+            (Phase::Probing(_), _) => Action::Probe,
+            (Phase::Rehoming(homes, _), _) => Action::Rehome(homes.clone()),
             (Phase::Committing, _) => Action::Commit,
             (Phase::Holding(_), _) => Action::Hold,
             // Without an attempt there is no job to ask about: a batch of zero rows only claims and commits.
@@ -182,7 +193,8 @@ impl Delivery {
             | Phase::Asking
             | Phase::Fencing
             | Phase::Failing(..)
-            | Phase::Rehoming(_)
+            | Phase::Probing(_)
+            | Phase::Rehoming(..)
             | Phase::Committing
             | Phase::Holding(_) => {
                 // Invariant I-2: other rules would put other rows under the same id.
@@ -311,7 +323,7 @@ impl Delivery {
         match self.phase.clone() {
             Phase::Committing => end(End::Loaded),
             Phase::Holding(reason) => end(End::Held(reason)),
-            Phase::Rehoming(homes) => end(End::Rehomed { homes, hold: self.hold.take() }),
+            Phase::Rehoming(homes, refusal) => end(End::Rehomed { homes, hold: self.hold.take(), refusal }),
             Phase::Failing(After::NextAttempt, _) => {
                 let number =
                     self.attempt.as_ref().map_or(AttemptNumber::FIRST, |attempt| attempt.number.next());
@@ -320,17 +332,20 @@ impl Delivery {
                 self.fresh(Phase::Submitting);
                 self.retry(Duration::ZERO)
             }
-            Phase::Failing(after, _) => {
-                let homes = self.homes(after);
-                self.fresh(Phase::Rehoming(homes));
+            Phase::Failing(After::Bisect(reason), _)
+                if self.batch.manifest.entries.len() == 1 && !self.table_takes =>
+            {
+                self.fresh(Phase::Probing(reason));
                 self.retry(Duration::ZERO)
             }
+            Phase::Failing(after, _) => self.rehome(after),
             Phase::Planning
             | Phase::Claiming
             | Phase::Submitting
             | Phase::Asking
             | Phase::Rebuilding
             | Phase::Renewing
+            | Phase::Probing(_)
             | Phase::Fencing => end(End::Superseded),
         }
     }

@@ -6,6 +6,7 @@
 pub mod alert;
 pub mod audit;
 pub mod batch;
+pub mod bisection;
 pub mod clock;
 pub mod delivery;
 pub mod fault;

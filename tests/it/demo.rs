@@ -2,16 +2,18 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
-use crate::cli::landbridge;
+use crate::cli::{landbridge, until};
 
 /// How often the demo is killed.
-const KILLS: u64 = 20;
+const KILLS: usize = 20;
+
+/// How many files it announces between two kills, in the mean.
+const MEAN_FILES: usize = 15;
 
 fn demo(dir: &Path, seconds: u64) -> Command {
     let mut command = landbridge();
@@ -21,15 +23,23 @@ fn demo(dir: &Path, seconds: u64) -> Command {
     command
 }
 
+/// How many files the demo in `dir` has announced, by its record.
+fn announced(dir: &Path) -> usize {
+    let record = std::fs::read_to_string(dir.join("record.jsonl")).unwrap_or_default();
+    record.lines().filter(|line| line.contains("done")).count()
+}
+
 #[test]
 fn a_demo_that_is_killed_again_and_again_loses_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut random = SmallRng::seed_from_u64(20);
     for _ in 0..KILLS {
+        // So many files, not so much time: a slow machine is killed at the same places as a fast one. None is a kill
+        // while it starts.
+        let more = random.random_range(0..=2 * MEAN_FILES);
+        let before = announced(folder.path());
         let mut child = demo(folder.path(), 60).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // The moment of the kill is what is tried here; nothing waits for it.
-        #[allow(clippy::disallowed_methods)]
-        std::thread::sleep(Duration::from_millis(random.random_range(50..1_500)));
+        until("the demo to announce files", || announced(folder.path()) >= before + more);
         child.kill().unwrap();
         child.wait().unwrap();
     }

@@ -27,6 +27,7 @@ mod model;
 mod page;
 mod peers;
 mod pipeline;
+mod refusals;
 mod s3;
 mod simulation;
 mod sqs;

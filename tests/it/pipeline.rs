@@ -1,30 +1,25 @@
 //! The whole way of a file, and its traps.
 
 use std::fs;
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use landbridge::columns::body::Body;
 use landbridge::demo::reconcile::Files;
 use landbridge::demo::record::{Entry, Fate};
 use landbridge::demo::rows::{Column, Values};
-use landbridge::domain::batch::Attempt;
-use landbridge::domain::fault::{Fault, FaultKind};
+use landbridge::domain::fault::FaultKind;
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::TableId;
 use landbridge::ledger::Ledger;
 use landbridge::queue::Queue;
 use landbridge::warehouse::lake::data_files;
-use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use crate::support::faults::{Faults, Trouble};
-use crate::support::{CLUSTER, Disk, Edges, Running, paused};
+use crate::support::{CLUSTER, Disk, Running, paused};
 
-const CONFIG: &str = "[batching]\nwindow = \"10s\"\n";
+pub const CONFIG: &str = "[batching]\nwindow = \"10s\"\n";
 
-fn file_id(entry: &Entry, table: &str) -> FileId {
+pub fn file_id(entry: &Entry, table: &str) -> FileId {
     FileId {
         table: TableId::new(CLUSTER, "s", table),
         bucket: CLUSTER.into(),
@@ -191,54 +186,6 @@ fn a_file_that_vanishes_between_claim_and_load_is_fenced_and_the_others_are_load
     assert!(matches!(&state[0], Some(FileState::Vanished { .. })), "{state:?}");
     // The fence of the first attempt and the batch of the two others.
     assert_eq!(data_files(&disk.lake()).unwrap().len(), 2);
-}
-
-/// Refuses every batch that holds a file of seven rows, as BigQuery refuses a value.
-struct Fussy(Arc<dyn Warehouse>, std::sync::Mutex<std::collections::BTreeSet<String>>);
-
-#[async_trait]
-impl Warehouse for Fussy {
-    async fn submit(&self, attempt: &Attempt, body: &Body) -> Result<Submission, Fault> {
-        if !body.rows().is_multiple_of(5) {
-            self.1.lock().unwrap().insert(attempt.job_id.to_string());
-            return Ok(Submission::Accepted);
-        }
-        self.0.submit(attempt, body).await
-    }
-    async fn ask(&self, attempt: &Attempt) -> Result<JobStatus, Fault> {
-        if self.1.lock().unwrap().contains(attempt.job_id.as_str()) {
-            let reason = "cannot read value in column note".to_owned();
-            return Ok(JobStatus::Failed { kind: FaultKind::ContentRefused, reason });
-        }
-        self.0.ask(attempt).await
-    }
-    async fn fence(&self, attempt: &Attempt) -> Result<FenceAnswer, Fault> {
-        self.0.fence(attempt).await
-    }
-}
-
-#[test]
-fn a_file_that_the_warehouse_refuses_is_found_by_halving_and_is_poison_alone() {
-    let mut disk = Disk::new(&["x"]);
-    let entries: Vec<_> = (0..8).map(|n| disk.put("x", if n == 5 { 7 } else { 5 })).collect();
-    let config = disk.config(CONFIG);
-    paused(async {
-        let wrap =
-            |edges: Edges| Edges { warehouse: Arc::new(Fussy(edges.warehouse, Default::default())), ..edges };
-        let running = Running::start(&mut disk, &config, wrap).await;
-        running.announce_all(&disk).await;
-        running.idle().await;
-    });
-    let result = disk.reconcile();
-    assert_eq!(
-        (result.total.rows.missing, result.total.rows.duplicated, result.total.files.loaded),
-        (7, 0, 7)
-    );
-    let state = paused(async { disk.ledger.lookup(&[file_id(&entries[5], "x")]).await.unwrap() });
-    assert!(
-        matches!(&state[0], Some(FileState::Poison { reason }) if reason.contains("column note")),
-        "{state:?}"
-    );
 }
 
 #[test]

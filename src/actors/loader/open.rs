@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler};
 
-use super::Loader;
+use super::{InFlight, Loader};
 use crate::actors::delivery::Begin;
 use crate::actors::supervision::report;
 use crate::actors::world::World;
+use crate::domain::delivery::Part;
 use crate::domain::fault::Fault;
 use crate::domain::ids::TableId;
 use crate::domain::transition::{BatchRecord, BatchState};
@@ -84,13 +85,16 @@ impl Loader {
     }
 
     fn resume(&mut self, record: BatchRecord, context: &mut Context<Self>) {
-        let running = self.in_flight.values().any(|one| one.batch.get() == Some(&record.batch.id));
+        let id = &record.batch.id;
+        let waits = |one: &InFlight| one.search.as_ref().is_some_and(|search| search.holds(id));
+        let running = self.in_flight.values().any(|one| one.batch.get() == Some(id) || waits(one));
         if running || !self.world.tables.contains_key(&record.batch.table) {
             return;
         }
         let table = record.batch.table.clone();
         events::BatchResumed { table: &table, batch: &record.batch.id }.emit();
-        self.start(table, Begin::Resumed(Box::new(record)), None, Vec::new(), context);
+        let begin = Begin::Resumed(Box::new(record), Part::default());
+        self.start(table, begin, None, Vec::new(), None, context);
     }
 }
 

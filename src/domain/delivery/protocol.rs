@@ -34,6 +34,8 @@ pub enum Action {
         /// The next attempt.
         next: Option<Attempt>,
     },
+    /// The warehouse refuses what is in the batch's only file: find out whether its table takes anything at all.
+    Probe,
     /// Give the files new homes.
     Rehome(Vec<Home>),
     /// Mark the batch loaded.
@@ -54,6 +56,7 @@ impl Action {
             Self::Ask(_) => (Edge::Warehouse, "asking about the job"),
             Self::Fence(_) => (Edge::Warehouse, "fencing the job's id"),
             Self::FailAttempt { .. } => (Edge::Ledger, "writing the failed attempt down"),
+            Self::Probe => (Edge::Warehouse, "asking whether the table takes anything"),
             Self::Rehome(_) => (Edge::Ledger, "giving the files new homes"),
             Self::Commit => (Edge::Ledger, "committing the batch"),
             Self::Hold => (Edge::Ledger, "holding the batch"),
@@ -73,6 +76,8 @@ pub enum End {
         homes: Vec<Home>,
         /// Why the table is to be held, if it is.
         hold: Option<String>,
+        /// The warehouse's words, where it refused what is in the files.
+        refusal: Option<String>,
     },
     /// Nothing was claimed: these files belong to others, or are final already.
     ClaimLost(Vec<(FileId, FileState)>),
@@ -131,6 +136,10 @@ pub enum Event {
     Fence(FenceAnswer),
     /// The fence failed: unknown.
     FenceFailed,
+    /// What is known of the table, whatever the file: `Err` is why it takes nothing.
+    Probed(Result<(), String>),
+    /// That could not be found out.
+    ProbeFailed,
     /// The ledger answered a step on the batch.
     Step(Step),
     /// The ledger did not answer: unknown.
@@ -166,7 +175,10 @@ pub(super) enum Phase {
     Renewing,
     Fencing,
     Failing(After, String),
-    Rehoming(Vec<Home>),
+    /// The only file is poison, for this reason, if the table takes others.
+    Probing(String),
+    /// The files go to these homes; with the warehouse's words, where it refused what is in them.
+    Rehoming(Vec<Home>, Option<String>),
     Committing,
     Holding(String),
 }

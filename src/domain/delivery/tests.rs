@@ -176,8 +176,24 @@ fn refused_content_is_bisected_and_the_last_one_is_poison() {
     let refused =
         [Event::Submitted(Submission::Accepted), failed(FaultKind::ContentRefused), Event::Step(Step::Done)];
     assert_eq!(home_names(play(&mut delivery, refused.clone())), ["batch x", "batch y z"]);
+    // Of the last one it is asked whether its table takes anything at all.
     let mut delivery = claimed(&batch(&["x"]));
-    assert_eq!(home_names(play(&mut delivery, refused)), ["poison x no"]);
+    assert_eq!(play(&mut delivery, refused.clone()), Action::Probe);
+    assert_eq!(play(&mut delivery, [Event::ProbeFailed]), Action::Probe);
+    assert_eq!(home_names(play(&mut delivery, [Event::Probed(Ok(()))])), ["poison x no"]);
+}
+
+#[test]
+fn a_table_that_takes_nothing_poisons_nobody() {
+    let mut delivery = claimed(&batch(&["x"]));
+    let refused =
+        [Event::Submitted(Submission::Accepted), failed(FaultKind::ContentRefused), Event::Step(Step::Done)];
+    assert_eq!(play(&mut delivery, refused), Action::Probe);
+    let nothing = Event::Probed(Err("not even no rows".to_owned()));
+    assert_eq!(home_names(play(&mut delivery, [nothing])), ["deferred x"]);
+    let action = play(&mut delivery, [Event::Step(Step::Done)]);
+    let held = |action: &Action| matches!(action, Action::End(End::Rehomed { hold: Some(why), .. }) if why == "not even no rows");
+    assert!(held(&action), "{action:?}");
 }
 
 #[test]

@@ -69,6 +69,13 @@ event! {
 }
 
 event! {
+    /// Whether the table takes anything is found out by a load of no rows.
+    TableProbed<'a> { table: &'a TableId, batch: &'a BatchId, job: &'a JobId } |e| {
+        info!(table = %e.table, batch = %e.batch, job = %e.job, "the warehouse refuses what is in a file: trying whether its table takes a load of no rows");
+    }
+}
+
+event! {
     /// Some files of the batch belong to another.
     ClaimLost<'a> { table: &'a TableId, batch: &'a BatchId, files: usize } |e| {
         info!(table = %e.table, batch = %e.batch, files = e.files, "files of the batch were claimed elsewhere; the others form a new one");

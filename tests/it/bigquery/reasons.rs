@@ -103,7 +103,12 @@ impl Service {
             let mut submitted = self.submitted.lock().unwrap();
             let count = submitted.entry(table.clone()).or_default();
             *count += 1;
-            if *count == 1 || !passes(reason.kind) {
+            // Of content one file is refused; that its table takes other loads is tried with one of no rows.
+            let of_one = reason.kind == FaultKind::ContentRefused;
+            if of_one && *count > 1 {
+                job["statistics"] = json!({"load": {"outputRows": "0"}});
+            }
+            if *count == 1 || !passes(reason.kind) && !of_one {
                 if level == "request" {
                     return Answer::error(status_of(reason), name);
                 }

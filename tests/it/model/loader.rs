@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use landbridge::domain::batch::{Attempt, Batch};
-use landbridge::domain::delivery::{Action, Delivery, End, Event as Heard};
+use landbridge::domain::bisection::{Bisection, Next, Tried};
+use landbridge::domain::delivery::{self, Action, Delivery, End, Event as Heard};
 use landbridge::domain::file::FileId;
 use landbridge::domain::intake;
 use landbridge::domain::table::{self, Outcome, Table};
 use landbridge::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Home};
 
-use super::process::{InFlight, Leases};
+use super::process::{InFlight, Leases, Part};
 use super::world::World;
 use super::{NOW, bounds, table_id};
 
@@ -24,7 +25,29 @@ impl World {
 
     pub fn begin(&mut self, p: usize, mut delivery: Delivery, leases: Leases, own: bool) {
         let (_, action) = delivery.step(NOW, Heard::Begun);
-        self.process(p).deliveries.push(InFlight { delivery: delivery.rested(), action, leases, own });
+        let delivery = delivery.rested();
+        self.process(p).deliveries.push(InFlight { delivery, action, leases, own, search: None });
+    }
+
+    /// Goes on with a search, or begins one with the first two halves. True when the table is to be held.
+    fn search(&mut self, p: usize, search: Option<Bisection<Part>>, tried: Tried<Part>) -> bool {
+        let mut search = match (search, &tried) {
+            (Some(search), _) => search,
+            (None, Tried::Halved(..)) => Bisection::default(),
+            (None, Tried::Alone | Tried::Loaded { .. } | Tried::Unknown) => return false,
+        };
+        match search.step(tried) {
+            Next::Try { part: (record, leases), is_suspect, table_takes } => {
+                let part = delivery::Part { suspect: is_suspect.then(|| "no".to_owned()), table_takes };
+                let plan_hash = Arc::clone(&self.process(p).plan_hash);
+                let delivery = Delivery::resume(record, plan_hash, Duration::ZERO).of_part(part);
+                self.begin(p, delivery, leases, false);
+                self.process(p).deliveries.last_mut().unwrap().search = Some(search);
+                false
+            }
+            Next::Over => false,
+            Next::Hold => true,
+        }
     }
 
     /// Delivery `d` hears what came of its action.
@@ -51,25 +74,19 @@ impl World {
             events.push(table::Event::DeliveryEnded);
         }
         let mut ends: Vec<(FileId, Outcome)> = Vec::new();
+        let mut tried = Tried::Unknown;
         match end {
-            End::Loaded => ends.extend(waiting.keys().map(|file| (file.clone(), Outcome::Loaded))),
+            End::Loaded => {
+                ends.extend(waiting.keys().map(|file| (file.clone(), Outcome::Loaded)));
+                tried = Tried::Loaded { by_a_job: done.delivery.batch().manifest.rows() > 0 };
+            }
             End::Held(_) => {
                 ends.extend(waiting.keys().map(|file| (file.clone(), Outcome::Held)));
                 hold = true;
             }
-            End::Rehomed { homes, hold: reason } => {
+            End::Rehomed { homes, hold: reason, refusal } => {
                 hold = reason.is_some();
-                for home in homes {
-                    ends.push(match home {
-                        Home::Batch { batch, attempt } => {
-                            moved.extend(self.move_on(p, batch, attempt, &mut waiting));
-                            continue;
-                        }
-                        Home::Poison(file, _) => (file, Outcome::Poisoned),
-                        Home::Vanished(file) => (file, Outcome::Vanished),
-                        Home::Deferred(file) => (file, Outcome::Deferred),
-                    });
-                }
+                tried = self.rehomed(p, homes, refusal.is_some(), &mut waiting, &mut ends, &mut moved);
             }
             End::Unbuilt { file: Some(file), kind, reason } => {
                 let items = waiting.remove(&file).unwrap_or_default();
@@ -107,26 +124,61 @@ impl World {
         for event in events {
             self.step_table(p, NOW, event);
         }
-        if hold {
+        if hold || self.search(p, done.search, tried) {
             self.hold_table(p);
         }
     }
 
-    /// A part of a batch goes on as a batch of its own; answers its files, as far as the table has them in hand.
+    /// What is final ends, and the batches that have the rest go on, or wait for their turn.
+    fn rehomed(
+        &mut self,
+        p: usize,
+        homes: Vec<Home>,
+        refused: bool,
+        waiting: &mut Leases,
+        ends: &mut Vec<(FileId, Outcome)>,
+        moved: &mut Vec<FileId>,
+    ) -> Tried<Part> {
+        let mut parts = Vec::new();
+        for home in homes {
+            ends.push(match home {
+                Home::Batch { batch, attempt } => {
+                    let (part, in_hand) = self.move_on(p, batch, attempt, waiting);
+                    parts.push(part);
+                    moved.extend(in_hand);
+                    continue;
+                }
+                Home::Poison(file, _) => (file, Outcome::Poisoned),
+                Home::Vanished(file) => (file, Outcome::Vanished),
+                Home::Deferred(file) => (file, Outcome::Deferred),
+            });
+        }
+        match (parts.pop(), parts.pop()) {
+            (Some(second), Some(first)) if refused => Tried::Halved(first, second),
+            (None, None) if refused => Tried::Alone,
+            (second, first) => {
+                for (record, leases) in first.into_iter().chain(second) {
+                    self.resume_delivery(p, record, leases);
+                }
+                Tried::Unknown
+            }
+        }
+    }
+
+    /// A part of a batch is to go on as a batch of its own; answers it and its files, as far as the table has them in hand.
     fn move_on(
         &mut self,
         p: usize,
         batch: Batch,
         attempt: Option<Attempt>,
         waiting: &mut Leases,
-    ) -> Vec<FileId> {
+    ) -> (Part, Vec<FileId>) {
         let files = batch.manifest.entries.iter().map(|entry| entry.file.clone());
         let taken = files.map(|file| (file.clone(), waiting.remove(&file).unwrap_or_default()));
         let leases: Leases = taken.collect();
         let in_hand = leases.keys().filter(|file| self.process(p).table.holds(file)).cloned().collect();
         let last_attempt = attempt.map(|attempt| (attempt, AttemptOutcome::Open));
-        self.resume_delivery(p, BatchRecord { batch, state: BatchState::Open, last_attempt }, leases);
-        in_hand
+        ((BatchRecord { batch, state: BatchState::Open, last_attempt }, leases), in_hand)
     }
 
     /// The table waits for a person: its files go back.
@@ -134,7 +186,10 @@ impl World {
         self.ledger.table_held = true;
         let process = self.process(p);
         (process.runs, process.wish, process.table) = (false, Some(true), Table::new(bounds()));
-        let deliveries = std::mem::take(&mut process.deliveries).into_iter().flat_map(|one| one.leases);
+        let deliveries = std::mem::take(&mut process.deliveries).into_iter().flat_map(|one| {
+            let waiting = one.search.iter().flat_map(|search| search.untried());
+            waiting.flat_map(|(_, leases)| leases.clone()).chain(one.leases).collect::<Vec<_>>()
+        });
         let back: BTreeSet<_> = std::mem::take(&mut process.waiters)
             .into_iter()
             .chain(deliveries)
@@ -157,8 +212,14 @@ impl World {
     /// The second half of both, which may fail or come late: the batches are held, or let go.
     pub fn mark_batches(&mut self, p: usize, hold: bool) {
         self.process(p).wish = None;
-        let running: BTreeSet<_> =
-            self.process(p).deliveries.iter().map(|one| one.delivery.batch().id.clone()).collect();
+        let deliveries = self.process(p).deliveries.iter();
+        let running: BTreeSet<_> = deliveries
+            .flat_map(|one| {
+                let waiting = one.search.iter().flat_map(|search| search.untried());
+                waiting.map(|(record, _)| &record.batch.id).chain([&one.delivery.batch().id])
+            })
+            .cloned()
+            .collect();
         for record in self.ledger.open() {
             if (record.state == BatchState::Held) != hold {
                 self.ledger.hold(&record.batch.id, hold);

@@ -59,7 +59,7 @@ impl World {
             if left.lost > 0 {
                 for (d, one) in process.deliveries.iter().enumerate() {
                     let calls = match &one.action {
-                        Action::Build | Action::Hold | Action::End(_) => &[][..],
+                        Action::Build | Action::Probe | Action::Hold | Action::End(_) => &[][..],
                         Action::Ask(_) => &[How::NotDone],
                         Action::Submit(_) => &[How::Lost, How::NotDone, How::Late],
                         Action::Claim(_)

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use landbridge::domain::batch::{Batch, Manifest, ManifestEntry};
+use landbridge::domain::bisection::Bisection;
 use landbridge::domain::delivery::{Action, Delivery};
 use landbridge::domain::fault::FaultKind;
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::intake::{self, Announced, Arrived, Content, Intake, ItemId, Plan};
 use landbridge::domain::table::{self, CloseReason, Table};
-use landbridge::domain::transition::BatchState;
+use landbridge::domain::transition::{BatchRecord, BatchState};
 
 use super::mistakes::Mistake;
 use super::world::World;
@@ -28,7 +29,12 @@ pub struct InFlight {
     pub leases: Leases,
     /// It has its files from this process's table.
     pub own: bool,
+    /// Its batch is a part of a refused one; the others wait for their turn.
+    pub search: Option<Bisection<Part>>,
 }
+
+/// A part of a refused batch, and who waits for its files.
+pub type Part = (BatchRecord, Leases);
 
 /// A process. All of it is gone when it crashes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -221,6 +221,8 @@ impl World {
             Action::Ask(attempt) if how == How::Usual => Heard::Status(self.ask(&attempt)),
             Action::Ask(_) => Heard::AskFailed,
             Action::Fence(attempt) => self.fence(&attempt, how),
+            // The table takes what else there is.
+            Action::Probe => Heard::Probed(Ok(())),
             Action::Claim(_)
             | Action::FailAttempt { .. }
             | Action::Rehome(_)
@@ -330,7 +332,12 @@ impl World {
             }
             Action::Commit => Heard::Step(self.ledger.commit(id)),
             Action::Hold => Heard::Step(self.ledger.hold(id, true)),
-            Action::Build | Action::Submit(_) | Action::Ask(_) | Action::Fence(_) | Action::End(_) => {
+            Action::Build
+            | Action::Submit(_)
+            | Action::Ask(_)
+            | Action::Fence(_)
+            | Action::Probe
+            | Action::End(_) => {
                 unreachable!("not the ledger's")
             }
         };

@@ -1,0 +1,50 @@
+//! A batch that is a part of a refused one, and the verdict on its last file.
+
+use std::time::Duration;
+
+use super::protocol::{After, End, Phase};
+use super::{Delivery, Next, end};
+
+/// What is known of a batch that is a part of a refused one (`domain::bisection`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// The warehouse's words, where the part must hold a culprit: halved without a job, if it can be.
+    pub suspect: Option<String>,
+    /// Its table took another part.
+    pub table_takes: bool,
+}
+
+impl Delivery {
+    /// The same delivery, of a part of a refused batch.
+    pub fn of_part(mut self, part: Part) -> Self {
+        self.table_takes = part.table_takes;
+        if let Some(reason) = part.suspect
+            && self.phase == Phase::Asking
+            && self.batch.manifest.entries.len() > 1
+        {
+            self.after_fence = After::Bisect(reason);
+            self.phase = Phase::Fencing;
+        }
+        self
+    }
+
+    /// A file is poison only where its table takes others: a table that refuses everything poisons nobody.
+    pub(super) fn on_probed(&mut self, table: Result<(), String>) -> Next {
+        let Phase::Probing(reason) = self.phase.clone() else { return end(End::Superseded) };
+        let after = match table {
+            Ok(()) => After::Bisect(reason),
+            Err(refusal) => After::DeferAll(Some(refusal)),
+        };
+        self.rehome(after)
+    }
+
+    pub(super) fn rehome(&mut self, after: After) -> Next {
+        let refusal = match &after {
+            After::Bisect(reason) => Some(reason.clone()),
+            After::NextAttempt | After::Poison(..) | After::Vanish(_) | After::DeferAll(_) => None,
+        };
+        let homes = self.homes(after);
+        self.fresh(Phase::Rehoming(homes, refusal));
+        self.retry(Duration::ZERO)
+    }
+}
