@@ -33,6 +33,7 @@ use self::edges::patiently;
 pub mod console;
 pub mod demo;
 pub mod edges;
+pub mod ledger;
 mod membership;
 mod poison;
 pub mod run;

@@ -26,6 +26,7 @@ pub mod fuzz;
 pub mod ledger;
 pub mod messages;
 pub mod queue;
+pub mod rebuild;
 pub mod telemetry;
 pub mod verify;
 pub mod warehouse;

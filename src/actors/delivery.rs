@@ -334,7 +334,7 @@ impl Performer {
     fn conclude(&self, batch: &Batch, end: &End) {
         let table = &self.table;
         match end {
-            End::Loaded => {
+            End::Loaded { .. } => {
                 if let Some(built) = &self.body {
                     self.world.known_good.insert(table.clone(), built.body.plan().clone());
                 }

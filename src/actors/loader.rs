@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use super::delivery::{Begin, run};
 use super::supervision::{AbortOnDrop, report};
 use super::world::World;
-use crate::domain::bisection::Tried;
+use crate::domain::bisection::{RefusalsInARow, Tried};
 use crate::domain::delivery::{End, Part};
 use crate::domain::fault::FaultKind;
 use crate::domain::file::FileId;
@@ -75,6 +75,7 @@ pub struct Loader {
     next_question: u64,
     /// When the ledger was asked for open batches, for each question that is out.
     asked: BTreeMap<u64, Instant>,
+    refusals: HashMap<TableId, RefusalsInARow>,
     /// Tables whose open batches are still to be marked as held or not.
     wishes: BTreeMap<TableId, open::Wish>,
 }
@@ -94,6 +95,7 @@ impl Loader {
             recovered: false,
             next_question: 0,
             asked,
+            refusals: HashMap::new(),
             wishes: BTreeMap::new(),
         }
     }
@@ -135,13 +137,13 @@ impl Loader {
         let (mut ends, mut hold) = (Vec::new(), None);
         let (mut tried, mut refused) = (Tried::Unknown, None);
         match end {
-            End::Loaded => {
+            End::Loaded { by_a_job } => {
                 let now = self.world.ports.clock.now();
                 for lease in waiting.values().flatten() {
                     events::FileLoaded { table: &done.table, event_at: lease.event_at(), now }.emit();
                 }
                 finish_all(&mut waiting, &mut ends, Outcome::Loaded);
-                tried = Search::loaded(done.search.as_ref());
+                tried = Tried::Loaded { by_a_job };
             }
             End::Held(reason) => {
                 finish_all(&mut waiting, &mut ends, Outcome::Held);

@@ -21,7 +21,6 @@ use crate::config::types::{Config, Ledger as LedgerConfig, Source, Warehouse as 
 use crate::domain::clock::Clock;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::ids::QueueId;
-use crate::ledger::SharedLedger;
 use crate::ledger::dynamodb::DynamoDbLedger;
 use crate::ledger::front::FrontedLedger;
 use crate::ledger::sqlite::SqliteLedger;
@@ -36,8 +35,8 @@ use crate::warehouse::lake::Lake;
 /// Messages that a directory's queue holds before its announcer waits.
 const LOCAL_QUEUE_MESSAGES: usize = 10_000;
 /// How long a ledger that cannot be heard is waited for at start, and the wait before the next try.
-const START_PATIENCE: Duration = Duration::from_secs(60);
-const START_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const START_PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const START_AGAIN: Duration = Duration::from_secs(1);
 /// The spool's lock.
 const SPOOL_LOCK: &str = ".lock";
 /// What the names of spool files begin with.
@@ -72,10 +71,7 @@ impl Edges {
                 Arc::new(warehouse)
             }
         };
-        let ledger: SharedLedger = match opened {
-            Opened::Sqlite(ledger) => Arc::new(ledger),
-            Opened::DynamoDb(ledger) => Arc::new(ledger),
-        };
+        let ledger = opened.ledger();
         let spool = spool_lock(config)?;
         // Only the lock, the ledger's or its own, makes the spool ours.
         empty(&config.spool.path)?;
@@ -166,7 +162,7 @@ impl AwsRegion {
     }
 }
 
-async fn open_ledger(config: &Config) -> Result<Opened, Fault> {
+pub(super) async fn open_ledger(config: &Config) -> Result<Opened, Fault> {
     Ok(match &config.ledger {
         LedgerConfig::Sqlite { path } => Opened::Sqlite(SqliteLedger::open(path)?),
         LedgerConfig::DynamoDb { table, region } => {
@@ -190,12 +186,12 @@ pub async fn patiently<T>(step: &'static str, call: impl AsyncFn() -> Result<T, 
     }
 }
 
-fn is_passing(kind: FaultKind) -> bool {
+pub(super) fn is_passing(kind: FaultKind) -> bool {
     [FaultKind::Unavailable, FaultKind::Throttled, FaultKind::QuotaExceeded].contains(&kind)
 }
 
 /// Two processes that share a ledger do not share a spool: each empties it at its start.
-fn spool_lock(config: &Config) -> Result<Option<File>, Fault> {
+pub(super) fn spool_lock(config: &Config) -> Result<Option<File>, Fault> {
     match &config.ledger {
         LedgerConfig::Sqlite { .. } => return Ok(None),
         LedgerConfig::DynamoDb { .. } => {}
@@ -217,7 +213,7 @@ fn spool_lock(config: &Config) -> Result<Option<File>, Fault> {
 }
 
 /// The keys of all tables, by destination.
-fn keys(config: &Config) -> Keys {
+pub(super) fn keys(config: &Config) -> Keys {
     let tables = config.mappings.iter().flat_map(|mapping| mapping.route.tables.iter().zip(&mapping.tables));
     tables
         .map(|(route, settings)| {

@@ -1,6 +1,7 @@
 //! Before anything is loaded: does this ledger know what is loaded there? (Invariant I-7.)
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::edges::patiently;
@@ -8,6 +9,7 @@ use crate::config::types::{Config, Ledger as LedgerConfig};
 use crate::domain::batch::Destination;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::identity::{Identity, Stamp, Standing, standing};
+use crate::ledger::SharedLedger;
 use crate::ledger::dynamodb::DynamoDbLedger;
 use crate::ledger::sqlite::SqliteLedger;
 use crate::telemetry::events;
@@ -25,10 +27,25 @@ pub(super) enum Opened {
 }
 
 impl Opened {
-    async fn identity(&self) -> Result<Identity, Fault> {
+    pub(super) async fn identity(&self) -> Result<Identity, Fault> {
         match self {
             Self::Sqlite(ledger) => ledger.identity().await,
             Self::DynamoDb(ledger) => ledger.identity().await,
+        }
+    }
+
+    /// The ledger as the steps take it.
+    pub(super) fn ledger(&self) -> SharedLedger {
+        match self {
+            Self::Sqlite(ledger) => Arc::new(ledger.clone()),
+            Self::DynamoDb(ledger) => Arc::new(ledger.clone()),
+        }
+    }
+
+    pub(super) async fn take_identity(&self, identity: &Identity) -> Result<bool, Fault> {
+        match self {
+            Self::Sqlite(ledger) => ledger.take_identity(identity).await,
+            Self::DynamoDb(ledger) => ledger.take_identity(identity).await,
         }
     }
 
@@ -43,16 +60,7 @@ impl Opened {
 /// Refuses a ledger that has not loaded what is in the datasets, or has forgotten it. Then its epoch rises, and is written
 /// on all of them.
 pub(super) async fn enter(config: &Config, ledger: &Opened, stamps: &dyn Stamps) -> Result<(), Fault> {
-    let routes = config.mappings.iter().flat_map(|mapping| &mapping.route.tables);
-    let datasets: BTreeMap<_, _> = routes
-        .map(|route| ((&route.destination.project, &route.destination.dataset), &route.destination))
-        .collect();
-    let mut found = Vec::new();
-    for destination in datasets.values() {
-        if let Some(Found::Dataset { stamp, version }) = read(stamps, destination).await? {
-            found.push((destination, stamp, version));
-        }
-    }
+    let found = stamped(config, stamps).await?;
     // Read after the stamps: an epoch is raised before it is written on a dataset, so that no process that starts at the
     // same time makes this one look old.
     let own = patiently("identity", async || ledger.identity().await).await?;
@@ -65,6 +73,49 @@ pub(super) async fn enter(config: &Config, ledger: &Opened, stamps: &dyn Stamps)
         write(config, stamps, destination, &stamp, Some(Found::Dataset { stamp: known, version })).await?;
     }
     Ok(())
+}
+
+/// One destination of each dataset of the configuration, with what is written on it.
+async fn stamped<'a>(
+    config: &'a Config,
+    stamps: &dyn Stamps,
+) -> Result<Vec<(&'a Destination, Option<Stamp>, String)>, Fault> {
+    let routes = config.mappings.iter().flat_map(|mapping| &mapping.route.tables);
+    let datasets: BTreeMap<_, _> = routes
+        .map(|route| ((&route.destination.project, &route.destination.dataset), &route.destination))
+        .collect();
+    let mut found = Vec::new();
+    for destination in datasets.into_values() {
+        if let Some(Found::Dataset { stamp, version }) = read(stamps, destination).await? {
+            found.push((destination, stamp, version));
+        }
+    }
+    Ok(found)
+}
+
+/// Refuses, before anything is written, a ledger of this identity that would be refused at its start.
+pub(super) async fn judge_all(
+    config: &Config,
+    identity: &Identity,
+    stamps: &dyn Stamps,
+) -> Result<(), Fault> {
+    let found = stamped(config, stamps).await?;
+    found.iter().try_for_each(|(destination, stamp, _)| judge(config, identity, destination, stamp.as_ref()))
+}
+
+/// Gives the datasets to a ledger that was made anew from them, whatever ledger loaded them so far. The stamps come first:
+/// as long as they are not all written, nobody starts on either ledger.
+pub(super) async fn take_over(config: &Config, ledger: &Opened, stamps: &dyn Stamps) -> Result<(), Fault> {
+    let own = ledger.identity().await?;
+    let stamp = Stamp { epoch: own.epoch.saturating_add(1), ..own };
+    for (destination, _, version) in stamped(config, stamps).await? {
+        if !stamps.write(destination, &stamp, &version).await? {
+            let text =
+                format!("{} was changed by another meanwhile: is a landbridge running?", shown(destination));
+            return Err(Fault::new(FaultKind::Unavailable, text));
+        }
+    }
+    ledger.raise_epoch().await.map(|_| ())
 }
 
 /// What is written on a dataset; `None` when nobody may look, which is told.

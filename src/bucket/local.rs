@@ -16,6 +16,7 @@ use crate::domain::object::Object;
 use crate::flow::cpu::blocking;
 
 pub mod announcer;
+mod listing;
 
 /// The ETag of a file: it stays through a rename, and changes with the content.
 pub fn etag_of(metadata: &Metadata) -> String {

@@ -9,6 +9,7 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::object::Object;
 
+pub mod listing;
 pub mod local;
 pub mod s3;
 

@@ -27,6 +27,8 @@ use crate::domain::object::Object;
 use crate::flow::cpu::blocking;
 use crate::flow::pulse;
 
+mod listing;
+
 /// What begins and ends a Parquet file.
 const MAGIC: &[u8] = b"PAR1";
 /// The shortest Parquet file: both magics and the footer's length.

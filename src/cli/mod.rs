@@ -11,6 +11,7 @@ mod demo;
 mod dlq;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod ledger;
 mod run;
 mod verify;
 
@@ -46,6 +47,9 @@ enum Command {
     /// Poison files: what they are, load them after all, or give them up
     #[command(subcommand)]
     Dlq(dlq::Command),
+    /// Copy a ledger, or make a lost one anew
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Make an admin token, and the hash that the configuration wants
     Token,
     /// Prove it: every row of every loaded file is in the warehouse exactly once
@@ -70,6 +74,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Command::Resume(arguments) => admin::act("resume", &arguments),
         Command::Flush(arguments) => admin::act("flush", &arguments),
         Command::Dlq(command) => dlq::dlq(&command),
+        Command::Ledger(command) => ledger::ledger(&command),
         Command::Token => admin::token_command(),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::Check { config } => check::check(&config),

@@ -149,7 +149,7 @@ fn named<'a>(name: &str, known: impl Iterator<Item = &'a TableId> + Clone) -> Re
 }
 
 /// A moment as a person writes it.
-fn moment(text: &str, now: Instant) -> Result<Instant, String> {
+pub(super) fn moment(text: &str, now: Instant) -> Result<Instant, String> {
     let day = || Instant::from_rfc3339(&format!("{text}T00:00:00Z"));
     let ago = || {
         let length = humantime::parse_duration(text).ok()?;

@@ -23,6 +23,8 @@ pub struct BatchAccount {
     pub attempts: Vec<(Attempt, AttemptOutcome)>,
     /// Where the ledger has each file of the manifest, in its order.
     pub homes: Vec<FileHome>,
+    /// When its state was written.
+    pub changed_at: Instant,
 }
 
 /// Where the ledger has a file, seen from a batch that names it.

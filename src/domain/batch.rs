@@ -14,6 +14,9 @@ use super::summary::EventSpan;
 /// section 3).
 pub const FILES_PER_BATCH_MAX: usize = 90;
 
+/// What every job id of landbridge begins with.
+pub const JOB_PREFIX: &str = "lb_";
+
 /// One file of a manifest, with the number of rows that its footer states.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ManifestEntry {
@@ -105,7 +108,11 @@ impl Batch {
     pub fn job_id(&self, number: AttemptNumber) -> JobId {
         let dataset = admitted(&self.destination.dataset);
         let table = admitted(&self.destination.table);
-        JobId::from_stored(format!("lb_{dataset}_{table}_{}_{}_{number}", self.claimed_at.compact(), self.id))
+        JobId::from_stored(format!(
+            "{JOB_PREFIX}{dataset}_{table}_{}_{}_{number}",
+            self.claimed_at.compact(),
+            self.id
+        ))
     }
 
     /// Attempt `number` of this batch, with the hash of the column plan its body is built by.

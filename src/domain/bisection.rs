@@ -5,9 +5,29 @@
 //! among n files ends alone after at most 2 + log2(n) load jobs, the first refusal and the load of no rows included
 //! (`domain::delivery`, `Action::Probe`); both halves at each level would be 1 + 2 log2(n).
 
-/// Refusals of one batch's parts without a load between them, after which its table is held: what refuses so much is the
+/// Refusals of a table's batches without a load between them, after which the table is held: what refuses so much is the
 /// table, or whoever writes its files.
 pub const REFUSALS_IN_A_ROW_MAX: u32 = 16;
+
+/// How many batches of a table were refused since it took one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RefusalsInARow(u32);
+
+impl RefusalsInARow {
+    /// Counts what came of a batch; true when the table is to be held, and then counts anew.
+    pub fn count<T>(&mut self, tried: &Tried<T>) -> bool {
+        match tried {
+            Tried::Halved(..) | Tried::Alone => self.0 = self.0.saturating_add(1),
+            Tried::Loaded { by_a_job: true } => self.0 = 0,
+            Tried::Loaded { by_a_job: false } | Tried::Unknown => {}
+        }
+        if self.0 < REFUSALS_IN_A_ROW_MAX {
+            return false;
+        }
+        self.0 = 0;
+        true
+    }
+}
 
 /// The parts of one refused batch that are not yet tried. `T` is a part.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,7 +37,6 @@ pub struct Bisection<T> {
     /// What is being tried is the first half of what was refused.
     is_first_half: bool,
     table_takes: bool,
-    refusals_in_a_row: u32,
 }
 
 /// How the part that was tried has ended.
@@ -50,13 +69,11 @@ pub enum Next<T> {
     },
     /// Everything is tried.
     Over,
-    /// The table is to be held: all of `REFUSALS_IN_A_ROW_MAX` parts were refused. The untried ones wait with it.
-    Hold,
 }
 
 impl<T> Default for Bisection<T> {
     fn default() -> Self {
-        Self { untried: Vec::new(), is_first_half: false, table_takes: false, refusals_in_a_row: 0 }
+        Self { untried: Vec::new(), is_first_half: false, table_takes: false }
     }
 }
 
@@ -72,22 +89,14 @@ impl<T> Bisection<T> {
         let mut is_suspect = false;
         match tried {
             Tried::Halved(first, second) => {
-                self.refusals_in_a_row = self.refusals_in_a_row.saturating_add(1);
                 self.untried.extend([second, first]);
                 self.is_first_half = true;
             }
-            Tried::Alone => self.refusals_in_a_row = self.refusals_in_a_row.saturating_add(1),
             Tried::Loaded { by_a_job } => {
-                if by_a_job {
-                    self.refusals_in_a_row = 0;
-                    self.table_takes = true;
-                }
+                self.table_takes |= by_a_job;
                 is_suspect = was_first_half;
             }
-            Tried::Unknown => {}
-        }
-        if self.refusals_in_a_row >= REFUSALS_IN_A_ROW_MAX && !self.untried.is_empty() {
-            return Next::Hold;
+            Tried::Alone | Tried::Unknown => {}
         }
         match self.untried.pop() {
             Some(part) => Next::Try { part, is_suspect, table_takes: self.table_takes },
@@ -116,20 +125,17 @@ mod tests {
     /// Plays a batch of `files` files, in which those of `culprits` are refused.
     fn play(files: usize, culprits: &[usize]) -> Run {
         let (mut run, mut bisection) = (Run::default(), Bisection::<Part>::default());
+        let mut refusals = RefusalsInARow::default();
         let mut next = Next::Try { part: 0..files, is_suspect: false, table_takes: false };
         loop {
             let (part, is_suspect, table_takes) = match next {
                 Next::Try { part, is_suspect, table_takes } => (part, is_suspect, table_takes),
                 Next::Over => return run,
-                Next::Hold => {
-                    run.held = true;
-                    return run;
-                }
             };
             let is_skipped = is_suspect && part.len() > 1;
             run.jobs += u32::from(!is_skipped);
             let is_refused = is_skipped || part.clone().any(|file| culprits.contains(&file));
-            next = bisection.step(match (is_refused, part.len()) {
+            let tried = match (is_refused, part.len()) {
                 (false, _) => {
                     run.loaded.extend(part);
                     Tried::Loaded { by_a_job: true }
@@ -145,7 +151,12 @@ mod tests {
                     let middle = part.start + files / 2;
                     Tried::Halved(part.start..middle, middle..part.end)
                 }
-            });
+            };
+            if refusals.count(&tried) {
+                run.held = true;
+                return run;
+            }
+            next = bisection.step(tried);
         }
     }
 

@@ -23,6 +23,9 @@ pub const FIRST_WAIT: Duration = Duration::from_millis(500);
 pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// The reason of an attempt whose job id a fence took.
 const FENCED: &str = "fenced: no late upload can land any more";
+/// The reason of one that was never submitted.
+const SUSPECT: &str =
+    "not submitted: the other half is loaded, so that a file that is refused must be in this one";
 /// The longest wait between two questions about a running job.
 pub const LONGEST_POLL: Duration = Duration::from_secs(5);
 
@@ -51,6 +54,8 @@ pub struct Delivery {
     hold: Option<String>,
     /// Its table took something since the batch was refused first.
     table_takes: bool,
+    /// It is fenced unsubmitted, because a file that is refused must be in it.
+    is_suspect: bool,
     pace: Pace,
 }
 
@@ -70,6 +75,7 @@ impl Delivery {
             refused_patience,
             hold: None,
             table_takes: false,
+            is_suspect: false,
             pace: Pace::default(),
         }
     }
@@ -120,23 +126,27 @@ impl Delivery {
             }
             Event::SubmitFailed { kind, reason } => self.on_submit_failed(now, kind, reason),
             Event::Status(status) => self.on_status(status),
+            // Nothing was submitted under its id: it is loaded as any other.
+            Event::FenceFailed if self.is_suspect => {
+                (self.is_suspect, self.after_fence) = (false, After::NextAttempt);
+                self.fresh(Phase::Asking);
+                self.retry(Duration::ZERO)
+            }
             Event::AskFailed | Event::FenceFailed => {
                 let wait = self.pace.back_off(LONGEST_WAIT);
                 self.retry(wait)
             }
             Event::Fence(FenceAnswer::Accepted) => {
                 let after = self.after_fence.clone();
-                self.fail_attempt(FENCED.to_owned(), after)
+                self.fail_attempt(if self.is_suspect { SUSPECT } else { FENCED }.to_owned(), after)
             }
             Event::Fence(FenceAnswer::Duplicate) => {
+                self.is_suspect = false;
                 self.phase = Phase::Asking;
                 self.retry(Duration::ZERO)
             }
             Event::Probed(table) => self.on_probed(table),
-            Event::ProbeFailed => {
-                let wait = self.pace.back_off(LONGEST_WAIT);
-                self.retry(wait)
-            }
+            Event::ProbeFailed { refused } => self.on_probe_failed(now, refused),
             Event::Step(step) => self.on_step(step),
             Event::LedgerFailed(reason) => self.on_ledger_failed(reason),
         }
@@ -296,7 +306,9 @@ impl Delivery {
             | FaultKind::LedgerCorrupt
             | FaultKind::Internal => After::NextAttempt,
         };
-        if after == After::NextAttempt && !self.has_body {
+        // Whether its table takes others is asked with the columns of its body.
+        let alone = matches!(after, After::Bisect(_)) && self.batch.manifest.entries.len() == 1;
+        if (after == After::NextAttempt || alone) && !self.has_body {
             self.fresh(Phase::Renewing);
             return self.retry(Duration::ZERO);
         }
@@ -321,7 +333,7 @@ impl Delivery {
             return end(End::Superseded);
         }
         match self.phase.clone() {
-            Phase::Committing => end(End::Loaded),
+            Phase::Committing => end(End::Loaded { by_a_job: self.batch.manifest.rows() > 0 }),
             Phase::Holding(reason) => end(End::Held(reason)),
             Phase::Rehoming(homes, refusal) => end(End::Rehomed { homes, hold: self.hold.take(), refusal }),
             Phase::Failing(After::NextAttempt, _) => {

@@ -17,6 +17,9 @@ pub use crate::domain::transition::{
     AttemptOutcome, BatchRecord, BatchState, Claim, Home, Mending, PoisonFile, Step, TableMode, Verdict,
 };
 
+pub mod archive;
+#[cfg(test)]
+pub(crate) mod archive_conformance;
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod dynamodb;

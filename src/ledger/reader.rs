@@ -1,12 +1,15 @@
 //! The port of who reads a ledger beside the process that writes it: pages of everything, and no step.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::audit::BatchAccount;
 use crate::domain::fault::Fault;
-use crate::domain::file::FileId;
+use crate::domain::file::{FileId, FileState};
+use crate::domain::identity::Identity;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::transition::TableMode;
 
 /// Of what is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +39,36 @@ pub struct BatchPage {
 pub struct LooseFile {
     /// The file.
     pub file: FileId,
-    /// `poison`, `vanished` or `deferred`.
-    pub state: &'static str,
+    /// Poison, vanished or deferred.
+    pub state: FileState,
+    /// When it came to be so.
+    pub at: Instant,
+    /// When the announcement of a deferred file says that it was written, where it was told.
+    pub event_at: Option<Instant>,
+    /// Poison that a person has given up.
+    pub discarded: bool,
+}
+
+/// A message that could not be parsed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The queue that it came from.
+    pub queue: String,
+    /// Its text; cut where it was too long to be kept.
+    pub body: String,
+    /// Why it was put aside.
+    pub reason: String,
+    /// When.
+    pub at: Instant,
+}
+
+/// Some dead letters, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LetterPage {
+    /// The letters.
+    pub letters: Vec<DeadLetter>,
+    /// What to ask after next; `None` when there are no more.
+    pub next: Option<FileCursor>,
 }
 
 /// An entry of a file that points to a batch which does not have the file: what Invariant I-1 excludes.
@@ -82,4 +113,13 @@ pub trait LedgerReader: Send + Sync {
     /// The entries of at most `limit` files after `after`, or of a page without any, of the scope's table; its time does not count.
     async fn files(&self, scope: &Scope, after: Option<&FileCursor>, limit: usize)
     -> Result<FilePage, Fault>;
+
+    /// Modes of all tables that are not running.
+    async fn modes(&self) -> Result<Vec<(TableId, TableMode)>, Fault>;
+
+    /// At most `limit` dead letters after `after`.
+    async fn dead_letters(&self, after: Option<&FileCursor>, limit: usize) -> Result<LetterPage, Fault>;
+
+    /// The ledger's name, and its epoch so far.
+    async fn identity(&self) -> Result<Identity, Fault>;
 }

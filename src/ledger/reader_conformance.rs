@@ -115,7 +115,9 @@ pub(crate) async fn files_are_shown_where_they_are(ledger: SharedLedger, reader:
         loop {
             let page = reader.files(&Scope::default(), after.as_ref(), limit).await.unwrap();
             assert_eq!(page.stray, []);
-            loose.extend(page.loose.into_iter().map(|loose| (loose.file.key.to_string(), loose.state)));
+            loose.extend(
+                page.loose.into_iter().map(|loose| (loose.file.key.to_string(), loose.state.label())),
+            );
             match page.next {
                 Some(next) => after = Some(next),
                 None => break,

@@ -93,8 +93,8 @@ impl Workbook {
         let mut write = || {
             let step = self.connection.transaction()?;
             let mut insert = step.prepare_cached("INSERT OR REPLACE INTO loose VALUES (?1, ?2)")?;
-            for LooseFile { file, state } in files {
-                insert.execute(params![file.source_file(), state])?;
+            for LooseFile { file, state, .. } in files {
+                insert.execute(params![file.source_file(), state.label()])?;
             }
             drop(insert);
             step.commit()

@@ -22,6 +22,7 @@ use crate::flow::cpu::blocking;
 use crate::flow::pulse;
 
 pub mod audit;
+mod jobs;
 pub mod lineage;
 mod stamps;
 

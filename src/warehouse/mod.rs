@@ -9,6 +9,7 @@ pub use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 
 pub mod audit;
 pub mod bigquery;
+pub mod jobs;
 pub mod lake;
 pub mod stamps;
 

@@ -61,6 +61,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         &["alerts", "domain", "telemetry", "config", "cloud"],
         &["actix", "arrow", "parquet", "rusqlite", "aws_config", "gcp_bigquery_client", "google_cloud_auth"],
     ),
+    ("rebuild", &["rebuild", "domain", "ledger", "bucket", "warehouse"], &["actix", "arrow", "parquet"]),
     ("verify", &["verify", "domain", "ledger", "warehouse"], &["actix", "arrow", "parquet"]),
     ("web", &["web", "messages", "domain", "telemetry"], &["arrow", "parquet", "rusqlite"]),
     (

@@ -7,7 +7,7 @@ use crate::cli::{generate, landbridge, output, rows_in};
 use crate::peers::cloud::{Emulators, World};
 use crate::peers::process::Process;
 
-fn until_idle(config: &Path) -> (bool, String) {
+pub fn until_idle(config: &Path) -> (bool, String) {
     let mut command = landbridge();
     command.args(["run", "--until-idle", "--config"]).arg(config).env("LANDBRIDGE__HTTP__LISTEN", "off");
     command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
@@ -16,7 +16,7 @@ fn until_idle(config: &Path) -> (bool, String) {
 }
 
 /// A lake, its ledger, and two files of 100 rows.
-fn lake(folder: &Path) -> PathBuf {
+pub fn lake(folder: &Path) -> PathBuf {
     generate(folder, 200, 100);
     let text = "[batching]\nwindow = \"1s\"\n[[mapping]]\ncluster = \"a\"\nsource = \"bucket\"\ndataset = \"a\"\n\
         [mapping.dms]\ntimestamp = \"dms_timestamp\"\nsequence = \"dms_change_seq\"\n\

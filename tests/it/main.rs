@@ -23,6 +23,7 @@ mod deploy;
 mod holding;
 mod identity;
 mod ledger;
+mod lost;
 mod model;
 mod page;
 mod peers;

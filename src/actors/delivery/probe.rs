@@ -13,8 +13,9 @@ use crate::columns::transcode::build;
 use crate::domain::batch::{Attempt, Batch, Manifest};
 use crate::domain::delivery::{Event, LONGEST_POLL};
 use crate::domain::fault::{Fault, FaultKind};
-use crate::domain::ids::AttemptNumber;
+use crate::domain::ids::{AttemptNumber, JobId};
 use crate::domain::job::JobStatus;
+use crate::domain::watchdog::Edge;
 use crate::flow::pulse;
 use crate::telemetry::events;
 
@@ -24,18 +25,14 @@ const QUESTIONS_MAX: usize = 120;
 impl Performer {
     pub(super) async fn probe(&mut self, batch: &Batch) -> Event {
         let known_good = self.world.known_good.get(&self.table).map(|plan| plan.clone());
-        if known_good.is_none() && self.body.is_none() {
-            // After a restart its columns are not known any more. What cannot be built again is refused either way.
-            if let Event::Unbuilt { .. } = self.build(batch).await {
-                return Event::Probed(Ok(()));
-            }
-        }
         let own = self.body.as_ref().map(|built| built.body.plan().clone());
-        let Some(columns) = known_good.or(own) else { return Event::ProbeFailed };
+        // The machine has a body built before it asks.
+        let Some(columns) = known_good.or(own) else { return Event::ProbeFailed { refused: None } };
         let now = self.world.ports.clock.now();
         let (parent, nothing) = (Some(batch.id.clone()), Manifest { entries: Vec::new() });
         let empty = Batch::plan(self.table.clone(), batch.destination.clone(), now, parent, nothing);
-        let attempt = empty.attempt(AttemptNumber::FIRST, Arc::clone(&self.setup.plan_hash));
+        let mut attempt = empty.attempt(AttemptNumber::FIRST, Arc::clone(&self.setup.plan_hash));
+        attempt.job_id = JobId::from_stored(format!("{}_probe", attempt.job_id));
         events::TableProbed { table: &self.table, batch: &batch.id, job: &attempt.job_id }.emit();
         let body = match self.build_nothing(empty, columns).await {
             Ok(body) => body,
@@ -52,15 +49,28 @@ impl Performer {
     }
 
     async fn load_nothing(&self, attempt: &Attempt, body: &Body) -> Event {
-        let warehouse = &self.world.ports.warehouse;
-        if let Err(fault) = warehouse.submit(attempt, body).await {
-            return match says_of_the_table(fault.kind) {
-                true => Event::Probed(Err(refusal(&fault.chain()))),
-                false => self.not_probed(attempt, &fault),
+        let (world, warehouse) = (&self.world, &self.world.ports.warehouse);
+        pulse::working(Edge::Warehouse, "submitting a load of no rows");
+        if let Err(fault) = world.heard(Edge::Warehouse, warehouse.submit(attempt, body)).await {
+            return match fault.kind {
+                FaultKind::ContentRefused | FaultKind::UnsupportedType | FaultKind::SchemaConflict => {
+                    Event::Probed(Err(refusal(&fault.chain())))
+                }
+                FaultKind::AccessDenied
+                | FaultKind::DestinationRefused
+                | FaultKind::Unavailable
+                | FaultKind::Throttled
+                | FaultKind::QuotaExceeded
+                | FaultKind::Unreadable
+                | FaultKind::Vanished
+                | FaultKind::DiskFull
+                | FaultKind::LedgerCorrupt
+                | FaultKind::Internal => self.not_probed(attempt, &fault),
             };
         }
         for _ in 0..QUESTIONS_MAX {
-            match warehouse.ask(attempt).await {
+            pulse::working(Edge::Warehouse, "asking about a load of no rows");
+            match world.heard(Edge::Warehouse, warehouse.ask(attempt)).await {
                 Ok(JobStatus::Running) => {}
                 Ok(JobStatus::Succeeded { .. }) => return Event::Probed(Ok(())),
                 Ok(JobStatus::Failed { kind, reason }) if says_of_the_table(kind) => {
@@ -71,12 +81,13 @@ impl Performer {
             }
             pulse::waiting("its next question", tokio::time::sleep(LONGEST_POLL)).await;
         }
-        Event::ProbeFailed
+        Event::ProbeFailed { refused: None }
     }
 
     fn not_probed(&self, attempt: &Attempt, fault: &Fault) -> Event {
         events::AttemptUnknown { table: &self.table, job: &attempt.job_id, call: "probe", fault }.emit();
-        Event::ProbeFailed
+        let is_refused = matches!(fault.kind, FaultKind::AccessDenied | FaultKind::DestinationRefused);
+        Event::ProbeFailed { refused: is_refused.then(|| refusal(&fault.chain())) }
     }
 }
 
@@ -84,7 +95,7 @@ fn refusal(words: &str) -> String {
     format!("the table takes not even a load of no rows: {words}")
 }
 
-/// True of a refusal that another try meets again.
+/// True of a job's failure that another job meets again.
 const fn says_of_the_table(kind: FaultKind) -> bool {
     match kind {
         FaultKind::ContentRefused

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler};
 
-use super::{InFlight, Loader};
+use super::Loader;
 use crate::actors::delivery::Begin;
 use crate::actors::supervision::report;
 use crate::actors::world::World;
@@ -85,10 +85,7 @@ impl Loader {
     }
 
     fn resume(&mut self, record: BatchRecord, context: &mut Context<Self>) {
-        let id = &record.batch.id;
-        let waits = |one: &InFlight| one.search.as_ref().is_some_and(|search| search.holds(id));
-        let running = self.in_flight.values().any(|one| one.batch.get() == Some(id) || waits(one));
-        if running || !self.world.tables.contains_key(&record.batch.table) {
+        if self.has(&record.batch.id) || !self.world.tables.contains_key(&record.batch.table) {
             return;
         }
         let table = record.batch.table.clone();

@@ -2,7 +2,7 @@
 
 use actix::Context;
 
-use super::{Leases, Loader};
+use super::{InFlight, Leases, Loader};
 use crate::actors::delivery::Begin;
 use crate::domain::bisection::{Bisection, Next, REFUSALS_IN_A_ROW_MAX, Tried};
 use crate::domain::delivery;
@@ -21,16 +21,9 @@ pub(super) struct Search {
     parts: Bisection<Part>,
     /// What the warehouse said last.
     refusal: String,
-    /// What is being tried has rows, and so a job.
-    has_job: bool,
 }
 
 impl Search {
-    /// The part that was being tried is loaded.
-    pub(super) const fn loaded(search: Option<&Self>) -> Tried<Part> {
-        Tried::Loaded { by_a_job: matches!(search, Some(search) if search.has_job) }
-    }
-
     /// True of a part that waits for its turn.
     pub(super) fn holds(&self, batch: &BatchId) -> bool {
         self.parts.untried().iter().any(|part| part.record.batch.id == *batch)
@@ -38,35 +31,45 @@ impl Search {
 }
 
 impl Loader {
-    /// Goes on with a search, or begins one with the first two halves. Says why the table is to be held, if it is.
+    /// True when a delivery has the batch, or a search.
+    pub(super) fn has(&self, batch: &BatchId) -> bool {
+        let waits = |one: &InFlight| one.search.as_ref().is_some_and(|search| search.holds(batch));
+        self.in_flight.values().any(|one| one.batch.get() == Some(batch) || waits(one))
+    }
+
+    /// Goes on with a search, or begins one with the first two halves. Says why the table is to be held, if it is; then
+    /// what is untried is held with it.
     pub(super) fn search(
         &mut self,
         table: &TableId,
         search: Option<Search>,
-        tried: Tried<Part>,
+        mut tried: Tried<Part>,
         refusal: Option<String>,
         context: &mut Context<Self>,
     ) -> Option<String> {
+        if self.refusals.entry(table.clone()).or_default().count(&tried) {
+            let refusal = refusal.unwrap_or_default();
+            return Some(format!(
+                "{REFUSALS_IN_A_ROW_MAX} batches or parts of batches were refused in a row, the last with: {refusal}"
+            ));
+        }
         let mut search = match (search, &tried) {
             (Some(search), _) => search,
             (None, Tried::Halved(..)) => Search::default(),
             (None, Tried::Alone | Tried::Loaded { .. } | Tried::Unknown) => return None,
         };
         search.refusal = refusal.unwrap_or(search.refusal);
-        match search.parts.step(tried) {
-            Next::Try { part, is_suspect, table_takes } => {
-                search.has_job = part.record.last_attempt.is_some();
-                let suspect = is_suspect.then(|| search.refusal.clone());
-                let known = delivery::Part { suspect, table_takes };
-                let begin = Begin::Resumed(part.record, known);
-                self.start(table.clone(), begin, None, part.leases, Some(search), context);
-                None
+        loop {
+            let Next::Try { part, is_suspect, table_takes } = search.parts.step(tried) else { return None };
+            tried = Tried::Unknown;
+            // What was listed as open at the right moment is delivered already.
+            if self.has(&part.record.batch.id) {
+                continue;
             }
-            Next::Over => None,
-            Next::Hold => Some(format!(
-                "{REFUSALS_IN_A_ROW_MAX} loads in a row were refused, the last with: {}",
-                search.refusal
-            )),
+            let suspect = is_suspect.then(|| search.refusal.clone());
+            let begin = Begin::Resumed(part.record, delivery::Part { suspect, table_takes });
+            self.start(table.clone(), begin, None, part.leases, Some(search), context);
+            return None;
         }
     }
 }

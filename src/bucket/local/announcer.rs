@@ -13,10 +13,8 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
-use super::etag_of;
+use super::listing::list;
 use crate::domain::clock::Clock;
-use crate::domain::fault::Fault;
-use crate::domain::instant::Instant;
 use crate::domain::notification::event_body;
 use crate::flow::cpu::blocking;
 use crate::queue::local::LocalQueue;
@@ -117,13 +115,6 @@ struct Announcing {
     warned: bool,
 }
 
-struct Seen {
-    key: String,
-    etag: String,
-    size_bytes: u64,
-    modified: Instant,
-}
-
 async fn run(
     mut announcing: Announcing,
     changed: Arc<Notify>,
@@ -203,43 +194,4 @@ fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
-}
-
-/// The files below `root` in the order of their keys. Names that end in `.tmp` or begin with a dot do not count.
-fn list(root: &Path) -> Result<Vec<Seen>, Fault> {
-    let mut seen = Vec::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            // Gone since its parent was listed.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && folder != root => continue,
-            Err(error) => return Err(Fault::from_io(format!("cannot list {}", folder.display()), error)),
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if name.starts_with('.') || name.ends_with(".tmp") {
-                continue;
-            }
-            let path = entry.path();
-            // Gone since its folder was listed, or a link to nowhere.
-            let Ok(metadata) = std::fs::metadata(&path) else { continue };
-            if metadata.is_dir() {
-                folders.push(path);
-            } else if let Some(key) = path.strip_prefix(root).ok().and_then(Path::to_str) {
-                use std::os::unix::fs::MetadataExt;
-                let micros =
-                    metadata.mtime().saturating_mul(1_000_000).saturating_add(metadata.mtime_nsec() / 1_000);
-                seen.push(Seen {
-                    key: key.to_owned(),
-                    etag: etag_of(&metadata),
-                    size_bytes: metadata.len(),
-                    modified: Instant::from_micros(micros),
-                });
-            }
-        }
-    }
-    seen.sort_by(|left, right| left.key.cmp(&right.key));
-    Ok(seen)
 }

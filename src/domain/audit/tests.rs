@@ -109,7 +109,7 @@ fn account(rows: u64, state: BatchState, outcomes: &[AttemptOutcome]) -> BatchAc
     });
     let attempts = attempts.collect();
     let home = if state == BatchState::Abandoned { FileHome::Loose } else { FileHome::Here };
-    BatchAccount { batch, state, attempts, homes: vec![home; 2] }
+    BatchAccount { batch, state, attempts, homes: vec![home; 2], changed_at: Instant::from_micros(2) }
 }
 
 fn invariants(account: &BatchAccount) -> Vec<&'static str> {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::protocol::{After, End, Phase};
-use super::{Delivery, Next, end};
+use super::{Delivery, LONGEST_WAIT, Next, end};
+use crate::domain::instant::Instant;
 
 /// What is known of a batch that is a part of a refused one (`domain::bisection`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,7 @@ impl Delivery {
             && self.batch.manifest.entries.len() > 1
         {
             self.after_fence = After::Bisect(reason);
+            self.is_suspect = true;
             self.phase = Phase::Fencing;
         }
         self
@@ -33,9 +35,22 @@ impl Delivery {
         let Phase::Probing(reason) = self.phase.clone() else { return end(End::Superseded) };
         let after = match table {
             Ok(()) => After::Bisect(reason),
-            Err(refusal) => After::DeferAll(Some(refusal)),
+            Err(refusal) => {
+                let file = self.batch.manifest.entries.first().map(|entry| entry.file.source_file());
+                let file = file.unwrap_or_default();
+                After::DeferAll(Some(format!("{refusal}. Before that, {file} was refused: {reason}")))
+            }
         };
         self.rehome(after)
+    }
+
+    /// It is asked again, for as long as a refused submission is repeated; then the file waits.
+    pub(super) fn on_probe_failed(&mut self, now: Instant, refused: Option<String>) -> Next {
+        if self.pace.refused_for(now) >= self.refused_patience {
+            return self.rehome(After::DeferAll(refused));
+        }
+        let wait = self.pace.back_off(LONGEST_WAIT);
+        self.retry(wait)
     }
 
     pub(super) fn rehome(&mut self, after: After) -> Next {

@@ -69,7 +69,10 @@ impl Action {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum End {
     /// The rows are in the warehouse and the ledger says so.
-    Loaded,
+    Loaded {
+        /// There are rows, and so there was a job.
+        by_a_job: bool,
+    },
     /// The files have new homes; batches among them are to be delivered. `hold` names why the table must be held.
     Rehomed {
         /// The homes.
@@ -139,7 +142,10 @@ pub enum Event {
     /// What is known of the table, whatever the file: `Err` is why it takes nothing.
     Probed(Result<(), String>),
     /// That could not be found out.
-    ProbeFailed,
+    ProbeFailed {
+        /// The warehouse's words, where it may not be asked, or has no such table.
+        refused: Option<String>,
+    },
     /// The ledger answered a step on the batch.
     Step(Step),
     /// The ledger did not answer: unknown.

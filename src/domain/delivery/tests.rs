@@ -85,7 +85,7 @@ fn the_way_of_a_good_batch() {
     let attempt = batch.attempt(AttemptNumber(1), "p");
     assert_eq!(play(&mut delivery, [Event::Submitted(Submission::Accepted)]), Action::Ask(attempt));
     assert_eq!(play(&mut delivery, [ok(&batch)]), Action::Commit);
-    assert_eq!(play(&mut delivery, [Event::Step(Step::Done)]), Action::End(End::Loaded));
+    assert_eq!(play(&mut delivery, [Event::Step(Step::Done)]), Action::End(End::Loaded { by_a_job: true }));
 }
 
 #[test]
@@ -179,8 +179,12 @@ fn refused_content_is_bisected_and_the_last_one_is_poison() {
     // Of the last one it is asked whether its table takes anything at all.
     let mut delivery = claimed(&batch(&["x"]));
     assert_eq!(play(&mut delivery, refused.clone()), Action::Probe);
-    assert_eq!(play(&mut delivery, [Event::ProbeFailed]), Action::Probe);
+    assert_eq!(play(&mut delivery, [Event::ProbeFailed { refused: None }]), Action::Probe);
     assert_eq!(home_names(play(&mut delivery, [Event::Probed(Ok(()))])), ["poison x no"]);
+    // After a restart it is built again first: that is what its table is asked with.
+    let alone = batch(&["x"]);
+    let mut delivery = resumed(&alone, AttemptOutcome::Open);
+    assert_eq!(play(&mut delivery, [Event::Begun, failed(FaultKind::ContentRefused)]), Action::Build);
 }
 
 #[test]
@@ -192,8 +196,21 @@ fn a_table_that_takes_nothing_poisons_nobody() {
     let nothing = Event::Probed(Err("not even no rows".to_owned()));
     assert_eq!(home_names(play(&mut delivery, [nothing])), ["deferred x"]);
     let action = play(&mut delivery, [Event::Step(Step::Done)]);
-    let held = |action: &Action| matches!(action, Action::End(End::Rehomed { hold: Some(why), .. }) if why == "not even no rows");
+    let held = |action: &Action| matches!(action, Action::End(End::Rehomed { hold: Some(why), .. }) if why.starts_with("not even no rows. Before that, b/x@"));
     assert!(held(&action), "{action:?}");
+}
+
+#[test]
+fn the_half_that_must_hold_the_culprit_is_halved_without_a_job_if_its_fence_is_taken() {
+    let half = batch(&["x", "y"]);
+    let part = || Part { suspect: Some("no".to_owned()), table_takes: true };
+    let begun = || resumed(&half, AttemptOutcome::Open).of_part(part());
+    let mut delivery = begun();
+    let halved = [Event::Begun, Event::Fence(FenceAnswer::Accepted), Event::Step(Step::Done)];
+    assert_eq!(home_names(play(&mut delivery, halved)), ["batch x", "batch y"]);
+    for otherwise in [Event::FenceFailed, Event::Fence(FenceAnswer::Duplicate)] {
+        assert!(matches!(play(&mut begun(), [Event::Begun, otherwise]), Action::Ask(_)));
+    }
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub(super) struct StoredBatch {
     pub(super) attempts: Vec<(Attempt, AttemptOutcome)>,
     /// What is kept of a re-homing.
     pub(super) mark: Option<String>,
+    /// When its state was written.
+    pub(super) changed_at: Instant,
 }
 
 impl StoredBatch {
@@ -230,7 +232,12 @@ fn read(id: &BatchId, items: &BTreeMap<String, Item>) -> Result<Option<StoredBat
         attempts.push(attempt_of(item, number, &batch)?);
     }
     let record = BatchRecord { batch, state: state_of(own)?, last_attempt: attempts.last().cloned() };
-    Ok(Some(StoredBatch { record, attempts, mark: own.maybe_text("b_homes")?.map(str::to_owned) }))
+    Ok(Some(StoredBatch {
+        record,
+        attempts,
+        mark: own.maybe_text("b_homes")?.map(str::to_owned),
+        changed_at: instant("b_updated")?.unwrap_or(Instant::from_micros(0)),
+    }))
 }
 
 impl DynamoDbLedger {

@@ -10,6 +10,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::transition::{BatchState, Verdict, rules};
+use crate::ledger::reader::LooseFile;
 use crate::ledger::stored::{file_key, from_json, table_text, to_json};
 
 /// Where a file is at home.
@@ -83,14 +84,13 @@ pub(super) fn file_partition(file: &FileId) -> String {
     format!("F#{}", hex(&file_key(file)))
 }
 
-/// What a file in no batch is, as a person reads it.
-pub(super) fn label(home: i64) -> Result<&'static str, StepError> {
-    match home {
-        POISON | DISCARDED => Ok("poison"),
-        VANISHED => Ok("vanished"),
-        DEFERRED => Ok("deferred"),
-        other => Err(StepError::Corrupt(format!("a file has the unknown home {other}"))),
-    }
+/// A file in no batch, as it is shown.
+pub(super) fn loose(file: FileId, item: &Item) -> Result<LooseFile, StepError> {
+    let stored = StoredFile::read(item)?;
+    let state = stored.state(&file, None)?;
+    let state = state.ok_or_else(|| StepError::Corrupt(format!("the file {file} is in no place")))?;
+    let at = stored.at.unwrap_or(Instant::from_micros(0));
+    Ok(LooseFile { file, state, at, event_at: stored.event_at, discarded: stored.home == DISCARDED })
 }
 
 /// A file's new place, written only while it is as it `was`.

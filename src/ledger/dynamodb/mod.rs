@@ -48,6 +48,7 @@ use crate::domain::transition::rules::Misuse;
 mod batches;
 mod commit;
 mod files;
+mod identity;
 mod item;
 mod poison;
 pub mod reader;

@@ -10,16 +10,17 @@ use aws_config::SdkConfig;
 use serde::{Deserialize, Serialize};
 
 use super::batches::StoredBatch;
-use super::files::{FILE, IN_BATCH, file_partition, label};
+use super::files::{FILE, IN_BATCH, file_partition, loose};
 use super::item::{Fields, Item, PK, SK, item, key, sortable, text};
 use super::{DynamoDbLedger, READS_MAX, StepError};
 use crate::domain::audit::{BatchAccount, FileHome};
 use crate::domain::fault::Fault;
 use crate::domain::file::FileId;
+use crate::domain::identity::Identity;
 use crate::domain::ids::{BatchId, TableId};
-use crate::domain::transition::BatchRecord;
+use crate::domain::transition::{BatchRecord, TableMode};
 use crate::ledger::reader::{
-    BatchCursor, BatchPage, FileCursor, FilePage, LedgerReader, LooseFile, Scope, StrayFile,
+    BatchCursor, BatchPage, FileCursor, FilePage, LedgerReader, LetterPage, Scope, StrayFile,
 };
 use crate::ledger::stored::{Unreadable, from_json, table_of, table_text, to_json};
 
@@ -132,8 +133,9 @@ impl DynamoDbLedger {
             let homes = self.homes(&before).await?;
             stored = self.stored_batch("batch", id).await?;
             if stored.as_ref().is_some_and(|after| after.record.state == before.record.state) {
-                let BatchRecord { batch, state, .. } = before.record;
-                return Ok(Some(BatchAccount { batch, state, attempts: before.attempts, homes }));
+                let (StoredBatch { attempts, changed_at, .. }, BatchRecord { batch, state, .. }) =
+                    (before.clone(), before.record);
+                return Ok(Some(BatchAccount { batch, state, attempts, homes, changed_at }));
             }
         }
         Err(self.contended("batch"))
@@ -185,7 +187,7 @@ impl DynamoDbLedger {
             }
             let file: FileId = from_json("a file", item.text_of("f_identity")?)?;
             if scope.table.as_ref().is_none_or(|table| *table == file.table) {
-                page.loose.push(LooseFile { file, state: label(item.number_of("f_home")?)? });
+                page.loose.push(loose(file, &item)?);
             }
         }
         if let Some(last) = answer.last_evaluated_key.filter(|key: &Item| !key.is_empty()) {
@@ -243,5 +245,17 @@ impl LedgerReader for DynamoDbReader {
         limit: usize,
     ) -> Result<FilePage, Fault> {
         self.ledger.told("files", self.ledger.file_page(scope, after, limit).await)
+    }
+
+    async fn modes(&self) -> Result<Vec<(TableId, TableMode)>, Fault> {
+        self.ledger.told("modes", self.ledger.table_modes().await)
+    }
+
+    async fn dead_letters(&self, after: Option<&FileCursor>, limit: usize) -> Result<LetterPage, Fault> {
+        self.ledger.told("dead_letters", self.ledger.letter_page(after, limit).await)
+    }
+
+    async fn identity(&self) -> Result<Identity, Fault> {
+        self.ledger.told("identity", self.ledger.known_identity().await)
     }
 }

@@ -6,14 +6,12 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ReturnValue, ScalarAttributeType, TableDescription, TableStatus,
+    ProjectionType, ScalarAttributeType, TableDescription, TableStatus,
 };
 
-use super::item::{Fields, Item, PK, SK, item, key, number, text};
+use super::item::{Fields, Item, PK, SK, item, key, number};
 use super::{DynamoDbLedger, StepError};
-use crate::domain::batch::hex;
 use crate::domain::fault::{Fault, FaultKind};
-use crate::domain::identity::Identity;
 
 /// The format that this version writes.
 const FORMAT: i64 = 1;
@@ -140,29 +138,6 @@ impl DynamoDbLedger {
             return Err(Fault::new(FaultKind::AccessDenied, text).into());
         }
         Ok(())
-    }
-
-    /// Its name, and its epoch so far; the name is drawn by whoever asks first.
-    pub async fn identity(&self) -> Result<Identity, Fault> {
-        self.told("identity", self.step_identity(0).await)
-    }
-
-    /// Raises the epoch by one, and answers what it is now.
-    pub async fn raise_epoch(&self) -> Result<Identity, Fault> {
-        self.told("identity", self.step_identity(1).await)
-    }
-
-    async fn step_identity(&self, by: u64) -> Result<Identity, StepError> {
-        let drawn: [u8; 16] = rand::random();
-        let values = item([(":drawn", text(hex(&drawn))), (":by", number(by))]);
-        let call = self.inner.client.update_item().table_name(&*self.inner.table);
-        let call = call.set_key(Some(key("LEDGER", "ledger"))).set_expression_attribute_values(Some(values));
-        let call =
-            call.update_expression("SET l_identity = if_not_exists(l_identity, :drawn) ADD l_epoch :by");
-        let answer = call.return_values(ReturnValue::AllNew).send().await;
-        let answer = answer.map_err(|error| self.failed("identity", "dynamodb:UpdateItem", error))?;
-        let stored = answer.attributes.unwrap_or_default();
-        Ok(Identity { ledger: stored.text_of("l_identity")?.to_owned(), epoch: stored.number_of("l_epoch")? })
     }
 
     /// Puts an item, unless another process was faster.

@@ -1,15 +1,22 @@
 //! Tables' modes, and dead letters.
 
+use std::io::Read;
+
+use sha2::{Digest, Sha256};
+
 use super::item::{Fields, Item, SK, bytes, item, key, number, put, sortable, text};
 use super::{DynamoDbLedger, StepError};
 use crate::domain::batch::hex;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::transition::TableMode;
+use crate::ledger::reader::{DeadLetter, FileCursor, LetterPage};
 use crate::ledger::stored::{table_of, table_text};
-use sha2::{Digest, Sha256};
 
 const MODES: &str = "MODES";
+const DEAD: &str = "DEAD";
+/// Of a message this much is shown; SQS takes no longer ones.
+const LETTER_BYTES_MAX: u64 = 1 << 20;
 /// Of a compressed message this much is kept: an item has 400 KB at most.
 const DEAD_LETTER_BYTES_MAX: usize = 350 << 10;
 
@@ -61,6 +68,20 @@ impl DynamoDbLedger {
         self.put_item("set_mode", stored).await
     }
 
+    /// Dead letters after `after`, oldest first.
+    pub(super) async fn letter_page(
+        &self,
+        after: Option<&FileCursor>,
+        limit: usize,
+    ) -> Result<LetterPage, StepError> {
+        let from = after.map(|cursor| key(DEAD, String::from_utf8_lossy(cursor)));
+        let values = item([(":pk", text(DEAD))]);
+        let page = self.page("dead_letters", None, "pk = :pk", values, limit, from).await?;
+        let letters = page.items.iter().map(letter).collect::<Result<_, _>>()?;
+        let next = page.next.map(|last| Ok::<_, StepError>(last.text_of(SK)?.as_bytes().to_vec()));
+        Ok(LetterPage { letters, next: next.transpose()? })
+    }
+
     /// The same message at the same time is one letter, however often the step is repeated.
     pub(super) async fn write_dead_letter(
         &self,
@@ -79,7 +100,7 @@ impl DynamoDbLedger {
         let mut whole = whole.map_err(|error| StepError::Misused(error.to_string()))?;
         let cut = whole.len() > DEAD_LETTER_BYTES_MAX;
         whole.truncate(DEAD_LETTER_BYTES_MAX);
-        let mut letter = key("DEAD", format!("{}#{name}", sortable(now.micros())));
+        let mut letter = key(DEAD, format!("{}#{name}", sortable(now.micros())));
         letter.extend(item([
             ("d_queue", text(queue)),
             ("d_body", bytes(whole)),
@@ -89,4 +110,18 @@ impl DynamoDbLedger {
         put(&mut letter, "d_cut", cut.then(|| aws_sdk_dynamodb::types::AttributeValue::Bool(true)));
         self.put_item("dead_letter", letter).await
     }
+}
+
+fn letter(item: &Item) -> Result<DeadLetter, StepError> {
+    let mut body = Vec::new();
+    let packed = item.maybe_bytes("d_body")?.unwrap_or_default();
+    let unpacked = zstd::stream::read::Decoder::new(packed).map(|body| body.take(LETTER_BYTES_MAX));
+    // What was cut ends where it was cut.
+    let _ = unpacked.and_then(|mut unpacked| unpacked.read_to_end(&mut body));
+    Ok(DeadLetter {
+        queue: item.text_of("d_queue")?.to_owned(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+        reason: item.text_of("d_reason")?.to_owned(),
+        at: Instant::from_micros(item.number_of("d_at")?),
+    })
 }

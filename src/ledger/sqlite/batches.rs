@@ -238,7 +238,7 @@ fn stored_state(state: BatchState) -> i64 {
 
 /// A batch as `stored` reads it.
 pub(super) const RECORD: &str =
-    "SELECT number, id, table_id, state, destination, claimed_at, parent, manifest, oldest_event, newest_event
+    "SELECT number, id, table_id, state, destination, claimed_at, parent, manifest, oldest_event, newest_event, updated_at
      FROM batches";
 
 pub(super) struct Stored {
@@ -252,6 +252,7 @@ pub(super) struct Stored {
     manifest: String,
     oldest_event: Option<i64>,
     newest_event: Option<i64>,
+    pub(super) updated_at: i64,
 }
 
 pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
@@ -266,6 +267,7 @@ pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         manifest: row.get(7)?,
         oldest_event: row.get(8)?,
         newest_event: row.get(9)?,
+        updated_at: row.get(10)?,
     })
 }
 

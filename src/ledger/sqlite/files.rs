@@ -35,7 +35,7 @@ pub(super) fn state(step: &Transaction<'_>, file: &FileId) -> Result<Option<File
     stored.map(|stored| state_of(file, stored)).transpose()
 }
 
-fn state_of(file: &FileId, stored: StoredState) -> Result<FileState, StepError> {
+pub(super) fn state_of(file: &FileId, stored: StoredState) -> Result<FileState, StepError> {
     let corrupt = |what: &str| StepError::Corrupt(format!("the file {file} {what}"));
     let (home, batch, state, reason, at) = stored;
     let at = at.map(Instant::from_micros);

@@ -1,28 +1,36 @@
 //! The ledger's name and epoch (Invariant I-7).
 
+use rusqlite::{Row, params};
+
 use super::SqliteLedger;
 use crate::domain::fault::Fault;
 use crate::domain::identity::Identity;
 
+/// Reads them.
+pub(super) const READ: &str = "SELECT ledger, epoch FROM identity";
+const RAISE: &str = "UPDATE identity SET epoch = epoch + 1 RETURNING ledger, epoch";
+const TAKE: &str = "UPDATE identity SET ledger = ?1, epoch = ?2 WHERE epoch = 0";
+
+/// Of a row of `READ`.
+pub(super) fn of_row(row: &Row<'_>) -> rusqlite::Result<Identity> {
+    let epoch = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
+    Ok(Identity { ledger: row.get(0)?, epoch })
+}
+
 impl SqliteLedger {
     /// Its name, and its epoch so far.
     pub async fn identity(&self) -> Result<Identity, Fault> {
-        self.read_identity("SELECT ledger, epoch FROM identity").await
+        self.step("identity", |step| Ok(step.query_row(READ, [], of_row)?)).await
     }
 
     /// Raises the epoch by one, and answers what it is now.
     pub async fn raise_epoch(&self) -> Result<Identity, Fault> {
-        self.read_identity("UPDATE identity SET epoch = epoch + 1 RETURNING ledger, epoch").await
+        self.step("identity", |step| Ok(step.query_row(RAISE, [], of_row)?)).await
     }
 
-    async fn read_identity(&self, statement: &'static str) -> Result<Identity, Fault> {
-        self.step("identity", move |step| {
-            let read = |row: &rusqlite::Row<'_>| {
-                let epoch = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
-                Ok(Identity { ledger: row.get(0)?, epoch })
-            };
-            Ok(step.query_row(statement, [], read)?)
-        })
-        .await
+    /// Gives a ledger on which no process has started another's name and epoch; `false` when one has.
+    pub async fn take_identity(&self, identity: &Identity) -> Result<bool, Fault> {
+        let (ledger, epoch) = (identity.ledger.clone(), i64::try_from(identity.epoch).unwrap_or(i64::MAX));
+        self.step("identity", move |step| Ok(step.execute(TAKE, params![ledger, epoch])? == 1)).await
     }
 }

@@ -6,8 +6,6 @@
 //! create the two to read it, as whoever reads, and so is told that the file does not change. That is looked at
 //! before and after each read: a process that started meanwhile has made a log, and the read is repeated with it.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -16,18 +14,19 @@ use async_trait::async_trait;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{StepError, batches, fault_of, files, schema};
+use super::{StepError, batches, fault_of, files, identity, schema, tables};
 use crate::domain::audit::{BatchAccount, FileHome};
-use crate::domain::batch::hex;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
+use crate::domain::identity::Identity;
 use crate::domain::ids::{BatchId, TableId};
-use crate::domain::transition::BatchRecord;
+use crate::domain::instant::Instant;
+use crate::domain::transition::{BatchRecord, TableMode};
 use crate::flow::cpu::blocking;
-use crate::ledger::reader::{
-    BatchCursor, BatchPage, FileCursor, FilePage, LedgerReader, LooseFile, Scope, StrayFile,
-};
-use crate::ledger::stored::{file_key, from_json, table_of, table_text};
+use crate::ledger::reader::{BatchCursor, BatchPage, FileCursor, FilePage, LedgerReader, LetterPage, Scope};
+use crate::ledger::stored::{file_key, table_of, table_text};
+
+mod loose;
 
 /// Reads that a starting or ending process may disturb before it is a fault.
 const READS_MAX: usize = 5;
@@ -158,8 +157,9 @@ impl LedgerReader for SqliteReader {
     async fn batch(&self, batch: &BatchId) -> Result<Option<BatchAccount>, Fault> {
         let batch = batch.clone();
         self.read("batch", move |step| {
-            let found = batches::find(step, &batch)?;
-            found.map(|(number, record)| account(step, number, record)).transpose()
+            let mut select = step.prepare_cached(&format!("{} WHERE id = ?1", batches::RECORD))?;
+            let found = select.query_row([batch.as_str()], batches::stored).optional()?;
+            found.map(|stored| account(step, stored)).transpose()
         })
         .await
     }
@@ -171,7 +171,20 @@ impl LedgerReader for SqliteReader {
         limit: usize,
     ) -> Result<FilePage, Fault> {
         let (table, after) = (scope.table.clone(), after.cloned().unwrap_or_default());
-        self.read("files", move |step| file_page(step, table.as_ref(), &after, limit)).await
+        self.read("files", move |step| loose::page(step, table.as_ref(), &after, limit)).await
+    }
+
+    async fn modes(&self) -> Result<Vec<(TableId, TableMode)>, Fault> {
+        self.read("modes", tables::modes).await
+    }
+
+    async fn dead_letters(&self, after: Option<&FileCursor>, limit: usize) -> Result<LetterPage, Fault> {
+        let after = after.map_or(0, number_of);
+        self.read("dead_letters", move |step| tables::dead_letters(step, after, limit)).await
+    }
+
+    async fn identity(&self) -> Result<Identity, Fault> {
+        self.read("identity", |step| Ok(step.query_row(identity::READ, [], identity::of_row)?)).await
     }
 }
 
@@ -200,7 +213,7 @@ fn batch_page(
     for row in rows {
         let stored = row?;
         last = stored.number;
-        accounts.push(account(step, last, batches::whole(step, stored)?)?);
+        accounts.push(account(step, stored)?);
     }
     let more = accounts.len() >= limit;
     if !more {
@@ -210,8 +223,9 @@ fn batch_page(
     Ok(BatchPage { batches: accounts, next: last.to_be_bytes().to_vec(), more })
 }
 
-fn account(step: &Transaction<'_>, number: i64, record: BatchRecord) -> Result<BatchAccount, StepError> {
-    let BatchRecord { batch, state, .. } = record;
+fn account(step: &Transaction<'_>, stored: batches::Stored) -> Result<BatchAccount, StepError> {
+    let (number, changed_at) = (stored.number, Instant::from_micros(stored.updated_at));
+    let BatchRecord { batch, state, .. } = batches::whole(step, stored)?;
     let mut attempts = batches::attempts(step, number, &batch, i64::MAX)?;
     attempts.reverse();
     let mut select = step.prepare_cached("SELECT home, batch FROM files WHERE key = ?1")?;
@@ -226,87 +240,7 @@ fn account(step: &Transaction<'_>, number: i64, record: BatchRecord) -> Result<B
         })
     };
     let homes = batch.manifest.entries.iter().map(|entry| home_of(&entry.file)).collect::<Result<_, _>>()?;
-    Ok(BatchAccount { batch, state, attempts, homes })
-}
-
-fn file_page(
-    step: &Transaction<'_>,
-    table: Option<&TableId>,
-    after: &[u8],
-    limit: usize,
-) -> Result<FilePage, StepError> {
-    let mut select = step.prepare_cached(
-        "SELECT key, home, batch, identity FROM files WHERE key > ?1 ORDER BY key LIMIT ?2",
-    )?;
-    let mut rows = select.query(params![after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
-    let mut page = FilePage::default();
-    let (mut seen, mut pointed) = (0, HashMap::new());
-    while let Some(row) = rows.next()? {
-        let key: Vec<u8> = row.get(0)?;
-        seen += 1;
-        match (row.get(1)?, row.get::<_, Option<i64>>(2)?) {
-            (files::IN_BATCH, Some(number)) => {
-                let batch = match pointed.entry(number) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(unknown) => unknown.insert(pointed_batch(step, number)?),
-                };
-                page.stray.extend(stray(&key, number, batch.as_ref(), table));
-            }
-            (home, _) => {
-                let file: FileId = from_json("a file", &row.get::<_, String>(3)?)?;
-                if table.is_none_or(|table| *table == file.table) {
-                    page.loose.push(LooseFile { file, state: label(home)? });
-                }
-            }
-        }
-        page.next = Some(key);
-    }
-    if seen < limit {
-        page.next = None;
-    }
-    Ok(page)
-}
-
-fn label(home: i64) -> Result<&'static str, StepError> {
-    match home {
-        files::POISON => Ok("poison"),
-        files::VANISHED => Ok("vanished"),
-        files::DEFERRED => Ok("deferred"),
-        other => Err(StepError::Corrupt(format!("a file has the unknown home {other}"))),
-    }
-}
-
-/// A batch to which entries of files point. A page may point to as many batches as it has files: their manifests are not
-/// kept.
-struct Pointed {
-    id: BatchId,
-    table: TableId,
-    keys: Vec<[u8; 16]>,
-}
-
-fn pointed_batch(step: &Transaction<'_>, number: i64) -> Result<Option<Pointed>, StepError> {
-    let mut select = step.prepare_cached(&format!("{} WHERE number = ?1", batches::RECORD))?;
-    let stored = select.query_row([number], batches::stored).optional()?;
-    let Some(stored) = stored else { return Ok(None) };
-    let BatchRecord { batch, .. } = batches::whole(step, stored)?;
-    let keys = batch.manifest.entries.iter().map(|entry| file_key(&entry.file)).collect();
-    Ok(Some(Pointed { id: batch.id, table: batch.table, keys }))
-}
-
-fn stray(key: &[u8], number: i64, pointed: Option<&Pointed>, table: Option<&TableId>) -> Option<StrayFile> {
-    let (batch, of, text) = match pointed {
-        None => (format!("number {number}"), None, "the ledger has a file in a batch that is not there"),
-        Some(Pointed { id, table, keys }) => {
-            // Of a batch that names the file its own account tells, with the file's name.
-            if keys.iter().any(|named| named == key) {
-                return None;
-            }
-            let text = "the ledger has a file in a batch whose manifest does not name it";
-            (id.to_string(), Some(table.clone()), text)
-        }
-    };
-    let wanted = table.is_none_or(|table| of.as_ref().is_none_or(|of| of == table));
-    wanted.then(|| StrayFile { key: hex(key), batch, table: of, text })
+    Ok(BatchAccount { batch, state, attempts, homes, changed_at })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::StepError;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::transition::TableMode;
+use crate::ledger::reader::{DeadLetter, LetterPage};
 use crate::ledger::stored::{table_of, table_text};
 
 pub(super) fn modes(step: &Transaction<'_>) -> Result<Vec<(TableId, TableMode)>, StepError> {
@@ -47,6 +48,26 @@ pub(super) fn set_mode(
         params![table_text(table)?, number, reason, now.micros()],
     )?;
     Ok(())
+}
+
+/// Dead letters after the one of number `after`.
+pub(super) fn dead_letters(
+    step: &Transaction<'_>,
+    after: i64,
+    limit: usize,
+) -> Result<LetterPage, StepError> {
+    let mut select = step.prepare_cached(
+        "SELECT number, queue, body, reason, at FROM dead_letters WHERE number > ?1 ORDER BY number LIMIT ?2",
+    )?;
+    let mut rows = select.query(params![after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let (mut letters, mut last) = (Vec::new(), after);
+    while let Some(row) = rows.next()? {
+        last = row.get(0)?;
+        let at = Instant::from_micros(row.get(4)?);
+        letters.push(DeadLetter { queue: row.get(1)?, body: row.get(2)?, reason: row.get(3)?, at });
+    }
+    let next = (letters.len() >= limit).then(|| last.to_be_bytes().to_vec());
+    Ok(LetterPage { letters, next })
 }
 
 pub(super) fn dead_letter(

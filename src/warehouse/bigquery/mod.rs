@@ -28,6 +28,7 @@ pub mod audit;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod job;
+mod jobs;
 pub mod reasons;
 mod rest;
 mod schema;
@@ -38,6 +39,7 @@ pub use tables::Keys;
 
 /// BigQuery, one project of it.
 pub struct BigQuery {
+    project: Arc<str>,
     client: Arc<Client>,
     rest: Arc<Rest>,
     tables: Tables,
@@ -59,7 +61,7 @@ impl BigQuery {
         })?);
         let rest = Arc::new(Rest::new(http, identity, settings.endpoint.clone()));
         let tables = Tables::new(Arc::clone(&client), Arc::clone(&rest), keys);
-        Ok(Self { client, rest, tables })
+        Ok(Self { project: Arc::clone(&settings.project), client, rest, tables })
     }
 
     async fn check(body: &Body, columns: Vec<(String, SqlType)>) -> Result<(), Fault> {

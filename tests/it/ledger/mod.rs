@@ -6,10 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use landbridge::ledger::SharedLedger;
 use landbridge::ledger::dynamodb::DynamoDbLedger;
 use landbridge::ledger::dynamodb::reader::DynamoDbReader;
+use landbridge::ledger::sqlite::SqliteLedger;
+use landbridge::ledger::sqlite::reader::SqliteReader;
 use proptest::prelude::*;
 
 use crate::peers::cloud::Emulators;
 
+#[path = "../../../src/ledger/archive_conformance.rs"]
+mod archive_conformance;
 #[path = "../../../src/ledger/conformance.rs"]
 pub mod conformance;
 #[path = "../../../src/ledger/model_conformance.rs"]
@@ -68,4 +72,21 @@ async fn batches_are_paged() {
 async fn files_are_shown_where_they_are() {
     let (ledger, reader) = both().await;
     reader_conformance::files_are_shown_where_they_are(ledger, &reader).await;
+}
+
+/// From one kind of ledger to the other, and back.
+#[tokio::test]
+async fn a_copy_is_the_same_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let sqlite = |name: &str| {
+        let ledger: SharedLedger = Arc::new(SqliteLedger::open(&path(name)).unwrap());
+        (ledger, SqliteReader::open(&path(name)).unwrap())
+    };
+    let (ledger, reader) = both().await;
+    let (other, of_other) = sqlite("to.db");
+    archive_conformance::a_copy_is_the_same_ledger((ledger, &reader), (other, &of_other)).await;
+    let (ledger, reader) = sqlite("from.db");
+    let (other, of_other) = both().await;
+    archive_conformance::a_copy_is_the_same_ledger((ledger, &reader), (other, &of_other)).await;
 }

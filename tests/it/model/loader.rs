@@ -46,7 +46,6 @@ impl World {
                 false
             }
             Next::Over => false,
-            Next::Hold => true,
         }
     }
 
@@ -76,9 +75,9 @@ impl World {
         let mut ends: Vec<(FileId, Outcome)> = Vec::new();
         let mut tried = Tried::Unknown;
         match end {
-            End::Loaded => {
+            End::Loaded { by_a_job } => {
                 ends.extend(waiting.keys().map(|file| (file.clone(), Outcome::Loaded)));
-                tried = Tried::Loaded { by_a_job: done.delivery.batch().manifest.rows() > 0 };
+                tried = Tried::Loaded { by_a_job };
             }
             End::Held(_) => {
                 ends.extend(waiting.keys().map(|file| (file.clone(), Outcome::Held)));

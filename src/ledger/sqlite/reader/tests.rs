@@ -2,9 +2,9 @@ use super::*;
 use crate::domain::batch::{Batch, Destination, Manifest, ManifestEntry};
 use crate::domain::ids::AttemptNumber;
 use crate::domain::instant::Instant;
-use crate::ledger::reader_conformance;
 use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::{Ledger, SharedLedger};
+use crate::ledger::{archive_conformance, reader_conformance};
 
 fn both(folder: &Path) -> (SharedLedger, SqliteReader) {
     let path = folder.join("a ledger?#%.db");
@@ -25,6 +25,13 @@ async fn files_are_shown_where_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let (ledger, reader) = both(folder.path());
     reader_conformance::files_are_shown_where_they_are(ledger, &reader).await;
+}
+
+#[tokio::test]
+async fn a_copy_is_the_same_ledger() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let ((ledger, reader), (other, of_other)) = (both(folders[0].path()), both(folders[1].path()));
+    archive_conformance::a_copy_is_the_same_ledger((ledger, &reader), (other, &of_other)).await;
 }
 
 async fn claim(ledger: &dyn Ledger, name: &str) -> Batch {

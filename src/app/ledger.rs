@@ -1,0 +1,240 @@
+//! What is done to a ledger on which no landbridge runs: it is copied, or made anew.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::SystemClock;
+use super::edges::{START_AGAIN, START_PATIENCE, is_passing, keys, open_ledger};
+use super::membership::{Opened, enter, judge_all};
+use crate::cloud;
+use crate::config::types::{Config, Ledger as LedgerConfig, Warehouse as WarehouseConfig};
+use crate::domain::clock::Clock;
+use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::identity::Identity;
+use crate::ledger::archive::{self, Counts, FORMAT, Head, Line, replay};
+use crate::ledger::dynamodb::reader::DynamoDbReader;
+use crate::ledger::reader::{BatchCursor, LedgerReader, Scope};
+use crate::ledger::sqlite::SqliteLedger;
+use crate::ledger::sqlite::reader::SqliteReader;
+use crate::ledger::{Ledger, SharedLedger};
+use crate::warehouse::bigquery::BigQuery;
+use crate::warehouse::jobs::Jobs;
+use crate::warehouse::lake::Lake;
+use crate::warehouse::stamps::Stamps;
+
+mod rebuild;
+
+pub use rebuild::{Wish, rebuild};
+
+/// Lines that are written into a ledger at one time.
+const LINES_AT_ONCE: usize = 16;
+
+/// Writes the ledger of `config` to a new file at `to`. Answers how much it is.
+pub async fn export(config: &Config, to: &Path) -> Result<Counts, Fault> {
+    // SQLite's lock says that no process runs on it; of DynamoDB it is seen when something changes meanwhile.
+    let (_lock, reader) = to_read(config).await?;
+    let begun = SystemClock.now();
+    let identity = reader.identity().await?;
+    let cannot = |error| Fault::from_io(format!("cannot write {}", to.display()), error);
+    let unfinished = to.with_extension("unfinished");
+    if to.exists() {
+        return Err(cannot(std::io::Error::new(std::io::ErrorKind::AlreadyExists, "there is such a file")));
+    }
+    let mut counts = Counts::default();
+    let mut file = BufWriter::new(File::create(&unfinished).map_err(cannot)?);
+    let write = |file: &mut BufWriter<File>, line: &Line| {
+        serde_json::to_writer(&mut *file, line).map_err(std::io::Error::from).map_err(cannot)?;
+        file.write_all(b"\n").map_err(cannot)
+    };
+    write(&mut file, &Line::Ledger(Head::new(identity.clone(), begun)))?;
+    let mut take = |line: Line| {
+        counts.add(&line);
+        write(&mut file, &line)
+    };
+    archive::read(&*reader, &mut take).await?;
+    if reader.identity().await? != identity || changed_since(&*reader, begun).await? {
+        let _ = std::fs::remove_file(&unfinished);
+        let text = "the ledger changed while it was read: stop every landbridge on it, then export again";
+        return Err(Fault::new(FaultKind::Unavailable, text));
+    }
+    write(&mut file, &Line::End(counts))?;
+    let file = file.into_inner().map_err(|error| cannot(error.into_error()))?;
+    file.sync_all().and_then(|()| std::fs::rename(&unfinished, to)).map_err(cannot)?;
+    Ok(counts)
+}
+
+/// True when a batch was claimed, or ended, since `begun`: the newest batches are looked at again.
+async fn changed_since(
+    reader: &dyn LedgerReader,
+    begun: crate::domain::instant::Instant,
+) -> Result<bool, Fault> {
+    let hour = i64::try_from(Duration::from_secs(3_600).as_micros()).unwrap_or(i64::MAX);
+    let since = crate::domain::instant::Instant::from_micros(begun.micros().saturating_sub(hour));
+    let (scope, mut next) = (Scope { table: None, since: Some(since) }, BatchCursor::new());
+    loop {
+        let page = reader.batches(&scope, &next, 200).await?;
+        if page.batches.iter().any(|account| account.changed_at >= begun) {
+            return Ok(true);
+        }
+        next = page.next;
+        if !page.more {
+            return Ok(false);
+        }
+    }
+}
+
+async fn to_read(config: &Config) -> Result<(Option<SqliteLedger>, Box<dyn LedgerReader>), Fault> {
+    Ok(match &config.ledger {
+        LedgerConfig::Sqlite { path } => {
+            // Whoever opens it to write makes it where it is not.
+            SqliteReader::open(path)?;
+            let lock = SqliteLedger::open(path)?;
+            (Some(lock), Box::new(SqliteReader::open(path)?))
+        }
+        LedgerConfig::DynamoDb { table, region } => {
+            let sdk = cloud::aws::connect(&config.aws, region.as_deref()).await;
+            (None, Box::new(DynamoDbReader::open(&sdk, table).await?))
+        }
+    })
+}
+
+/// Reads the file that `export` wrote into the ledger of `config`, which must be a new one, and takes the datasets over:
+/// the ledger that it came from is refused from then on. Answers how much it is.
+pub async fn import(config: &Config, from: &Path) -> Result<Counts, Fault> {
+    let mut lines = Lines::open(from)?;
+    let Some(Line::Ledger(head)) = lines.next()? else {
+        return Err(lines.unlike("it does not begin with a ledger"));
+    };
+    if head.format != FORMAT {
+        return Err(lines.unlike(&format!("it has format {}, this landbridge reads {FORMAT}", head.format)));
+    }
+    let counts = Lines::open(from)?.counted()?;
+    let stamps = stamps(config).await?;
+    judge_all(config, &head.identity(), &*stamps).await?;
+    let opened = fresh(config).await?;
+    // A replay that is interrupted leaves a ledger of this name on which nobody can start: its epoch is none.
+    take(&opened, &Identity { epoch: 0, ..head.identity() }).await?;
+    fill(&opened, &mut lines).await?;
+    take(&opened, &head.identity()).await?;
+    enter(config, &opened, &*stamps).await?;
+    opened.ledger().close().await?;
+    Ok(counts)
+}
+
+/// Writes lines into the ledger, the tables' modes and the dead letters one by one.
+async fn fill(opened: &Opened, lines: &mut Lines) -> Result<(), Fault> {
+    let mut several = Vec::new();
+    while let Some(line) = lines.next()? {
+        several.push(line);
+        if several.len() >= LINES_AT_ONCE {
+            write(&opened.ledger(), std::mem::take(&mut several)).await?;
+        }
+    }
+    write(&opened.ledger(), several).await
+}
+
+async fn write(ledger: &SharedLedger, lines: Vec<Line>) -> Result<(), Fault> {
+    let mut steps = JoinSet::new();
+    for line in lines {
+        let ledger = Arc::clone(ledger);
+        steps.spawn(async move { replayed(&*ledger, line).await });
+    }
+    while let Some(step) = steps.join_next().await {
+        step.map_err(|error| Fault::from_error(FaultKind::Internal, "a replay has ended", error))??;
+    }
+    Ok(())
+}
+
+/// Writes one line, again while the service cannot be heard.
+async fn replayed(ledger: &dyn Ledger, line: Line) -> Result<(), Fault> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        match replay(ledger, line.clone(), SystemClock.now()).await {
+            Err(fault) if is_passing(fault.kind) && begun.elapsed() < START_PATIENCE => {
+                tokio::time::sleep(START_AGAIN).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// The ledger of the configuration, on which no process may ever have started.
+async fn fresh(config: &Config) -> Result<Opened, Fault> {
+    let opened = open_ledger(config).await?;
+    let epoch = opened.identity().await?.epoch;
+    if epoch == 0 {
+        return Ok(opened);
+    }
+    let text = format!(
+        "the ledger of this configuration has been started {epoch} times: name a new one in [ledger], which landbridge makes"
+    );
+    Err(Fault::new(FaultKind::AccessDenied, text))
+}
+
+async fn take(opened: &Opened, identity: &Identity) -> Result<(), Fault> {
+    if opened.take_identity(identity).await? {
+        return Ok(());
+    }
+    Err(Fault::new(
+        FaultKind::AccessDenied,
+        "a landbridge has started on the ledger meanwhile: begin again with a new one",
+    ))
+}
+
+async fn stamps(config: &Config) -> Result<Box<dyn Stamps>, Fault> {
+    Ok(match &config.warehouse {
+        WarehouseConfig::Lake { path } => Box::new(Lake::open(path.clone())?),
+        WarehouseConfig::BigQuery(settings) => Box::new(BigQuery::new(settings, keys(config)).await?),
+    })
+}
+
+async fn jobs(config: &Config) -> Result<Box<dyn Jobs>, Fault> {
+    Ok(match &config.warehouse {
+        WarehouseConfig::Lake { path } => Box::new(Lake::open(path.clone())?),
+        WarehouseConfig::BigQuery(settings) => Box::new(BigQuery::new(settings, keys(config)).await?),
+    })
+}
+
+/// The lines of a file.
+struct Lines {
+    name: String,
+    number: u64,
+    lines: std::io::Lines<BufReader<File>>,
+}
+
+impl Lines {
+    fn open(path: &Path) -> Result<Self, Fault> {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|error| Fault::from_io(format!("cannot read {name}"), error))?;
+        Ok(Self { name, number: 0, lines: BufReader::new(file).lines() })
+    }
+
+    fn next(&mut self) -> Result<Option<Line>, Fault> {
+        self.number += 1;
+        let Some(text) = self.lines.next() else { return Ok(None) };
+        let text = text.map_err(|error| Fault::from_io(format!("cannot read {}", self.name), error))?;
+        serde_json::from_str(&text).map(Some).map_err(|error| self.unlike(&error.to_string()))
+    }
+
+    fn unlike(&self, why: &str) -> Fault {
+        let text = format!("{}, line {}: {why}: is it a whole export?", self.name, self.number);
+        Fault::new(FaultKind::LedgerCorrupt, text)
+    }
+
+    /// Reads all of it: what was cut, or lacks a line, is refused before anything is written.
+    fn counted(mut self) -> Result<Counts, Fault> {
+        let mut counts = Counts::default();
+        while let Some(line) = self.next()? {
+            if let Line::End(end) = line {
+                return if end == counts { Ok(counts) } else { Err(self.unlike("lines are missing")) };
+            }
+            counts.add(&line);
+        }
+        Err(self.unlike("its end is missing"))
+    }
+}

@@ -1,0 +1,137 @@
+//! A ledger made anew from what the warehouse holds and the buckets list.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{fresh, jobs, stamps, write};
+use crate::app::SystemClock;
+use crate::app::membership::take_over;
+use crate::bucket::listing::Listing;
+use crate::bucket::local::LocalBucket;
+use crate::bucket::s3::{S3Bucket, Spooling};
+use crate::cloud;
+use crate::config::types::{Config, Source, Warehouse as WarehouseConfig};
+use crate::domain::batch::Destination;
+use crate::domain::clock::Clock;
+use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::ids::TableId;
+use crate::domain::instant::Instant;
+use crate::domain::route::{Router, SourceRoute};
+use crate::rebuild::{TablePlan, lines, listed, loaded};
+use crate::warehouse::audit::Audit;
+use crate::warehouse::bigquery::BigQuery;
+use crate::warehouse::bigquery::audit::BigQueryAudit;
+use crate::warehouse::jobs::{Jobs, Which};
+use crate::warehouse::lake::audit::LakeAudit;
+
+/// How long jobs that are not done are waited for, and how often they are looked for.
+const JOBS_PATIENCE: Duration = Duration::from_secs(600);
+const JOBS_AGAIN: Duration = Duration::from_secs(5);
+/// Lines of a table that are written at one time.
+const LINES_AT_ONCE: usize = 16;
+
+/// What is wished.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// Files without rows that were written before are left alone.
+    pub since: Option<Instant>,
+    /// Write it; else it is only told.
+    pub write: bool,
+}
+
+/// Tells, table by table, what a rebuilt ledger would hold, and with `wish.write` writes it into the ledger of the
+/// configuration, which must be a new one, and gives it the datasets.
+pub async fn rebuild(
+    config: &Config,
+    wish: Wish,
+    told: &mut (dyn FnMut(&TableId, &TablePlan) + Send),
+) -> Result<(), Fault> {
+    let audit = audit(config).await?;
+    let (ledger, jobs) = if wish.write {
+        let jobs = jobs(config).await?;
+        (Some(fresh(config).await?), Some(jobs))
+    } else {
+        (None, None)
+    };
+    let begun = SystemClock.now();
+    if let Some(jobs) = &jobs {
+        until_done(&**jobs).await?;
+    }
+    let router = Router::new(config.mappings.iter().map(|mapping| mapping.route.clone()));
+    let present = listed(&sources(config).await, &router).await?;
+    let routes: Vec<_> = config.mappings.iter().flat_map(|mapping| &mapping.route.tables).collect();
+    for (table, files) in present {
+        let route = routes.iter().find(|route| route.table == table);
+        let rows = match route {
+            Some(route) => loaded(&*audit, &router, &table, &route.destination).await?,
+            None => Default::default(),
+        };
+        let destination = route.map_or_else(Destination::default, |route| route.destination.clone());
+        let (plan, mut lines) = lines(&table, &destination, files, rows, wish.since, SystemClock.now());
+        told(&table, &plan);
+        if let Some(opened) = &ledger {
+            let ledger = opened.ledger();
+            while !lines.is_empty() {
+                let some = lines.drain(..lines.len().min(LINES_AT_ONCE)).collect();
+                write(&ledger, some).await?;
+            }
+        }
+    }
+    if let (Some(ledger), Some(jobs)) = (&ledger, &jobs) {
+        if let Some(job) = jobs.jobs(Which::MadeSince(begun)).await?.first() {
+            let text = format!(
+                "the load job {job} was made while the rows were counted: stop every landbridge, wait a minute, and rebuild again"
+            );
+            return Err(Fault::new(FaultKind::Unavailable, text));
+        }
+        take_over(config, ledger, &*stamps(config).await?).await?;
+        ledger.ledger().close().await?;
+    }
+    Ok(())
+}
+
+/// Waits until no load job of landbridge goes on: what it loads would be announced again.
+async fn until_done(jobs: &dyn Jobs) -> Result<(), Fault> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let undone = jobs.jobs(Which::Undone).await?;
+        let Some(job) = undone.first() else { return Ok(()) };
+        if begun.elapsed() >= JOBS_PATIENCE {
+            let text =
+                format!("{} load jobs are not done ({job}): wait for them, then rebuild", undone.len());
+            return Err(Fault::new(FaultKind::Unavailable, text));
+        }
+        tokio::time::sleep(JOBS_AGAIN).await;
+    }
+}
+
+async fn audit(config: &Config) -> Result<Box<dyn Audit>, Fault> {
+    Ok(match &config.warehouse {
+        WarehouseConfig::Lake { path } => Box::new(LakeAudit::open(path.clone())?),
+        WarehouseConfig::BigQuery(settings) => {
+            Box::new(BigQueryAudit::new(BigQuery::new(settings, super::keys(config)).await?, None))
+        }
+    })
+}
+
+async fn sources(config: &Config) -> Vec<(SourceRoute, Arc<dyn Listing>)> {
+    let mut sources: Vec<(SourceRoute, Arc<dyn Listing>)> = Vec::new();
+    for mapping in &config.mappings {
+        let listing: Arc<dyn Listing> = match &mapping.source {
+            Source::Directory(root) => {
+                Arc::new(LocalBucket::new([(Arc::clone(&mapping.route.bucket), root.clone())]))
+            }
+            Source::S3 { queue } => {
+                let region = cloud::aws::region_of(&config.aws, queue);
+                let sdk = cloud::aws::connect(&config.aws, region.as_deref()).await;
+                let spooling = Spooling {
+                    path: config.spool.path.clone(),
+                    threshold_bytes: config.spool.threshold_bytes,
+                };
+                Arc::new(S3Bucket::new(&sdk, config.aws.path_style, spooling))
+            }
+        };
+        sources.push((mapping.route.clone(), listing));
+    }
+    sources
+}
