@@ -32,14 +32,15 @@ sim:
 
 # The real binary behind proxies that break the wires, killed so many times; the last line is `lost N duplicated N`.
 # SEED=N repeats the draws of a run, AWS=moto takes another stand-in of AWS. LEDGER=dynamodb with PROCESSES=2 shares a
-# ledger; STOPS=N freezes processes for 30 s.
+# ledger; STOPS=N freezes processes for 30 s; LOSSES=N loses the ledger and has it made anew.
 KILLS ?= 20
 AWS ?= ministack
 LEDGER ?= sqlite
 PROCESSES ?= 1
 STOPS ?= 0
+LOSSES ?= 0
 chaos:
-	tests/chaos/chaos.py --kills $(KILLS) --aws $(AWS) --ledger $(LEDGER) --processes $(PROCESSES) --stops $(STOPS) $(if $(SEED),--seed $(SEED))
+	tests/chaos/chaos.py --kills $(KILLS) --aws $(AWS) --ledger $(LEDGER) --processes $(PROCESSES) --stops $(STOPS) --losses $(LOSSES) $(if $(SEED),--seed $(SEED))
 
 # Every fuzz target, coverage-guided, for so many seconds each (needs cargo-fuzz): make fuzz SECONDS=600 TARGETS="config key"
 SECONDS ?= 60

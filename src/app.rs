@@ -37,6 +37,7 @@ pub mod ledger;
 mod membership;
 mod poison;
 pub mod run;
+pub mod upkeep;
 
 /// How long one long poll waits.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
@@ -268,6 +269,7 @@ fn bounds(config: &Config) -> Bounds {
         fetchers: limits.fetchers,
         fetches_per_fetcher: limits.fetches_per_fetcher,
         loads_in_flight: limits.loads_in_flight,
+        horizon: config.horizon,
         refused_patience: timing.job_timeout,
         receive_wait: RECEIVE_WAIT,
     }

@@ -189,8 +189,10 @@ impl Batcher {
 
     fn fetch(&mut self, file: FileId, context: &mut Context<Self>) {
         self.fetched.remove(&file);
-        let taken =
-            self.world.directory.fetcher().is_some_and(|fetcher| tell(&fetcher, FetchFile(file.clone())));
+        // A file that nobody waits for is deferred: the ledger remembers it.
+        let written = self.waiters.get(&file).and_then(|leases| leases.iter().map(Lease::event_at).min());
+        let fetch = FetchFile(file.clone(), written);
+        let taken = self.world.directory.fetcher().is_some_and(|fetcher| tell(&fetcher, fetch));
         if !taken {
             // No fetcher just now: the file waits like one whose ledger call failed.
             let answer =

@@ -15,6 +15,7 @@ use crate::columns::footer::read_footer;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::ids::TableId;
+use crate::domain::instant::Instant;
 use crate::domain::watchdog::{Doing, Edge};
 use crate::flow::cpu::panic_text;
 use crate::flow::credit::{Credit, CreditPool};
@@ -27,6 +28,10 @@ use crate::telemetry::events;
 
 /// How long a fetch waits for credit before it asks again for windows to be closed.
 const PRESSURE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A batch is claimed after its files are written, by clocks that differ by less; what was claimed later than the horizon
+/// is remembered, unless it is being forgotten at this moment.
+const CLAIM_MARGIN: Duration = Duration::from_secs(2 * 86_400);
 
 struct InHand {
     number: u64,
@@ -90,7 +95,8 @@ impl Handler<FetchFile> for Fetcher {
 
     fn handle(&mut self, message: FetchFile, _: &mut Self::Context) {
         self.sweep();
-        let (world, slots, file) = (Arc::clone(&self.world), Arc::clone(&self.slots), message.0);
+        let (world, slots) = (Arc::clone(&self.world), Arc::clone(&self.slots));
+        let FetchFile(file, written) = message;
         let (number, table) = (self.next, file.table.clone());
         let share = self.share(&table);
         self.next = self.next.saturating_add(1);
@@ -100,7 +106,7 @@ impl Handler<FetchFile> for Fetcher {
             let Ok(_share) = share.acquire().await else { return };
             let Ok(_slot) = slots.acquire().await else { return };
             // A task of its own, so that a panic is this one file's fault.
-            let task = tokio::spawn(pulse.of(fetch(Arc::clone(&world), file.clone())));
+            let task = tokio::spawn(pulse.of(fetch(Arc::clone(&world), file.clone(), written)));
             let result = match AbortGuard(task).join().await {
                 Ok(result) => result,
                 Err(text) => {
@@ -141,8 +147,33 @@ impl<T> Drop for AbortGuard<T> {
     }
 }
 
+/// A file that is older than what the ledger remembers may have been loaded and forgotten: then its rows are there.
+async fn must_be_new(world: &World, file: &FileId, written: Option<Instant>) -> Result<(), Fault> {
+    let (now, horizon) = (world.ports.clock.now(), world.bounds.horizon);
+    let Some(written) = written.filter(|written| now.since(*written) > horizon) else { return Ok(()) };
+    let Some(setup) = world.tables.get(&file.table) else { return Ok(()) };
+    let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    let margin = micros(CLAIM_MARGIN);
+    let from = Instant::from_micros(written.micros().saturating_sub(margin));
+    let to = Instant::from_micros(now.micros().saturating_sub(micros(horizon)).saturating_add(margin));
+    pulse::working(Edge::Warehouse, "asking whether a forgotten file is loaded");
+    let source_file = file.source_file();
+    let asked = world.ports.lineage.batch_of(&setup.destination, &source_file, from..to);
+    match world.heard(Edge::Warehouse, asked).await? {
+        None => Ok(()),
+        Some(batch) => {
+            let text = format!(
+                "{file} was written {} and is announced again; the ledger has forgotten it, and batch {batch} has its rows: it is not loaded twice",
+                written.rfc3339()
+            );
+            Err(Fault::new(FaultKind::AlreadyLoaded, text))
+        }
+    }
+}
+
 /// Credit first, then the object, then its footer on the CPU pool.
-async fn fetch(world: Arc<World>, file: FileId) -> Result<Fetched, Fault> {
+async fn fetch(world: Arc<World>, file: FileId, written: Option<Instant>) -> Result<Fetched, Fault> {
+    must_be_new(&world, &file, written).await?;
     let mut credit = Vec::new();
     for (kind, pool, bytes) in world.pools_of(world.ports.bucket.held(&file)) {
         credit.push(match pool.try_take(bytes) {

@@ -31,6 +31,7 @@ use crate::ledger::Ledger;
 use crate::queue::Queue;
 use crate::telemetry::events;
 use crate::warehouse::Warehouse;
+use crate::warehouse::lineage::Lineage;
 
 /// What one table needs.
 #[derive(Clone, Debug)]
@@ -54,6 +55,8 @@ pub struct Ports {
     pub bucket: Arc<dyn Bucket>,
     /// Where the rows go.
     pub warehouse: Arc<dyn Warehouse>,
+    /// Which rows are there.
+    pub lineage: Arc<dyn Lineage>,
     /// The queues.
     pub queues: BTreeMap<QueueId, Arc<dyn Queue>>,
     /// Wall time.
@@ -73,6 +76,8 @@ pub struct Bounds {
     pub loads_in_flight: usize,
     /// How long refusals of a destination are endured before its batch is fenced and its table held.
     pub refused_patience: Duration,
+    /// How long the ledger remembers a loaded file.
+    pub horizon: Duration,
     /// How long one long poll waits (SQS: 20 s).
     pub receive_wait: Duration,
 }

@@ -11,7 +11,8 @@ use aws_config::SdkConfig;
 
 use super::SystemClock;
 use super::membership::{Opened, enter};
-use crate::actors::world::Ports;
+use super::upkeep::{self, Upkeep};
+use crate::actors::world::{Ports, World};
 use crate::bucket::local::LocalBucket;
 use crate::bucket::local::announcer::Announcer;
 use crate::bucket::s3::{S3Bucket, Spooling};
@@ -29,8 +30,12 @@ use crate::queue::local::LocalQueue;
 use crate::queue::sqs::SqsQueue;
 use crate::telemetry::events;
 use crate::warehouse::Warehouse;
+use crate::warehouse::bigquery::audit::BigQueryAudit;
 use crate::warehouse::bigquery::{BigQuery, Keys};
 use crate::warehouse::lake::Lake;
+use crate::warehouse::lake::audit::LakeAudit;
+use crate::warehouse::lineage::Lineage;
+use crate::warehouse::stamps::Stamps;
 
 /// Messages that a directory's queue holds before its announcer waits.
 const LOCAL_QUEUE_MESSAGES: usize = 10_000;
@@ -48,6 +53,8 @@ pub struct Edges {
     pub ports: Ports,
     /// The queues in process, by cluster, for those who announce.
     pub queues: BTreeMap<QueueId, Arc<LocalQueue>>,
+    opened: Arc<Opened>,
+    stamps: Arc<dyn Stamps>,
     /// The SQS queues.
     sqs: BTreeMap<QueueId, Arc<SqsQueue>>,
     /// Held for the process's life, where the ledger is not for one process alone.
@@ -59,19 +66,9 @@ impl Edges {
     pub async fn open(config: &Config) -> Result<Self, Fault> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opened = open_ledger(config).await?;
-        let warehouse: Arc<dyn Warehouse> = match &config.warehouse {
-            WarehouseConfig::Lake { path } => {
-                let lake = Lake::open(path.clone())?;
-                enter(config, &opened, &lake).await?;
-                Arc::new(lake)
-            }
-            WarehouseConfig::BigQuery(settings) => {
-                let warehouse = BigQuery::new(settings, keys(config)).await?;
-                enter(config, &opened, &warehouse).await?;
-                Arc::new(warehouse)
-            }
-        };
-        let ledger = opened.ledger();
+        let (warehouse, lineage, stamps) = warehouse(config).await?;
+        enter(config, &opened, &*stamps).await?;
+        let (ledger, opened) = (opened.ledger(), Arc::new(opened));
         let spool = spool_lock(config)?;
         // Only the lock, the ledger's or its own, makes the spool ours.
         empty(&config.spool.path)?;
@@ -111,10 +108,16 @@ impl Edges {
             ledger: FrontedLedger::shared(ledger, config.limits.loaded_front_files),
             bucket: Arc::new(Buckets::new(stores)),
             warehouse,
+            lineage,
             queues: local.chain(remote).collect(),
             clock,
         };
-        Ok(Self { ports, queues, sqs, _spool: spool })
+        Ok(Self { ports, queues, sqs, opened, stamps, _spool: spool })
+    }
+
+    /// Starts what is done to the ledger every hour.
+    pub fn keep_up(&self, config: &Config, world: &Arc<World>) -> Upkeep {
+        upkeep::start(config.clone(), Arc::clone(&self.opened), Arc::clone(&self.stamps), Arc::clone(world))
     }
 
     /// Starts an announcer for each directory.
@@ -144,6 +147,23 @@ impl Edges {
             });
         }
     }
+}
+
+type Warehouses = (Arc<dyn Warehouse>, Arc<dyn Lineage>, Arc<dyn Stamps>);
+
+async fn warehouse(config: &Config) -> Result<Warehouses, Fault> {
+    Ok(match &config.warehouse {
+        WarehouseConfig::Lake { path } => {
+            let lake = Arc::new(Lake::open(path.clone())?);
+            let (stamps, lineage) = (Arc::clone(&lake), LakeAudit::open(path.clone())?);
+            (lake, Arc::new(lineage), stamps)
+        }
+        WarehouseConfig::BigQuery(settings) => {
+            let bigquery = Arc::new(BigQuery::new(settings, keys(config)).await?);
+            let lineage = BigQueryAudit::new(BigQuery::new(settings, Keys::default()).await?, None);
+            (Arc::clone(&bigquery) as Arc<dyn Warehouse>, Arc::new(lineage), bigquery)
+        }
+    })
 }
 
 /// AWS in one region.

@@ -67,6 +67,21 @@ pub(super) async fn enter(config: &Config, ledger: &Opened, stamps: &dyn Stamps)
     for (destination, stamp, _) in &found {
         judge(config, &own, destination, stamp.as_ref())?;
     }
+    raise_among(config, ledger, stamps, found).await
+}
+
+/// Raises the epoch, and writes it on the datasets: a copy of the ledger that stays behind is older from now on.
+pub(super) async fn raise(config: &Config, ledger: &Opened, stamps: &dyn Stamps) -> Result<(), Fault> {
+    let found = stamped(config, stamps).await?;
+    raise_among(config, ledger, stamps, found).await
+}
+
+async fn raise_among(
+    config: &Config,
+    ledger: &Opened,
+    stamps: &dyn Stamps,
+    found: Stamped<'_>,
+) -> Result<(), Fault> {
     let stamp = patiently("identity", async || ledger.raise_epoch().await).await?;
     stamps.remember(&stamp);
     for (destination, known, version) in found {
@@ -75,11 +90,11 @@ pub(super) async fn enter(config: &Config, ledger: &Opened, stamps: &dyn Stamps)
     Ok(())
 }
 
+/// Destinations, with the stamp of each one's dataset and the state in which it was read.
+type Stamped<'a> = Vec<(&'a Destination, Option<Stamp>, String)>;
+
 /// One destination of each dataset of the configuration, with what is written on it.
-async fn stamped<'a>(
-    config: &'a Config,
-    stamps: &dyn Stamps,
-) -> Result<Vec<(&'a Destination, Option<Stamp>, String)>, Fault> {
+async fn stamped<'a>(config: &'a Config, stamps: &dyn Stamps) -> Result<Stamped<'a>, Fault> {
     let routes = config.mappings.iter().flat_map(|mapping| &mapping.route.tables);
     let datasets: BTreeMap<_, _> = routes
         .map(|route| ((&route.destination.project, &route.destination.dataset), &route.destination))

@@ -97,6 +97,7 @@ pub async fn run(config: Config, until_idle: bool) -> Result<ExitCode, Fault> {
     let _ = console.set(Arc::new(TreeConsole::new(Arc::clone(&tree.world), tree.root.clone())));
     let announcers = edges.announce(&config);
     edges.look_at_queues();
+    let _upkeep = edges.keep_up(&config, &tree.world);
     let beats = beat(&tree, &health);
     health.set_ready(None);
     let input_ended = || announcers.iter().all(is_settled);

@@ -170,6 +170,7 @@ fn told(fault: Fault) -> String {
         | FaultKind::UnsupportedType
         | FaultKind::SchemaConflict
         | FaultKind::ContentRefused
+        | FaultKind::AlreadyLoaded
         | FaultKind::DestinationRefused
         | FaultKind::DiskFull
         | FaultKind::Internal => fault.kind.remedy(),

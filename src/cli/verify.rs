@@ -181,6 +181,7 @@ fn told(fault: Fault) -> String {
         kind @ (FaultKind::QuotaExceeded
         | FaultKind::UnsupportedType
         | FaultKind::SchemaConflict
+        | FaultKind::AlreadyLoaded
         | FaultKind::DestinationRefused
         | FaultKind::LedgerCorrupt
         | FaultKind::Internal) => kind.remedy(),

@@ -218,6 +218,7 @@ impl<'a> Settings<'a> {
                 files_per_table: self.count("limits", "files_per_table")?,
                 loaded_front_files: self.count("limits", "loaded_front_files")?,
             },
+            horizon: self.duration("ledger", "horizon")?,
             timing: Timing {
                 visibility_timeout: self.duration("timing", "visibility_timeout")?,
                 defer_after: self.duration("timing", "defer_after")?,

@@ -18,6 +18,8 @@ pub struct Config {
     pub log: Log,
     /// `[ledger]`
     pub ledger: Ledger,
+    /// `[ledger] horizon`: how long a loaded file is remembered.
+    pub horizon: Duration,
     /// `[warehouse]`
     pub warehouse: Warehouse,
     /// `[aws]`

@@ -14,8 +14,10 @@ use super::summary::EventSpan;
 /// section 3).
 pub const FILES_PER_BATCH_MAX: usize = 90;
 
-/// What every job id of landbridge begins with.
-pub const JOB_PREFIX: &str = "lb_";
+/// What the ids of all load jobs of landbridge into this dataset begin with.
+pub fn job_prefix(dataset: &str) -> String {
+    format!("lb_{}_", admitted(dataset))
+}
 
 /// One file of a manifest, with the number of rows that its footer states.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -106,13 +108,9 @@ impl Batch {
     /// The job id of attempt `number`: `lb_{dataset}_{table}_{yyyymmddThhmmss}_{hash}_{attempt}`, a pure function of
     /// batch and number, in the letters that BigQuery admits.
     pub fn job_id(&self, number: AttemptNumber) -> JobId {
-        let dataset = admitted(&self.destination.dataset);
+        let prefix = job_prefix(&self.destination.dataset);
         let table = admitted(&self.destination.table);
-        JobId::from_stored(format!(
-            "{JOB_PREFIX}{dataset}_{table}_{}_{}_{number}",
-            self.claimed_at.compact(),
-            self.id
-        ))
+        JobId::from_stored(format!("{prefix}{table}_{}_{}_{number}", self.claimed_at.compact(), self.id))
     }
 
     /// Attempt `number` of this batch, with the hash of the column plan its body is built by.

@@ -223,7 +223,10 @@ impl Delivery {
 
     fn on_submit_failed(&mut self, now: Instant, kind: FaultKind, reason: String) -> Next {
         match kind {
-            FaultKind::ContentRefused | FaultKind::UnsupportedType | FaultKind::SchemaConflict => {
+            FaultKind::ContentRefused
+            | FaultKind::UnsupportedType
+            | FaultKind::SchemaConflict
+            | FaultKind::AlreadyLoaded => {
                 self.after_fence = After::Bisect(reason);
                 self.fresh(Phase::Fencing);
                 self.retry(Duration::ZERO)
@@ -294,6 +297,7 @@ impl Delivery {
     fn on_job_failed(&mut self, kind: FaultKind, reason: String) -> Next {
         let after = match kind {
             FaultKind::ContentRefused
+            | FaultKind::AlreadyLoaded
             | FaultKind::Unreadable
             | FaultKind::UnsupportedType
             | FaultKind::SchemaConflict => After::Bisect(reason.clone()),

@@ -29,6 +29,8 @@ pub enum FaultKind {
     SchemaConflict,
     /// The warehouse refused the content of a batch.
     ContentRefused,
+    /// The ledger has forgotten the file, and its rows are in the warehouse.
+    AlreadyLoaded,
     /// The destination (dataset, table) is missing or refuses everything.
     DestinationRefused,
     /// The local disk is full.
@@ -58,7 +60,7 @@ pub enum Policy {
 
 impl FaultKind {
     /// Every kind, for tables in the documentation and for tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Unavailable,
         Self::Throttled,
         Self::QuotaExceeded,
@@ -68,6 +70,7 @@ impl FaultKind {
         Self::UnsupportedType,
         Self::SchemaConflict,
         Self::ContentRefused,
+        Self::AlreadyLoaded,
         Self::DestinationRefused,
         Self::DiskFull,
         Self::LedgerCorrupt,
@@ -86,6 +89,7 @@ impl FaultKind {
             Self::UnsupportedType => "unsupported_type",
             Self::SchemaConflict => "schema_conflict",
             Self::ContentRefused => "content_refused",
+            Self::AlreadyLoaded => "already_loaded",
             Self::DestinationRefused => "destination_refused",
             Self::DiskFull => "disk_full",
             Self::LedgerCorrupt => "ledger_corrupt",
@@ -103,7 +107,9 @@ impl FaultKind {
             | Self::DiskFull => Policy::Retry,
             Self::Vanished => Policy::Vanish,
             Self::Unreadable | Self::Internal => Policy::Strike,
-            Self::UnsupportedType | Self::SchemaConflict | Self::ContentRefused => Policy::Poison,
+            Self::UnsupportedType | Self::SchemaConflict | Self::ContentRefused | Self::AlreadyLoaded => {
+                Policy::Poison
+            }
             Self::DestinationRefused => Policy::HoldTable,
             Self::LedgerCorrupt => Policy::StopProcess,
         }
@@ -127,6 +133,9 @@ impl FaultKind {
             }
             Self::SchemaConflict => "rename the column with a DMS transformation, or correct the mapping",
             Self::ContentRefused => "compare the file's values with the destination's column types",
+            Self::AlreadyLoaded => {
+                "nothing: its rows are there; give the file up with `landbridge dlq discard`"
+            }
             Self::DestinationRefused => {
                 "correct the destination in the mapping or create it, then resume the table"
             }

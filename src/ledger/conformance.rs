@@ -481,6 +481,50 @@ pub(crate) async fn a_race_has_one_winner(ledger: SharedLedger) {
     assert_eq!(ledger.open_batches(None, 100).await.unwrap().len(), 1);
 }
 
+/// What ended before the horizon is forgotten whole; what is open, held, deferred, poison or young stays.
+pub(crate) async fn what_is_over_is_forgotten_after_the_horizon(ledger: SharedLedger) {
+    let (old, young) = (batch(&["old", "other"], 3, 10), batch(&["young"], 3, 20));
+    let (open, held, split) = (batch(&["open"], 3, 11), batch(&["held"], 3, 12), batch(&["split"], 3, 13));
+    for one in [&old, &young, &open, &held, &split] {
+        assert_eq!(claim(&ledger, one).await, Claim::Won);
+    }
+    let second = old.attempt(AttemptNumber(2), "plan");
+    ledger.fail_attempt(&old.id, AttemptNumber(1), "no", Some(&second), at(14)).await.unwrap();
+    ledger.commit(&old.id, at(30)).await.unwrap();
+    ledger.commit(&young.id, at(50)).await.unwrap();
+    ledger.hold(&held.id, true, at(30)).await.unwrap();
+    ledger.fail_attempt(&split.id, AttemptNumber(1), "no", None, at(30)).await.unwrap();
+    ledger.rehome(&split.id, &[Home::Deferred(file("split"))], at(31)).await.unwrap();
+    let loose = [
+        (file("gone"), Verdict::Vanish),
+        (file("bad"), Verdict::Poison("bad".into())),
+        (file("later"), Verdict::Defer),
+    ];
+    ledger.settle(&loose, at(30)).await.unwrap();
+    ledger.settle(&[(file("gone now"), Verdict::Vanish)], at(45)).await.unwrap();
+    let mut expired = 0;
+    loop {
+        match ledger.expire(at(40), 2).await.unwrap() {
+            0 => break,
+            some => expired += some,
+        }
+    }
+    assert_eq!(expired, 3, "a loaded batch, an abandoned one, a vanished file");
+    // What is remembered before the ledger may say that they are loaded, which they are.
+    for state in states(&ledger, &["old", "other", "gone"]).await {
+        assert!(matches!(state, None | Some(FileState::Loaded { .. })), "{state:?}");
+    }
+    let kept = ["young", "open", "held", "split", "bad", "later", "gone now"];
+    assert!(states(&ledger, &kept).await.iter().all(Option::is_some));
+    assert_eq!(ledger.batch(&old.id).await.unwrap(), None);
+    assert_eq!(ledger.batch(&split.id).await.unwrap(), None);
+    let summary = ledger.summary(at(60)).await.unwrap().remove(0);
+    assert_eq!((summary.vanished, summary.poison, summary.deferred), (1, 1, 2));
+    // As if it had never been there.
+    let again = batch(&["old"], 3, 60);
+    assert_eq!(claim(&ledger, &again).await, Claim::Won);
+}
+
 /// Runs every check on a ledger of its own.
 macro_rules! suite {
     ($empty:expr) => {
@@ -490,7 +534,7 @@ macro_rules! suite {
             only_the_same_step_is_done_already, rehoming_is_one_step_over_all_files,
             batches_are_held_and_let_go, verdicts_apply_only_where_they_may, a_file_may_be_settled_twice_at_once, deferred_files_come_oldest_first,
             strikes_and_modes_are_kept, loads_are_counted_once_on_their_day, homes_are_counted_as_files_move,
-            the_oldest_waiting_event_is_known, poison_is_mended_as_it_was_seen, a_race_has_one_winner);
+            the_oldest_waiting_event_is_known, poison_is_mended_as_it_was_seen, what_is_over_is_forgotten_after_the_horizon, a_race_has_one_winner);
     };
     ($empty:expr; $($check:ident),*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]

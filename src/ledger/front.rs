@@ -197,6 +197,10 @@ impl Ledger for FrontedLedger {
         self.inner.mend(files, mending, now).await
     }
 
+    async fn expire(&self, before: Instant, limit: usize) -> Result<u64, Fault> {
+        self.inner.expire(before, limit).await
+    }
+
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {
         self.inner.dead_letter(queue, body, reason, now).await
     }

@@ -107,6 +107,11 @@ pub trait Ledger: Send + Sync + 'static {
         now: Instant,
     ) -> Result<Vec<bool>, Fault>;
 
+    /// Forgets batches that were loaded or abandoned before, with their files, and files that vanished before; at most
+    /// `limit` of each table's batches and files. Answers how many: as long as there are any, it is asked again. What is
+    /// open, held, deferred or poison is never forgotten.
+    async fn expire(&self, before: Instant, limit: usize) -> Result<u64, Fault>;
+
     /// Writes down a message that could not be parsed, when there is no dead-letter queue.
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault>;
 

@@ -7,14 +7,15 @@ use actix::Message;
 use crate::columns::footer::Footer;
 use crate::domain::file::FileId;
 use crate::domain::ids::TableId;
+use crate::domain::instant::Instant;
 use crate::domain::object::Object;
 use crate::flow::credit::Credit;
 
-/// Open this file and read its footer. Sent by its table's batcher, which hears `FileFetched` or a fault. If it is lost
+/// Open this file, whose announcements say that it was written then, and read its footer. Sent by its table's batcher, which hears `FileFetched` or a fault. If it is lost
 /// with its fetcher, the batcher asks again when it hears that the fetcher ended.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct FetchFile(pub FileId);
+pub struct FetchFile(pub FileId, pub Option<Instant>);
 
 /// End all fetches of this table: whoever asked for them is gone. Sent by the root; if it is lost, they end by themselves,
 /// or are found wedged.

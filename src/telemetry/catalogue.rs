@@ -88,6 +88,7 @@ catalogue! {
     FETCH_FAILURES = "landbridge_fetch_failures_total", Counter, ["table", "reason"], &[], "Objects that could not be opened or whose footer could not be read.";
     SCHEMA_SPLITS = "landbridge_schema_splits_total", Counter, ["table"], &[], "Windows closed because the next file's columns contradict theirs.";
     LEDGER_FAILURES = "landbridge_ledger_failures_total", Counter, ["step", "reason"], &[], "Ledger steps without an answer; repeated.";
+    LEDGER_EXPIRED = "landbridge_ledger_expired_total", Counter, [], &[], "Batches and vanished files that were forgotten because they are older than `ledger.horizon`.";
     STARTS = "landbridge_child_starts_total", Counter, ["child"], &[], "Starts of actors; more than one of a kind's number are restarts.";
     RESTARTS = "landbridge_restarts_total", Counter, ["child"], &[], "Ends of actors that were followed by a restart or a quarantine.";
     WEDGED = "landbridge_wedged_total", Counter, ["child"], &[], "Children, deliveries and fetches that had work in hand and did not move; they were ended.";

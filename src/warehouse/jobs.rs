@@ -1,5 +1,8 @@
 //! The port of who looks whether anything is still being loaded.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::domain::fault::Fault;
@@ -17,6 +20,7 @@ pub enum Which {
 /// A warehouse whose load jobs are listed.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// The ids of at most a hundred of them, whoever submitted them.
-    async fn jobs(&self, which: Which) -> Result<Vec<String>, Fault>;
+    /// The ids of at most a hundred of those into these datasets, whoever submitted them. (Of a dataset whose name begins
+    /// like one of them, too.)
+    async fn jobs(&self, datasets: &BTreeSet<Arc<str>>, which: Which) -> Result<Vec<String>, Fault>;
 }

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod bigquery;
 pub mod jobs;
 pub mod lake;
+pub mod lineage;
 pub mod stamps;
 
 /// Where the rows go. An `Err` of any call leaves open whether it had an effect, unless its kind says that the

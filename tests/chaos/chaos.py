@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """landbridge under kill -9 and hostile wires: is every row in the warehouse once?
 
-    make chaos KILLS=200 [SEED=1] [AWS=ministack|moto] [LEDGER=sqlite|dynamodb] [PROCESSES=1] [STOPS=0]
+    make chaos KILLS=200 [SEED=1] [AWS=ministack|moto] [LEDGER=sqlite|dynamodb] [PROCESSES=1] [STOPS=0] [LOSSES=0]
 
 The real binary runs against stand-ins of the clouds, behind proxies that break what can be broken on a wire, and is killed again and
 again while files come in; with a ledger in DynamoDB several processes live and die beside each other, and are frozen in the midst of
-what they do. Then the faults stop, it comes to its end, and `verdict.py` judges what is in BigQuery; then every
+what they do. LOSSES times its ledger is lost after a kill, and made anew by `landbridge ledger rebuild`. Then the faults stop, it comes to its end, and `verdict.py` judges what is in BigQuery; then every
 notification comes again, three times, and once more to a process that remembers nothing, and nothing may change.
 
 Last line: `lost N duplicated N`, in rows. Exit code 0 only when both are 0 and nothing else is wrong.
@@ -44,6 +44,7 @@ def main():
     arguments.add_argument("--ledger", choices=("sqlite", "dynamodb"), default="sqlite")
     arguments.add_argument("--processes", type=int, default=1, help="beside each other, on one ledger in DynamoDB")
     arguments.add_argument("--stops", type=int, default=0, help="lives that are frozen for 30 s, beyond what the seed draws")
+    arguments.add_argument("--losses", type=int, default=0, help="times that the ledger is lost and made anew, of one process")
     arguments.add_argument("--rows", type=int, help="rows in all; default: by the kills")
     arguments.add_argument("--clusters", type=int, default=3)
     arguments.add_argument("--tables", type=int, default=4, help="tables of each cluster")
@@ -54,6 +55,8 @@ def main():
     options = arguments.parse_args()
     if options.processes > 1 and options.ledger == "sqlite":
         arguments.error("a ledger in SQLite is for one process")
+    if options.processes > 1 and options.losses:
+        arguments.error("a ledger is lost once all its processes are stopped: with one")
     if options.inside:
         sys.exit(run(options, json.loads(options.inside)))
     sys.exit(around(options))
@@ -92,8 +95,8 @@ def run(options, places):
     target = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
     options.binary = os.path.abspath(options.binary or os.path.join(target, "release", "landbridge"))
     options.rows = options.rows or max(ROWS_MIN, ROWS_PER_KILL * options.kills)
-    print("KILLS=%d SEED=%d AWS=%s LEDGER=%s PROCESSES=%d STOPS=%d, %d rows; all of it is in %s" % (
-        options.kills, seed, options.aws, options.ledger, options.processes, options.stops, options.rows, folder))
+    print("KILLS=%d SEED=%d AWS=%s LEDGER=%s PROCESSES=%d STOPS=%d LOSSES=%d, %d rows; all of it is in %s" % (
+        options.kills, seed, options.aws, options.ledger, options.processes, options.stops, options.losses, options.rows, folder))
     began = time.monotonic()
     weather = Weather(places, places["microburst"], seed, folder, options.ledger == "dynamodb")
     try:
@@ -137,14 +140,15 @@ def play(options, places, seed, folder, weather):
     start(lives)
     world.until_final(lives, PATIENCE_SECONDS)
     weather.release()
-    record(folder, places, world, traffic.puts)
+    record(folder, places, world, traffic.puts, options.losses)
     print("all is final; comparing", flush=True)
     verdict = judge(folder)
     tell_files(verdict, traffic)
     tell_faults(weather)
-    before = world.snapshot()
+    # A file that vanished before its ledger was lost is not known to have vanished: it is seen to be gone once more.
+    before = world.snapshot(not options.losses)
     replay(options, world, lives, traffic)
-    after = world.snapshot()
+    after = world.snapshot(not options.losses)
     if before != after:
         changes = ["%s: %s, then %s" % (name, before[name], after[name]) for name in before if before[name] != after[name]]
         verdict = judge(folder)
@@ -168,7 +172,7 @@ class Kills:
     def __init__(self, options, world, weather, lives, traffic):
         self.options, self.world, self.weather, self.lives, self.traffic = options, world, weather, lives, traffic
         self.per_kill = len(traffic.files) / options.kills
-        self.stops, self.number, self.lock, self.error = options.stops, 0, threading.Lock(), None
+        self.stops, self.number, self.lost, self.lock, self.error = options.stops, 0, 0, threading.Lock(), None
 
     def all(self):
         """Answers how many files were put by the last kill."""
@@ -205,6 +209,11 @@ class Kills:
         if backlog < BACKLOG[self.options.aws]:
             self.traffic.allow(int(self.per_kill * (self.kills() + 1)) - self.traffic.allowed)
         life.live("long" if quota else "frozen" if frozen else life.draw(number))
+        every = max(self.options.kills // (self.options.losses + 1), 1)
+        if self.lost < self.options.losses and self.kills() >= every * (self.lost + 1):
+            self.lost += 1
+            self.world.ledger.lose()
+            life.rebuild()
         if number % 20 == 19:
             print("%d lives, %d kills, %d files put, %d messages wait" % (
                 number + 1, self.kills(), self.traffic.next, backlog), flush=True)

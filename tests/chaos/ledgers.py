@@ -2,6 +2,7 @@
 
 import collections
 import json
+import os
 import sqlite3
 
 import pyarrow
@@ -36,6 +37,11 @@ class Sqlite:
             "SELECT home, count(*) FROM files GROUP BY 1 ORDER BY 1", "SELECT state, count(*) FROM batches GROUP BY 1 ORDER BY 1",
             "SELECT outcome, count(*) FROM attempts GROUP BY 1 ORDER BY 1",
         )}
+
+    def lose(self):
+        for suffix in ("", "-wal", "-shm"):
+            if os.path.exists(self.path + suffix):
+                os.remove(self.path + suffix)
 
     def query(self, statement):
         """Another process may have it open."""
@@ -75,6 +81,10 @@ class DynamoDb:
             if "b_state" in item:
                 stored = pyarrow.input_stream(pyarrow.BufferReader(manifests[item["pk"]["S"]]), compression="zstd").read()
                 yield int(item["b_state"]["N"]), json.loads(stored)
+
+    def lose(self):
+        for item in self.items():
+            self.client.delete_item(TableName=self.table, Key={"pk": item["pk"], "sk": item["sk"]})
 
     def counts(self):
         items = self.items()

@@ -17,6 +17,8 @@ LONG_SECONDS = (16, 24)
 LONG_STOP_SECONDS, LONG_STOP_EVERY = 35, 4
 # A stop that was asked for.
 FROZEN_SECONDS = 30
+# After a kill, before a lost ledger is made anew; and how long that may take, tries included.
+QUIET_SECONDS, REBUILT_SECONDS = 5, 300
 DRAIN_SECONDS = 20
 READY_SECONDS = 60
 
@@ -31,12 +33,29 @@ class Life:
         self.seconds = 0.0
         self.faults = []
 
-    def start(self):
+    def environment(self):
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "LANDBRIDGE"))}
         environment.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_EC2_METADATA_DISABLED="true")
+        return environment
+
+    def rebuild(self):
+        """Its ledger is lost: it is made anew. What a killed process had sent to its last byte becomes a job meanwhile, and the
+        wires are as bad as ever."""
+        command, end = [self.binary, "ledger", "rebuild", "--config", self.config, "--yes"], time.monotonic() + REBUILT_SECONDS
+        while True:
+            time.sleep(QUIET_SECONDS)
+            done = subprocess.run(command, env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            with open(self.log, "a") as log:
+                log.write(done.stdout + done.stderr)
+            if done.returncode == 0:
+                return
+            if time.monotonic() > end:
+                raise RuntimeError("the ledger is not made anew: %s" % done.stderr)
+
+    def start(self):
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
-                [self.binary, "run", "--config", self.config], env=environment, stdin=subprocess.DEVNULL,
+                [self.binary, "run", "--config", self.config], env=self.environment(), stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=log,
             )
         self.started = time.monotonic()

@@ -34,7 +34,7 @@ class Verdict:
         return 1 if self.lost or self.duplicated or self.wrong else 0
 
 
-def record(folder, places, world, puts):
+def record(folder, places, world, puts, losses):
     """Writes down what is needed to judge."""
     tables = [{"bucket": table.bucket, "prefix": table.prefix, "destination": table.destination} for table in world.tables]
     entries = [
@@ -43,7 +43,7 @@ def record(folder, places, world, puts):
         for put in puts
     ]
     with open(os.path.join(folder, "record.json"), "w") as file:
-        json.dump({"places": places, "tables": tables, "puts": entries, "ledger": world.ledger.recorded()}, file)
+        json.dump({"places": places, "tables": tables, "puts": entries, "ledger": world.ledger.recorded(), "losses": losses}, file)
 
 
 def judge(folder):
@@ -71,23 +71,24 @@ def judge(folder):
             verdict.wrong.append("%d rows are %s" % (checked[kind], kind))
     for kind, examples in checked["examples"].items():
         print("%s, for example:\n    %s" % (kind, "\n    ".join(examples[:EXAMPLES])))
-    compare_with_ledger(verdict, puts, set(checked["absent"]), reopened(recorded["ledger"]))
+    compare_with_ledger(verdict, puts, set(checked["absent"]), recorded)
     if checked["files"] != sum(put["fate"] == "loaded" for put in puts):
         verdict.wrong.append("S3 has %d files that are to be loaded, %d were put" % (
             checked["files"], sum(put["fate"] == "loaded" for put in puts)))
     return verdict
 
 
-def compare_with_ledger(verdict, puts, absent, ledger):
-    """What was not loaded must be vanished or poison, by the ledger too; nothing is lost in silence."""
-    known, count = states(ledger), collections.Counter()
+def compare_with_ledger(verdict, puts, absent, recorded):
+    """What was not loaded must be vanished or poison, by the ledger too; nothing is lost in silence. A ledger that was made anew need
+    not know of what vanished before."""
+    known, count = states(reopened(recorded["ledger"])), collections.Counter()
     wrong = []
     for put in puts:
         name = put["source_file"]
         wanted = {"loaded": "loaded", "poison": "poison"}.get(put["fate"], "vanished" if name in absent else "loaded")
         found = known.pop(name, [])
         count[wanted] += 1
-        if found != [wanted]:
+        if found != [wanted] and not (recorded["losses"] and wanted == "vanished" and not found):
             wrong.append("%s is %s, and the ledger says %s" % (name, wanted, " and ".join(found) or "nothing"))
     wrong += ["the ledger has %s, which was never put" % name for name in known]
     verdict.files = dict(count)

@@ -21,6 +21,7 @@ mod cli;
 mod demo;
 mod deploy;
 mod holding;
+mod horizon;
 mod identity;
 mod ledger;
 mod lost;

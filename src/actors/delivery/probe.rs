@@ -53,9 +53,10 @@ impl Performer {
         pulse::working(Edge::Warehouse, "submitting a load of no rows");
         if let Err(fault) = world.heard(Edge::Warehouse, warehouse.submit(attempt, body)).await {
             return match fault.kind {
-                FaultKind::ContentRefused | FaultKind::UnsupportedType | FaultKind::SchemaConflict => {
-                    Event::Probed(Err(refusal(&fault.chain())))
-                }
+                FaultKind::ContentRefused
+                | FaultKind::UnsupportedType
+                | FaultKind::SchemaConflict
+                | FaultKind::AlreadyLoaded => Event::Probed(Err(refusal(&fault.chain()))),
                 FaultKind::AccessDenied
                 | FaultKind::DestinationRefused
                 | FaultKind::Unavailable
@@ -99,6 +100,7 @@ fn refusal(words: &str) -> String {
 const fn says_of_the_table(kind: FaultKind) -> bool {
     match kind {
         FaultKind::ContentRefused
+        | FaultKind::AlreadyLoaded
         | FaultKind::Unreadable
         | FaultKind::UnsupportedType
         | FaultKind::SchemaConflict

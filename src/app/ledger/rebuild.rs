@@ -1,5 +1,6 @@
 //! A ledger made anew from what the warehouse holds and the buckets list.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,12 +55,13 @@ pub async fn rebuild(
         (None, None)
     };
     let begun = SystemClock.now();
+    let routes: Vec<_> = config.mappings.iter().flat_map(|mapping| &mapping.route.tables).collect();
+    let datasets = routes.iter().map(|route| Arc::clone(&route.destination.dataset)).collect();
     if let Some(jobs) = &jobs {
-        until_done(&**jobs).await?;
+        until_done(&**jobs, &datasets).await?;
     }
     let router = Router::new(config.mappings.iter().map(|mapping| mapping.route.clone()));
     let present = listed(&sources(config).await, &router).await?;
-    let routes: Vec<_> = config.mappings.iter().flat_map(|mapping| &mapping.route.tables).collect();
     for (table, files) in present {
         let route = routes.iter().find(|route| route.table == table);
         let rows = match route {
@@ -78,7 +80,7 @@ pub async fn rebuild(
         }
     }
     if let (Some(ledger), Some(jobs)) = (&ledger, &jobs) {
-        if let Some(job) = jobs.jobs(Which::MadeSince(begun)).await?.first() {
+        if let Some(job) = jobs.jobs(&datasets, Which::MadeSince(begun)).await?.first() {
             let text = format!(
                 "the load job {job} was made while the rows were counted: stop every landbridge, wait a minute, and rebuild again"
             );
@@ -91,10 +93,10 @@ pub async fn rebuild(
 }
 
 /// Waits until no load job of landbridge goes on: what it loads would be announced again.
-async fn until_done(jobs: &dyn Jobs) -> Result<(), Fault> {
+async fn until_done(jobs: &dyn Jobs, datasets: &BTreeSet<Arc<str>>) -> Result<(), Fault> {
     let begun = tokio::time::Instant::now();
     loop {
-        let undone = jobs.jobs(Which::Undone).await?;
+        let undone = jobs.jobs(datasets, Which::Undone).await?;
         let Some(job) = undone.first() else { return Ok(()) };
         if begun.elapsed() >= JOBS_PATIENCE {
             let text =

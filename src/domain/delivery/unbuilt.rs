@@ -18,6 +18,7 @@ impl Delivery {
                 | FaultKind::UnsupportedType
                 | FaultKind::SchemaConflict
                 | FaultKind::ContentRefused
+                | FaultKind::AlreadyLoaded
                 | FaultKind::Internal,
                 Some(file),
             ) => Some(After::Poison(file, reason.clone())),

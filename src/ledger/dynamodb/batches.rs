@@ -26,7 +26,7 @@ pub(super) const SUCCEEDED: i64 = 2;
 
 /// The sort key of a batch's own item, which holds its first attempt too.
 pub(super) const BATCH: &str = "b";
-const MANIFEST: &str = "m";
+pub(super) const MANIFEST: &str = "m";
 /// The partition of what is open or held.
 pub(super) const OPEN_BATCHES: &str = "OPEN";
 /// A manifest up to this size stands in the batch's own item. A write is charged by the item's whole size.

@@ -169,6 +169,11 @@ impl Counts {
         }
     }
 
+    /// A file is forgotten.
+    pub(super) fn left(&mut self, table: &TableId, home: i64) {
+        self.moved(table, Some(home), IN_BATCH);
+    }
+
     pub(super) fn changes(self) -> Result<Vec<Change>, StepError> {
         let changed = self.0.into_iter().filter(|(_, counts)| *counts != [0; 3]);
         changed

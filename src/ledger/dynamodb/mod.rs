@@ -47,6 +47,7 @@ use crate::domain::transition::rules::Misuse;
 
 mod batches;
 mod commit;
+mod expiry;
 mod files;
 mod identity;
 mod item;
@@ -349,6 +350,10 @@ impl Ledger for DynamoDbLedger {
             mended.push(self.told("mend", self.mend_file(file, *at, mending, now).await)?);
         }
         Ok(mended)
+    }
+
+    async fn expire(&self, before: Instant, limit: usize) -> Result<u64, Fault> {
+        self.told("expire", self.expire_all(before, limit).await)
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {

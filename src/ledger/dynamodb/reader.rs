@@ -77,7 +77,7 @@ impl Place {
 }
 
 impl DynamoDbLedger {
-    async fn known_tables(&self) -> Result<Vec<TableId>, StepError> {
+    pub(super) async fn known_tables(&self) -> Result<Vec<TableId>, StepError> {
         let mut tables = BTreeSet::new();
         for (pk, field) in [("TABLES", SK), ("OPEN", "o_table")] {
             for item in self.query("tables", "pk = :pk", item([(":pk", text(pk))])).await? {

@@ -24,6 +24,7 @@ use crate::domain::transition::rules::Misuse;
 use crate::flow::cpu::blocking;
 
 mod batches;
+mod expiry;
 mod files;
 mod identity;
 pub mod reader;
@@ -81,6 +82,20 @@ impl SqliteLedger {
         name: &'static str,
         step: impl FnOnce(&Transaction<'_>) -> Result<T, StepError> + Send + 'static,
     ) -> Result<T, Fault> {
+        self.on_connection(name, move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let answer = step(&transaction)?;
+            transaction.commit()?;
+            Ok(answer)
+        })
+        .await
+    }
+
+    async fn on_connection<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        run: impl FnOnce(&mut Connection) -> Result<T, StepError> + Send + 'static,
+    ) -> Result<T, Fault> {
         let inner = Arc::clone(&self.inner);
         blocking(name, move || {
             let mut guard = inner.connection.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,13 +103,7 @@ impl SqliteLedger {
             let connection = guard
                 .as_mut()
                 .ok_or_else(|| Fault::new(FaultKind::Unavailable, context() + ": it is closed"))?;
-            let run = || -> Result<T, StepError> {
-                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let answer = step(&transaction)?;
-                transaction.commit()?;
-                Ok(answer)
-            };
-            run().map_err(|error| error.fault(&context()))
+            run(connection).map_err(|error| error.fault(&context()))
         })
         .await
     }
@@ -288,6 +297,10 @@ impl Ledger for SqliteLedger {
             files.iter().map(|(file, at)| files::mend(step, file, *at, mending, now)).collect()
         })
         .await
+    }
+
+    async fn expire(&self, before: Instant, limit: usize) -> Result<u64, Fault> {
+        self.on_connection("expire", move |connection| expiry::expire(connection, before, limit)).await
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {

@@ -15,7 +15,7 @@ const VERSION: i64 = MIGRATIONS.len() as i64;
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 
 /// Each brings the format from its index to the next.
-pub(super) const MIGRATIONS: [&str; 5] = [
+pub(super) const MIGRATIONS: [&str; 6] = [
     "
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY,
@@ -80,6 +80,12 @@ CREATE TABLE dead_letters (
     // Invariant I-7: the ledger's name, and how often a process has started on it.
     "CREATE TABLE identity (ledger TEXT NOT NULL, epoch INTEGER NOT NULL) STRICT;
      INSERT INTO identity VALUES (lower(hex(randomblob(16))), 0);",
+    // What is forgotten after the horizon is found by its age.
+    "CREATE INDEX vanished_files ON files (at) WHERE home = 2;
+     CREATE TRIGGER file_forgotten AFTER DELETE ON files WHEN OLD.home <> 0 BEGIN
+         UPDATE homes SET files = files - 1
+             WHERE table_id = OLD.table_id AND home = iif(OLD.discarded_at IS NULL, OLD.home, 4);
+     END;",
 ];
 
 /// Checks that the file is a ledger of this version or an older one, and brings it up to date.

@@ -8,6 +8,7 @@ use tracing::{error, info, warn};
 use super::{begin, c, count, event, label, level};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{Generation, TableId};
+use crate::domain::instant::Instant;
 
 event! {
     /// The process starts.
@@ -62,6 +63,14 @@ event! {
     LedgerFailed<'a> { step: &'static str, fault: &'a Fault } |e| {
         warn!(step = e.step, error = e.fault.chain(), remedy = e.fault.kind.remedy(), "the ledger did not answer; the step is repeated");
         count(&c::LEDGER_FAILURES, &[label("step", e.step), label("reason", e.fault.kind.label())], 1);
+    }
+}
+
+event! {
+    /// The ledger has forgotten what is over for longer than its horizon.
+    LedgerExpired<'a> { expired: u64, before: &'a Instant } |e| {
+        info!(expired = e.expired, before = %e.before.rfc3339(), "batches and vanished files that are older than the horizon were forgotten");
+        count(&c::LEDGER_EXPIRED, &[], e.expired);
     }
 }
 

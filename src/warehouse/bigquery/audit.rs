@@ -1,6 +1,7 @@
 //! Counts the rows of a table with one query over its lineage columns.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,8 +16,10 @@ use super::answers::Failure;
 use crate::domain::audit::{Found, Numbers};
 use crate::domain::batch::Destination;
 use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::ids::BatchId;
 use crate::domain::instant::Instant;
 use crate::warehouse::audit::{Audit, FOUND_PAGE, Survey};
+use crate::warehouse::lineage::Lineage;
 
 /// How long one call waits for the query before it is asked again.
 const WAIT_MS: i32 = 30_000;
@@ -118,6 +121,47 @@ impl Audit for BigQueryAudit {
     }
 }
 
+/// The question after one file: partitions in which it cannot be are not read, and no column but the three.
+fn question(destination: &Destination, source_file: &str, claimed: &Range<Instant>) -> String {
+    let Destination { project, dataset, table, .. } = destination;
+    // GoogleSQL reads every escape that JSON writes.
+    let name = serde_json::Value::from(source_file);
+    format!(
+        "SELECT _batch_id FROM `{project}.{dataset}.{table}` WHERE _source_file = {name} \
+         AND _claimed_at >= TIMESTAMP_MICROS({}) AND _claimed_at < TIMESTAMP_MICROS({}) LIMIT 1",
+        claimed.start.micros(),
+        claimed.end.micros()
+    )
+}
+
+#[async_trait]
+impl Lineage for BigQueryAudit {
+    async fn batch_of(
+        &self,
+        destination: &Destination,
+        source_file: &str,
+        claimed: Range<Instant>,
+    ) -> Result<Option<BatchId>, Fault> {
+        let Destination { project, dataset, table, .. } = destination;
+        let context = format!("cannot look for rows of {source_file} in {project}.{dataset}.{table}");
+        let request = QueryRequest {
+            query: question(destination, source_file, &claimed),
+            ..self.request(destination, None)
+        };
+        let answer = match self.tried(&context, project, &Call::Query(request)).await {
+            Ok(answer) => answer,
+            Err(failure) if failure.is_not_found() => return Ok(None),
+            Err(failure) => return Err(failure.fault(&context)),
+        };
+        if answer.job_complete != Some(true) {
+            return Err(Fault::new(FaultKind::Unavailable, format!("{context}: the query goes on")));
+        }
+        let row = answer.rows.unwrap_or_default().into_iter().next();
+        let cell = row.and_then(|row| row.columns?.into_iter().next()?.value);
+        Ok(cell.map(|batch| BatchId::from_stored(batch.as_str().unwrap_or_default().to_owned())))
+    }
+}
+
 /// What is asked of BigQuery.
 enum Call {
     Query(QueryRequest),
@@ -194,6 +238,12 @@ mod tests {
         };
         let whole = statement(&destination, None);
         assert!(whole.ends_with("FROM `p.d.t` GROUP BY _source_file, _batch_id"), "{whole}");
+        let claimed = Instant::from_micros(5)..Instant::from_micros(9);
+        let one = question(&destination, "b/it's \"quoted\"@1", &claimed);
+        assert!(
+            one.contains(r#"_source_file = "b/it's \"quoted\"@1" AND"#) && one.contains("MICROS(9)"),
+            "{one}"
+        );
         let part = statement(&destination, Some(Instant::from_micros(5)));
         assert!(part.contains("FROM `p.d.t` WHERE _claimed_at >= TIMESTAMP_MICROS(5) GROUP BY"), "{part}");
     }

@@ -87,7 +87,10 @@ pub const fn answer(kind: FaultKind) -> &'static str {
         FaultKind::AccessDenied | FaultKind::DestinationRefused => {
             "A request: submits again, with backoff, for `timing.job_timeout`; then fences the id. Then, and after a job: the files are deferred and the table is held until it is resumed. An alert."
         }
-        FaultKind::ContentRefused | FaultKind::UnsupportedType | FaultKind::SchemaConflict => {
+        FaultKind::ContentRefused
+        | FaultKind::UnsupportedType
+        | FaultKind::SchemaConflict
+        | FaultKind::AlreadyLoaded => {
             "The batch is halved until the file that is refused is alone; that file becomes poison, if the table took another half or takes a load of no rows. Else, and after 16 refusals in a row, the table is held. An alert. A request: its id is fenced first."
         }
         FaultKind::Vanished => "The file is counted as vanished. An alert.",

@@ -1,6 +1,7 @@
 //! Counts the rows of the lake. Nothing is created or removed: a landbridge may run on it.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use super::{data_files, path_safe};
 use crate::domain::audit::{Found, Numbers, Runs};
 use crate::domain::batch::Destination;
 use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::ids::BatchId;
 use crate::domain::instant::Instant;
 use crate::flow::cpu::blocking;
 use crate::warehouse::audit::{Audit, FOUND_PAGE, Survey};
@@ -66,6 +68,47 @@ impl Audit for LakeAudit {
         })
         .await
     }
+}
+
+#[async_trait]
+impl crate::warehouse::lineage::Lineage for LakeAudit {
+    async fn batch_of(
+        &self,
+        destination: &Destination,
+        source_file: &str,
+        claimed: Range<Instant>,
+    ) -> Result<Option<BatchId>, Fault> {
+        let folder = self.root.join(path_safe(&destination.dataset)).join(path_safe(&destination.table));
+        let wanted = source_file.to_owned();
+        blocking("looking for a file's rows in the lake", move || {
+            if !folder.is_dir() {
+                return Ok(None);
+            }
+            for path in data_files(&folder)? {
+                if !is_within(&path, &claimed) {
+                    continue;
+                }
+                let mut holder = None;
+                each_row(&path, &mut |row| {
+                    if row.file == Some(&wanted) {
+                        holder = row.batch.map(|batch| BatchId::from_stored(batch.to_owned()));
+                    }
+                })?;
+                if holder.is_some() {
+                    return Ok(holder);
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+}
+
+/// True when the folder does not say that everything in it was claimed before or after.
+fn is_within(path: &Path, claimed: &Range<Instant>) -> bool {
+    let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    let day = folder.and_then(|folder| folder.strip_prefix(DAY));
+    day.is_none_or(|day| *claimed.start.date() <= *day && *day <= *claimed.end.date())
 }
 
 /// True when the folder says that everything in it was claimed on a day before.

@@ -164,6 +164,7 @@ async fn every_reason_is_answered_as_the_page_says() {
             | FaultKind::Unreadable
             | FaultKind::UnsupportedType
             | FaultKind::SchemaConflict
+            | FaultKind::AlreadyLoaded
             | FaultKind::DiskFull
             | FaultKind::LedgerCorrupt
             | FaultKind::Internal => panic!("{table} is answered in a way that this test does not know"),

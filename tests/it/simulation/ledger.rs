@@ -280,6 +280,10 @@ impl Ledger for LedgerPort {
         self.watch.ledger.mend(files, mending, now).await
     }
 
+    async fn expire(&self, before: Instant, limit: usize) -> Result<u64, Fault> {
+        self.watch.ledger.expire(before, limit).await
+    }
+
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {
         let step = self.watch.ledger.dead_letter(queue, body, reason, now);
         self.step("dead_letter", reason.to_owned(), step, |()| self.watch.step("dead letter")).await

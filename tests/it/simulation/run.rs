@@ -1,17 +1,23 @@
 //! One seed: processes that live and die over a world that does not.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use landbridge::actors::world::Ports;
 use landbridge::app::Tree;
 use landbridge::config::types::Config;
+use landbridge::domain::batch::Destination;
 use landbridge::domain::clock::Clock;
+use landbridge::domain::fault::Fault;
 use landbridge::domain::file::FileState;
-use landbridge::domain::ids::QueueId;
+use landbridge::domain::ids::{BatchId, QueueId};
+use landbridge::domain::instant::Instant;
 use landbridge::flow::cpu::CpuPool;
 use landbridge::ledger::front::FrontedLedger;
+use landbridge::warehouse::lineage::Lineage;
 
 use super::bucket::{BucketPort, CLUSTER, Store};
 use super::chance::Chance;
@@ -25,6 +31,21 @@ use super::queue::{QueuePort, SimulatedQueue};
 use super::time::{Wall, at_once, repeatable};
 use super::warehouse::{Service, WarehousePort};
 use super::world::World;
+
+/// No file of a run is older than the ledger's memory.
+struct NobodyIsForgotten;
+
+#[async_trait]
+impl Lineage for NobodyIsForgotten {
+    async fn batch_of(
+        &self,
+        _: &Destination,
+        source_file: &str,
+        _: Range<Instant>,
+    ) -> Result<Option<BatchId>, Fault> {
+        panic!("{source_file} is not old")
+    }
+}
 
 /// What came of a seed.
 pub struct Outcome {
@@ -170,6 +191,7 @@ impl<'a> Run<'a> {
             ledger: FrontedLedger::shared(Arc::new(ledger), self.front_files),
             bucket: Arc::new(BucketPort { store: Arc::clone(&self.world.store), process: process() }),
             warehouse: self.mistaken.warehouse(Arc::new(warehouse)),
+            lineage: Arc::new(NobodyIsForgotten),
             queues: BTreeMap::from([(QueueId(CLUSTER.into()), Arc::new(queue) as _)]),
             clock: Arc::clone(&self.wall) as Arc<dyn Clock>,
         }

@@ -237,6 +237,10 @@ impl Ledger for Faulty<dyn Ledger> {
         self.inner.mend(files, mending, now).await
     }
 
+    async fn expire(&self, before: Instant, limit: usize) -> Result<u64, Fault> {
+        self.faults.act("expire", self.inner.expire(before, limit)).await
+    }
+
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {
         self.faults.act("dead_letter", self.inner.dead_letter(queue, body, reason, now)).await
     }

@@ -27,6 +27,7 @@ use landbridge::queue::Queue;
 use landbridge::queue::local::LocalQueue;
 use landbridge::warehouse::Warehouse;
 use landbridge::warehouse::lake::Lake;
+use landbridge::warehouse::lake::audit::LakeAudit;
 
 pub mod browser;
 pub mod faults;
@@ -88,6 +89,11 @@ impl Disk {
             sessions: 0,
             breaches: Arc::default(),
         }
+    }
+
+    /// Lets days pass until the next session.
+    pub fn pass_days(&mut self, days: u64) {
+        self.sessions += 24 * days;
     }
 
     pub fn path(&self) -> &Path {
@@ -188,6 +194,7 @@ impl Running {
             ledger: edges.ledger,
             bucket: edges.bucket,
             warehouse: edges.warehouse,
+            lineage: Arc::new(LakeAudit::open(disk.lake()).unwrap()),
             queues: BTreeMap::from([(QueueId(CLUSTER.into()), watched as Arc<dyn Queue>)]),
             clock: Arc::clone(&clock),
         };
@@ -197,7 +204,11 @@ impl Running {
 
     /// Announces a file.
     pub async fn announce(&self, entry: &Entry) {
-        let at = self.clock.now();
+        self.announce_as_of(entry, self.clock.now()).await;
+    }
+
+    /// Announces a file as one that was written at that time.
+    pub async fn announce_as_of(&self, entry: &Entry, at: Instant) {
         let body = event_body(&entry.cluster, &entry.key, entry.size_bytes, &entry.etag, at, entry.number);
         self.queue.send(body).await;
     }

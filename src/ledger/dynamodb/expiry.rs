@@ -1,0 +1,89 @@
+//! What is forgotten after the horizon.
+
+use super::batches::{MANIFEST, StoredBatch, attempt_key, batch_key, partition};
+use super::files::{Counts, FILE, VANISHED, file_partition};
+use super::item::{Fields, PK, item, key, number, sortable, text};
+use super::transaction::{Change, Sent};
+use super::{DynamoDbLedger, StepError};
+use crate::domain::file::FileId;
+use crate::domain::ids::{BatchId, TableId};
+use crate::domain::instant::Instant;
+use crate::domain::transition::BatchState;
+use crate::ledger::stored::{from_json, table_text};
+
+impl DynamoDbLedger {
+    pub(super) async fn expire_all(&self, before: Instant, limit: usize) -> Result<u64, StepError> {
+        let mut expired = 0;
+        for table in self.known_tables().await? {
+            expired += self.expire_batches(&table, before, limit).await?;
+            expired += self.expire_vanished(&table, before, limit).await?;
+        }
+        Ok(expired)
+    }
+
+    async fn expire_batches(&self, table: &TableId, before: Instant, limit: usize) -> Result<u64, StepError> {
+        let values = item([(":table", text(table_text(table)?)), (":to", text(sortable(before.micros())))]);
+        let condition = "claim_table = :table AND claim_order < :to";
+        let (mut expired, mut from) = (0, None);
+        while expired < limit as u64 {
+            let page = self.page("expire", Some("claims"), condition, values.clone(), limit, from).await?;
+            for one in &page.items {
+                let id = BatchId::from_stored(one.text_of(PK)?.trim_start_matches("B#").to_owned());
+                let Some(stored) = self.stored_batch("expire", &id).await? else { continue };
+                expired += u64::from(self.forget_batch(&stored, before).await?);
+            }
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        Ok(expired)
+    }
+
+    /// Forgets a batch that ended before, and the files in it, in one step.
+    async fn forget_batch(&self, stored: &StoredBatch, before: Instant) -> Result<bool, StepError> {
+        let is_loaded = match stored.record.state {
+            BatchState::Open | BatchState::Held => return Ok(false),
+            BatchState::Loaded => true,
+            BatchState::Abandoned => false,
+        };
+        if stored.changed_at >= before {
+            return Ok(false);
+        }
+        let batch = &stored.record.batch;
+        let mut changes =
+            vec![Change::delete(batch_key(&batch.id)), Change::delete(key(partition(&batch.id), MANIFEST))];
+        changes.extend((2..=stored.last()).map(|attempt| Change::delete(attempt_key(&batch.id, attempt))));
+        let files = batch.manifest.entries.iter().filter(|_| is_loaded).map(|entry| &entry.file);
+        changes.extend(files.map(|file| {
+            let ours = item([(":batch", text(batch.id.as_str()))]);
+            let own = Change::delete(key(file_partition(file), FILE));
+            own.when("attribute_not_exists(pk) OR f_batch = :batch", ours)
+        }));
+        Ok(self.send("expire", &changes).await? == Sent::Done)
+    }
+
+    async fn expire_vanished(
+        &self,
+        table: &TableId,
+        before: Instant,
+        limit: usize,
+    ) -> Result<u64, StepError> {
+        let mut expired = 0;
+        for found in self.loose_items("expire", table, VANISHED, limit).await? {
+            let at: i64 = found.number_of("f_at")?;
+            if at >= before.micros() {
+                break;
+            }
+            let file: FileId = from_json("a vanished file", found.text_of("f_identity")?)?;
+            let as_it_was = item([(":home", number(VANISHED)), (":at", number(at))]);
+            let forget = Change::delete(key(file_partition(&file), FILE));
+            let mut counts = Counts::default();
+            counts.left(table, VANISHED);
+            let mut changes = vec![forget.when("f_home = :home AND f_at = :at", as_it_was)];
+            changes.extend(counts.changes()?);
+            expired += u64::from(self.send("expire", &changes).await? == Sent::Done);
+        }
+        Ok(expired)
+    }
+}
