@@ -92,7 +92,9 @@ def measure(options, places):
                 % (places["aws"], queue)
             )
         landbridge = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release", "landbridge")
-        environment = dict(os.environ, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_EC2_METADATA_DISABLED="true")
+        environment = dict(
+            os.environ, LANDBRIDGE__LEDGER__VOLUME="durable", AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_EC2_METADATA_DISABLED="true",
+        )
         with open(os.path.join(folder, "log"), "w") as log:
             process = subprocess.Popen([landbridge, "run", "--config", config, "--until-idle"], env=environment, stderr=log)
             started = time.time()

@@ -91,7 +91,9 @@ def measure(options, places):
             )
             for table in range(options.tables):
                 text.write('[[mapping.table]]\nname = "s.t%d"\nkey = ["id"]\n' % table)
-        environment = dict(os.environ, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_EC2_METADATA_DISABLED="true")
+        environment = dict(
+            os.environ, LANDBRIDGE__LEDGER__VOLUME="durable", AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_EC2_METADATA_DISABLED="true",
+        )
         with open(os.path.join(folder, "log"), "w") as log:
             process = subprocess.Popen([landbridge, "run", "--config", config], env=environment, stderr=log)
         try:

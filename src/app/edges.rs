@@ -184,7 +184,7 @@ impl AwsRegion {
 
 pub(super) async fn open_ledger(config: &Config) -> Result<Opened, Fault> {
     Ok(match &config.ledger {
-        LedgerConfig::Sqlite { path } => Opened::Sqlite(SqliteLedger::open(path)?),
+        LedgerConfig::Sqlite { path, .. } => Opened::Sqlite(SqliteLedger::open(path)?),
         LedgerConfig::DynamoDb { table, region } => {
             let sdk = cloud::aws::connect(&config.aws, region.as_deref()).await;
             Opened::DynamoDb(patiently("open", async || DynamoDbLedger::open(&sdk, table).await).await?)

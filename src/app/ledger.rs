@@ -90,7 +90,7 @@ async fn changed_since(
 
 async fn to_read(config: &Config) -> Result<(Option<SqliteLedger>, Box<dyn LedgerReader>), Fault> {
     Ok(match &config.ledger {
-        LedgerConfig::Sqlite { path } => {
+        LedgerConfig::Sqlite { path, .. } => {
             // Whoever opens it to write makes it where it is not.
             SqliteReader::open(path)?;
             let lock = SqliteLedger::open(path)?;

@@ -153,7 +153,7 @@ fn judge(
 ) -> Result<(), Fault> {
     let Some(stamp) = stamp else { return Ok(()) };
     let ledger = match &config.ledger {
-        LedgerConfig::Sqlite { path } => path.display().to_string(),
+        LedgerConfig::Sqlite { path, .. } => path.display().to_string(),
         LedgerConfig::DynamoDb { table, .. } => format!("DynamoDB's table {table}"),
     };
     let name = shown(destination);

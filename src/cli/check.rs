@@ -29,7 +29,7 @@ fn summary(config: &Config) -> String {
         }
     };
     let ledger = match &config.ledger {
-        Ledger::Sqlite { path } => path.display().to_string(),
+        Ledger::Sqlite { path, .. } => path.display().to_string(),
         Ledger::DynamoDb { table, region } => {
             let region = region.as_deref().unwrap_or("the machine's region");
             format!("DynamoDB's table {table} in {region}")

@@ -152,7 +152,7 @@ fn shown(counts: &Counts) -> String {
 
 fn name(config: &Config) -> String {
     match &config.ledger {
-        LedgerConfig::Sqlite { path } => path.display().to_string(),
+        LedgerConfig::Sqlite { path, .. } => path.display().to_string(),
         LedgerConfig::DynamoDb { table, .. } => format!("DynamoDB's table {table}"),
     }
 }

@@ -116,7 +116,7 @@ async fn run(arguments: &Arguments, config: &Config, since: Option<Instant>) -> 
 
 async fn reader(config: &Config) -> Result<Box<dyn LedgerReader>, Fault> {
     Ok(match &config.ledger {
-        Ledger::Sqlite { path } => Box::new(SqliteReader::open(path)?),
+        Ledger::Sqlite { path, .. } => Box::new(SqliteReader::open(path)?),
         Ledger::DynamoDb { table, region } => {
             let sdk = cloud::aws::connect(&config.aws, region.as_deref()).await;
             Box::new(DynamoDbReader::open(&sdk, table).await?)

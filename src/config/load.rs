@@ -66,6 +66,7 @@ fn assemble(
     warehouse::name_destinations(&mut config);
     paths::check(&config, &mappings, errors);
     check_times(&config, path, root, errors);
+    ledger::check_volume(&config, settings.place("ledger", "volume"), errors);
     check_admin(&config, path, root, environment, errors);
     Some(config)
 }

@@ -11,7 +11,7 @@ pub(super) fn check(config: &Config, mappings: &[Placed], errors: &mut Vec<Confi
         Warehouse::BigQuery(_) => None,
     };
     let ledger = match &config.ledger {
-        Ledger::Sqlite { path } => Some(("ledger.path", path.parent().unwrap_or(path))),
+        Ledger::Sqlite { path, .. } => Some(("ledger.path", path.parent().unwrap_or(path))),
         Ledger::DynamoDb { .. } => None,
     };
     let spool = ("spool.path", config.spool.path.as_path());

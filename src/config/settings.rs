@@ -43,6 +43,7 @@ settings! {
     "log" "filter", Kind::Text, "info,actix_server=warn", "Level, or filters as `info,landbridge=debug`.";
     "ledger" "kind", Kind::Choice(&["sqlite", "dynamodb"]), "sqlite", "`sqlite`: one file, for one process. `dynamodb`: a table of Amazon DynamoDB, which several processes may share and no machine's disk can lose.";
     "ledger" "path", Kind::Path, "state/ledger.db", "The SQLite ledger. Its folder must be on a durable volume: losing it means loading files twice.";
+    "ledger" "volume", Kind::Choice(&["undeclared", "durable"]), "undeclared", "`durable` says that the SQLite ledger's folder is on a volume that outlives process and machine (EBS, not a container's own disk and no instance store). Without it nothing is loaded from S3.";
     "ledger" "horizon", Kind::Duration(Duration::from_secs(30 * 86_400), Duration::from_secs(3_660 * 86_400)), "400d", "How long the ledger remembers a loaded file. One that is announced later is loaded only if the warehouse has no row of it, which costs a query.";
     "ledger" "table", Kind::Text, "landbridge-ledger", "DynamoDB's table; made at the first start unless it is there.";
     "ledger" "region", Kind::Text, "", "The table's region. Default: `aws.region`, then `AWS_REGION`, the profile, the machine's own.";

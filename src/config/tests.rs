@@ -43,7 +43,7 @@ fn the_least_that_works_has_the_documented_defaults() {
     assert_eq!(config.batching.window, Duration::from_secs(60));
     assert_eq!(config.limits.memory_credit_bytes, 128 << 20);
     match &config.ledger {
-        Ledger::Sqlite { path } => assert_eq!(*path, place.path().join("state/ledger.db")),
+        Ledger::Sqlite { path, .. } => assert_eq!(*path, place.path().join("state/ledger.db")),
         Ledger::DynamoDb { .. } => panic!("{:?}", config.ledger),
     }
     assert_eq!(config.spool.path, place.path().join("lake/.spool"));
@@ -167,13 +167,26 @@ fn buckets_and_queues_are_read_and_checked() {
         MAPPING.replace("source = \"in\"", &format!("source = \"{source}\"\nqueue = \"{queue}\""))
     };
     let queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/cdc";
+    let text = mapping("s3://game-a-cdc/dms", queue);
+    check(
+        &text,
+        &[
+            "ledger.volume: files are loaded from S3",
+            "`volume = \"durable\"` once it is",
+            "`kind = \"dynamodb\"`",
+        ],
+    );
+    let shared = text.clone() + "[ledger]\nkind = \"dynamodb\"\n";
+    Place::new(&shared).load(&[]).unwrap();
+    check(&(shared + "volume = \"durable\"\n"), &["a ledger of the kind `dynamodb` has no volume"]);
+    let durable = ("LANDBRIDGE__LEDGER__VOLUME", "durable");
     let place = Place::new(&mapping("s3://game-a-cdc/dms", queue));
-    let one = place.load(&[]).unwrap().mappings.remove(0);
+    let one = place.load(&[durable]).unwrap().mappings.remove(0);
     assert_eq!(one.source, types::Source::S3 { queue: queue.into() });
     assert_eq!((&*one.route.bucket, &*one.route.prefix), ("game-a-cdc", "dms/"));
     let other = "http://127.0.0.1:1/0/q";
     let overrides =
-        [("LANDBRIDGE__MAPPING__A__SOURCE", "s3://abc"), ("LANDBRIDGE__MAPPING__A__QUEUE", other)];
+        [durable, ("LANDBRIDGE__MAPPING__A__SOURCE", "s3://abc"), ("LANDBRIDGE__MAPPING__A__QUEUE", other)];
     let one = place.load(&overrides).unwrap().mappings.remove(0);
     assert_eq!(one.source, types::Source::S3 { queue: other.into() });
     assert_eq!((&*one.route.bucket, &*one.route.prefix), ("abc", ""));

@@ -72,6 +72,8 @@ pub enum Ledger {
     Sqlite {
         /// The file. Its folder must be on a durable volume.
         path: PathBuf,
+        /// It is said to be.
+        is_declared_durable: bool,
     },
     /// One table, for several processes.
     DynamoDb {

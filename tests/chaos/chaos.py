@@ -43,7 +43,8 @@ def main():
     arguments.add_argument("--aws", choices=("ministack", "moto"), default="ministack")
     arguments.add_argument("--ledger", choices=("sqlite", "dynamodb"), default="sqlite")
     arguments.add_argument("--processes", type=int, default=1, help="beside each other, on one ledger in DynamoDB")
-    arguments.add_argument("--stops", type=int, default=0, help="lives that are frozen for 30 s, beyond what the seed draws")
+    arguments.add_argument("--stops", type=int, default=0, help="lives that are frozen, beyond what the seed draws")
+    arguments.add_argument("--stop-seconds", type=int, default=30, help="for how long")
     arguments.add_argument("--losses", type=int, default=0, help="times that the ledger is lost and made anew, of one process")
     arguments.add_argument("--rows", type=int, help="rows in all; default: by the kills")
     arguments.add_argument("--clusters", type=int, default=3)
@@ -128,7 +129,7 @@ def play(options, places, seed, folder, weather):
     for number in range(options.processes):
         port = free_port()
         config, draws = world.configure(folder, weather, port, number), random.Random("lives %d %d" % (seed, number))
-        lives.append(Life(number, options.binary, config, "http://127.0.0.1:%d" % port, weather, draws))
+        lives.append(Life(number, options.binary, config, "http://127.0.0.1:%d" % port, weather, draws, options.stop_seconds))
     traffic = Traffic(world, aws("sqs", weather.aws), options.binary, options.rows, seed, folder)
     print("%d files are ready" % len(traffic.files), flush=True)
     thread = threading.Thread(target=traffic.run, daemon=True)

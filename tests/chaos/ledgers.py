@@ -19,7 +19,7 @@ class Sqlite:
         return {"sqlite": self.path}
 
     def setting(self):
-        return 'path = "%s"' % self.path
+        return 'path = "%s"\nvolume = "durable"' % self.path
 
     def loose(self):
         """Home and identity of the files that are in no batch."""

@@ -15,8 +15,6 @@ LIVES = {"start": 22, "upload": 30, "anywhere": 36, "long": 3, "terminated": 5, 
 LONG_SECONDS = (16, 24)
 # Longer than a visibility timeout: its messages come to others meanwhile.
 LONG_STOP_SECONDS, LONG_STOP_EVERY = 35, 4
-# A stop that was asked for.
-FROZEN_SECONDS = 30
 # After a kill, before a lost ledger is made anew; and how long that may take, tries included.
 QUIET_SECONDS, REBUILT_SECONDS = 5, 300
 DRAIN_SECONDS = 20
@@ -24,10 +22,11 @@ READY_SECONDS = 60
 
 
 class Life:
-    def __init__(self, number, binary, config, url, weather, random):
+    def __init__(self, number, binary, config, url, weather, random, frozen_seconds):
         self.number, self.binary, self.config, self.url, self.weather, self.random = number, binary, config, url, weather, random
         self.folder = os.path.dirname(config)
         self.log = os.path.join(self.folder, "landbridge-%d.log" % number)
+        self.frozen_seconds = frozen_seconds
         self.process = None
         self.ends = collections.Counter()
         self.seconds = 0.0
@@ -121,7 +120,7 @@ class Life:
         elif how == "frozen":
             time.sleep(self.random.uniform(0.5, 4))
             self.process.send_signal(signal.SIGSTOP)
-            time.sleep(FROZEN_SECONDS)
+            time.sleep(self.frozen_seconds)
             self.process.send_signal(signal.SIGCONT)
             # What it was about to do it does now, an age later.
             time.sleep(self.random.uniform(1, 6))

@@ -7,6 +7,7 @@ use landbridge::domain::transition::{BatchState, TableMode};
 use landbridge::ledger::Ledger;
 use landbridge::messages::root::{HoldTable, PauseTable, ResumeTable, Snapshot};
 
+use crate::pipeline::file_id;
 use crate::support::faults::Faults;
 use crate::support::hanging::{Hanging, Place};
 use crate::support::{Disk, Running, paused};
@@ -108,4 +109,51 @@ fn a_table_that_another_process_holds_stops_its_loads_here_too() {
     let result = disk.reconcile();
     assert!(result.is_good(), "{:?}", result.culprits);
     assert_eq!(result.total.files.loaded, 3);
+}
+
+/// Files come every second while one process replaces another: beside it for ten seconds, then alone.
+#[test]
+fn a_rolling_replacement_makes_no_file_later_than_one_more_window() {
+    let mut disk = Disk::new(&["x"]);
+    let entries: Vec<_> = (0..80).map(|_| disk.put("x", 4)).collect();
+    let files: Vec<_> = entries.iter().map(|entry| file_id(entry, "x")).collect();
+    let mut lags = vec![None; files.len()];
+    paused(async {
+        let old = beside(&mut disk, "a", None).await;
+        let (mut new, mut old) = (None, Some(old));
+        let started = tokio::time::Instant::now();
+        for second in 0..(files.len() + 40) {
+            if second == 30 {
+                new = Some(beside(&mut disk, "b", None).await);
+            }
+            if second == 40
+                && let Some(old) = old.take()
+            {
+                tokio::task::spawn_local(
+                    async move { old.tree.drain("SIGTERM", Duration::from_secs(30)).await },
+                );
+            }
+            if let Some(entry) = entries.get(second) {
+                // Both read the queue; a message goes to either.
+                let to = if second % 2 == 0 {
+                    old.as_ref().or(new.as_ref())
+                } else {
+                    new.as_ref().or(old.as_ref())
+                };
+                to.unwrap().announce(entry).await;
+            }
+            tokio::time::sleep_until(started + Duration::from_secs(second as u64 + 1)).await;
+            for (place, state) in disk.ledger.lookup(&files).await.unwrap().iter().enumerate() {
+                if lags[place].is_none() && matches!(state, Some(FileState::Loaded { .. })) {
+                    lags[place] = Some(started.elapsed() - Duration::from_secs(place as u64));
+                }
+            }
+        }
+        new.unwrap().idle().await;
+    });
+    let longest = lags.iter().map(|lag| lag.expect("every file is loaded")).max().unwrap();
+    // The window, the second in which it is looked at, and one window more.
+    assert!(longest <= Duration::from_secs(10 + 1 + 10), "{longest:?}");
+    let result = disk.reconcile();
+    assert!(result.is_good() && result.total.files.loaded == 80, "{:?}", result.culprits);
 }

@@ -10,6 +10,8 @@ use landbridge::warehouse::lake::data_files;
 pub fn landbridge() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_landbridge"));
     command.env_clear().stdin(Stdio::null());
+    // These tests' folders outlive their processes.
+    command.env("LANDBRIDGE__LEDGER__VOLUME", "durable");
     command
 }
 

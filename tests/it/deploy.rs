@@ -145,7 +145,7 @@ fn the_unit_gives_the_drain_its_time_and_keeps_what_must_be_kept() {
     assert_eq!(value("Restart"), "on-failure");
     let state = format!("/var/lib/{}", value("StateDirectory"));
     match &config.ledger {
-        Ledger::Sqlite { path } => assert!(path.starts_with(&state), "{}", path.display()),
+        Ledger::Sqlite { path, .. } => assert!(path.starts_with(&state), "{}", path.display()),
         Ledger::DynamoDb { .. } => panic!("{:?}", config.ledger),
     }
     assert!(config.spool.path.starts_with(&state), "{}", config.spool.path.display());
