@@ -17,6 +17,7 @@ use super::watchdog::Watchdog;
 use super::world::World;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{Generation, QueueId, TableId};
+use crate::domain::instant::Instant;
 use crate::domain::restart::{Budget, Decision, Spent};
 use crate::domain::table::CloseReason;
 use crate::domain::transition::TableMode;
@@ -51,6 +52,8 @@ struct TableSeat {
     /// The number of the change that gave it, and whether the ledger is still to take it.
     change: u64,
     unwritten: bool,
+    /// When it was decided; a write that is repeated keeps it.
+    decided_at: Instant,
     generation: Generation,
     budget: Budget,
     batcher: Option<ChildHandle<Batcher>>,
@@ -88,6 +91,7 @@ impl Root {
                     mode,
                     change: 0,
                     unwritten: false,
+                    decided_at: Instant::default(),
                     generation: Generation(0),
                     budget,
                     batcher: None,
@@ -215,8 +219,10 @@ impl Root {
 
     fn change_mode(&mut self, table: &TableId, mode: &TableMode) {
         self.changes = self.changes.saturating_add(1);
+        let now = self.world.ports.clock.now();
         if let Some(seat) = self.tables.get_mut(table) {
             seat.mode = mode.clone();
+            seat.decided_at = now;
             (seat.change, seat.unwritten) = (self.changes, true);
         }
     }
@@ -230,8 +236,9 @@ impl Root {
         context: &mut Context<Self>,
     ) {
         let (world, address, table) = (Arc::clone(&self.world), context.address(), table.clone());
+        let decided_at = self.tables.get(&table).map_or(world.ports.clock.now(), |seat| seat.decided_at);
         tokio::spawn(async move {
-            let written = world.ports.ledger.set_mode(&table, &mode, world.ports.clock.now()).await;
+            let written = world.ports.ledger.set_mode(&table, &mode, decided_at).await;
             let fault = written.err().map(|fault| {
                 world.ledger_failed("set_mode", &fault);
                 fault.chain()

@@ -118,7 +118,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// Modes of all tables that are not running.
     async fn modes(&self) -> Result<Vec<(TableId, TableMode)>, Fault>;
 
-    /// Sets the mode of a table.
+    /// Sets the mode of a table, as it was decided at `now`. Where several processes write, a later decision stands.
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault>;
 
     /// True when other processes may change it too: modes are read again and again, and batches that another process has

@@ -27,6 +27,7 @@ impl DynamoDbLedger {
             let table = item.text_of(SK)?;
             let reason = || item.maybe_text("m_reason").map(|reason| reason.unwrap_or_default().to_owned());
             let mode = match item.number_of("m_mode")? {
+                0 => TableMode::Running,
                 1 => TableMode::Paused,
                 2 => TableMode::Quarantined(reason()?),
                 3 => TableMode::Held(reason()?),
@@ -38,7 +39,9 @@ impl DynamoDbLedger {
             };
             Ok((table_of(table)?, mode))
         };
-        items.iter().map(mode).collect()
+        let stopped =
+            |known: &Result<(TableId, TableMode), StepError>| !matches!(known, Ok((_, TableMode::Running)));
+        items.iter().map(mode).filter(stopped).collect()
     }
 
     pub(super) async fn write_mode(
@@ -47,25 +50,33 @@ impl DynamoDbLedger {
         mode: &TableMode,
         now: Instant,
     ) -> Result<(), StepError> {
-        let name = key(MODES, table_text(table)?);
         let (mode, reason) = match mode {
-            TableMode::Running => {
-                let call = self.inner.client.delete_item().table_name(&*self.inner.table);
-                let answer = call.set_key(Some(name)).send().await;
-                answer.map_err(|error| self.failed("set_mode", "dynamodb:DeleteItem", error))?;
-                return Ok(());
-            }
+            // Kept, with its time: an older decision that is repeated, because its answer was lost, finds it.
+            TableMode::Running => (0, ""),
             TableMode::Paused => (1, ""),
             TableMode::Quarantined(reason) => (2, reason.as_str()),
             TableMode::Held(reason) => (3, reason.as_str()),
         };
-        let mut stored = name;
+        let mut stored = key(MODES, table_text(table)?);
         stored.extend(item([
             ("m_mode", number(mode)),
             ("m_reason", text(reason)),
             ("m_at", number(now.micros())),
         ]));
-        self.put_item("set_mode", stored).await
+        let call = self.inner.client.put_item().table_name(&*self.inner.table).set_item(Some(stored));
+        let call = call.condition_expression("attribute_not_exists(m_at) OR m_at <= :now");
+        let values = item([(":now", number(now.micros()))]);
+        match call.set_expression_attribute_values(Some(values)).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let service = error.as_service_error();
+                // A later decision stands.
+                if service.is_some_and(|error| error.is_conditional_check_failed_exception()) {
+                    return Ok(());
+                }
+                Err(self.failed("set_mode", "dynamodb:PutItem", error).into())
+            }
+        }
     }
 
     /// Dead letters after `after`, oldest first.

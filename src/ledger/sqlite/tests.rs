@@ -179,3 +179,45 @@ async fn what_cannot_be_read_back_is_corrupt_and_not_tried_again() {
         .await;
     assert_eq!(read.unwrap_err().kind, FaultKind::LedgerCorrupt);
 }
+
+/// The disk is full, as SQLite meets it: no page can be added any more.
+async fn limit_pages(ledger: &SqliteLedger, pages: impl Fn(i64) -> i64 + Send + 'static) {
+    let limit = move |connection: &mut Connection| {
+        let now: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        Ok(connection.pragma_update(None, "max_page_count", pages(now))?)
+    };
+    ledger.on_connection("limit", limit).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_with_the_path_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let ledger = SqliteLedger::open(&path).unwrap();
+    let table = TableId::new("a", "s", "t");
+    let file = |number: u32| FileId {
+        table: table.clone(),
+        bucket: "b".into(),
+        key: format!("{number}-{}", "k".repeat(900)).into(),
+        etag: "e".into(),
+        size_bytes: 7,
+    };
+    limit_pages(&ledger, |pages| pages).await;
+    let (mut kept, mut full) = (0, None);
+    while full.is_none() {
+        match ledger.settle(&[(file(kept), Verdict::Defer)], Instant::from_micros(1)).await {
+            Ok(_) => kept += 1,
+            Err(fault) => full = Some(fault),
+        }
+    }
+    let fault = full.unwrap();
+    assert_eq!(fault.kind, FaultKind::DiskFull);
+    assert!(fault.chain().contains(&path.display().to_string()), "{}", fault.chain());
+    assert!(fault.kind.remedy().contains("disk space"));
+    assert_eq!(ledger.deferred_count(&table).await.unwrap(), u64::from(kept));
+    assert_eq!(ledger.lookup(&[file(kept)]).await.unwrap(), [None]);
+    // There is room again, and the same step goes on.
+    limit_pages(&ledger, |_| i64::from(i32::MAX)).await;
+    ledger.settle(&[(file(kept), Verdict::Defer)], Instant::from_micros(1)).await.unwrap();
+    assert_eq!(ledger.deferred_count(&table).await.unwrap(), u64::from(kept) + 1);
+}

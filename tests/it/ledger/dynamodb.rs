@@ -14,7 +14,7 @@ use landbridge::domain::ids::{AttemptNumber, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::ledger::dynamodb::DynamoDbLedger;
 use landbridge::ledger::dynamodb::reader::DynamoDbReader;
-use landbridge::ledger::{Claim, Home, Ledger, Step, Verdict};
+use landbridge::ledger::{Claim, Home, Ledger, Step, TableMode, Verdict};
 
 use super::{open, table};
 use crate::peers::cloud::Emulators;
@@ -162,4 +162,17 @@ async fn a_race_of_twelve_processes_has_one_winner() {
         assert_eq!(winners, 1, "race {race}");
     }
     assert_eq!(processes[0].open_batches(None, 100_000).await.unwrap().len(), races);
+}
+
+/// A pause whose answer was lost is repeated after another process has resumed the table.
+#[tokio::test]
+async fn a_later_decision_about_a_table_stands() {
+    let ledger = super::empty().await;
+    let (table, at) = (TableId::new("a", "s", "t"), Instant::from_micros);
+    ledger.set_mode(&table, &TableMode::Paused, at(10)).await.unwrap();
+    ledger.set_mode(&table, &TableMode::Running, at(20)).await.unwrap();
+    ledger.set_mode(&table, &TableMode::Paused, at(10)).await.unwrap();
+    assert_eq!(ledger.modes().await.unwrap(), []);
+    ledger.set_mode(&table, &TableMode::Paused, at(30)).await.unwrap();
+    assert_eq!(ledger.modes().await.unwrap(), [(table, TableMode::Paused)]);
 }
