@@ -1,5 +1,6 @@
 //! `landbridge dlq`: poison files, by way of the admin API.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -8,7 +9,15 @@ use serde_json::{Value, json};
 
 use super::admin::{Target, call, call_with, count, finish, table_path, text};
 use super::check::counted;
+use super::verify::reader;
+use crate::config::load;
+use crate::domain::fault::Fault;
 use crate::domain::transition::Mending;
+use crate::ledger::reader::DeadLetter;
+
+/// Messages that are shown, and how much of each.
+const MESSAGES_MAX: usize = 1_000;
+const MESSAGE_LETTERS: usize = 500;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -30,6 +39,15 @@ pub(super) enum Command {
         file: String,
         #[command(flatten)]
         target: Target,
+    },
+    /// Messages that could not be parsed, oldest first, read from the ledger beside landbridge
+    Messages {
+        /// The configuration that landbridge runs with
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// One JSON object a line, with the whole message
+        #[arg(long)]
+        json: bool,
     },
     /// Load poison files after all: once what was wrong is mended
     Redrive(MendArguments),
@@ -56,6 +74,7 @@ pub(super) fn dlq(command: &Command) -> ExitCode {
     finish(match command {
         Command::List { table, json, target } => list(table.as_deref(), *json, target),
         Command::Show { table, file, target } => show(table, file, target),
+        Command::Messages { config, json } => messages(config, *json),
         Command::Redrive(arguments) => mend(arguments, Mending::Redrive),
         Command::Discard(arguments) => mend(arguments, Mending::Discard),
     })
@@ -122,6 +141,39 @@ fn show(table: &str, name: &str, target: &Target) -> Result<String, String> {
         if discarded { ", discarded" } else { "" },
         text(file, "reason").unwrap_or_default(),
     ))
+}
+
+/// They are in the ledger because no queue of landbridge's takes them: there is nothing to redrive.
+fn messages(config: &Path, json: bool) -> Result<String, String> {
+    let config = load(config, std::env::vars()).map_err(|errors| errors.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
+    let letters = runtime.block_on(async {
+        let (reader, mut letters, mut after) = (reader(&config).await?, Vec::new(), None);
+        while letters.len() < MESSAGES_MAX {
+            let page = reader.dead_letters(after.as_ref(), MESSAGES_MAX - letters.len()).await?;
+            letters.extend(page.letters);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(letters)
+    });
+    let letters =
+        letters.map_err(|fault: Fault| format!("{}\n    {}", fault.chain(), fault.kind.remedy()))?;
+    if json {
+        let line = |letter: &DeadLetter| serde_json::to_string(letter).map(|line| line + "\n");
+        return letters.iter().map(line).collect::<Result<_, _>>().map_err(|error| error.to_string());
+    }
+    let shown: String = letters.iter().map(one_message).collect();
+    Ok(if shown.is_empty() { "no message was put aside\n".to_owned() } else { shown })
+}
+
+fn one_message(letter: &DeadLetter) -> String {
+    let text: String = letter.body.chars().take(MESSAGE_LETTERS).collect();
+    let cut = if letter.body.chars().nth(MESSAGE_LETTERS).is_some() { "…" } else { "" };
+    format!("{}  queue {}\n    {}\n    {text}{cut}\n", letter.at.rfc3339(), letter.queue, letter.reason)
 }
 
 fn mend(arguments: &MendArguments, mending: Mending) -> Result<String, String> {

@@ -114,7 +114,7 @@ async fn run(arguments: &Arguments, config: &Config, since: Option<Instant>) -> 
     Ok(total)
 }
 
-async fn reader(config: &Config) -> Result<Box<dyn LedgerReader>, Fault> {
+pub(super) async fn reader(config: &Config) -> Result<Box<dyn LedgerReader>, Fault> {
     Ok(match &config.ledger {
         Ledger::Sqlite { path, .. } => Box::new(SqliteReader::open(path)?),
         Ledger::DynamoDb { table, region } => {

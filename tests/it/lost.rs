@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use landbridge::domain::instant::Instant;
+use landbridge::ledger::Ledger;
+use landbridge::ledger::sqlite::SqliteLedger;
+
 use crate::cli::{Running, landbridge, output, rows_in};
 use crate::identity::{lake, until_idle};
 use crate::peers::cloud::World;
@@ -93,6 +97,34 @@ fn a_lost_ledger_is_made_anew_from_the_lake() {
     assert_eq!(rows_in(&folder.path().join("lake")), 300);
     let (code, text) = verify(&config, &[]);
     assert_eq!(code, 0, "{text}");
+}
+
+#[test]
+fn messages_that_could_not_be_parsed_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = lake(folder.path());
+    let shown = |arguments: &[&str]| {
+        let mut command = landbridge();
+        let (output, text) =
+            output(command.args(["dlq", "messages", "--config"]).arg(&config).args(arguments));
+        (output.status.success(), text)
+    };
+    let (done, text) = shown(&[]);
+    assert!(!done && text.contains("there is no ledger to be read at"), "{text}");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let ledger = SqliteLedger::open(&folder.path().join("state/ledger.db")).unwrap();
+    assert_eq!(shown(&[]), (true, "no message was put aside\n".to_owned()));
+    for number in 0..3 {
+        let (body, at) = (format!("{{\"no\": {number}\u{1b}"), Instant::from_micros(number));
+        runtime.block_on(ledger.dead_letter("q", &body, "it is no JSON", at)).unwrap();
+    }
+    let (done, text) = shown(&[]);
+    assert!(
+        done && text.contains("1970-01-01T00:00:00.000Z  queue q\n    it is no JSON\n    {\"no\": 0\u{fffd}\n"),
+        "{text}"
+    );
+    let (_, text) = shown(&["--json"]);
+    assert_eq!(text.lines().count(), 3, "{text}");
 }
 
 /// The table of a shared ledger is gone while files come and are loaded.
