@@ -140,13 +140,16 @@ fn line(name: &str, plan: &TablePlan) -> String {
 
 fn shown(counts: &Counts) -> String {
     let Counts { batches, files_in_batches, files, modes, dead_letters } = *counts;
+    let several = |count: u64, one: &str, more: &str| {
+        format!("{} {}", number(count), if count == 1 { one } else { more })
+    };
     format!(
-        "{} batches with {} files, {} files in none, {} tables that do not run, {} dead letters",
-        number(batches),
-        number(files_in_batches),
-        number(files),
-        number(modes),
-        number(dead_letters)
+        "{} with {}, {} in none, {}, {}",
+        several(batches, "batch", "batches"),
+        several(files_in_batches, "file", "files"),
+        several(files, "file", "files"),
+        several(modes, "table that does not run", "tables that do not run"),
+        several(dead_letters, "dead letter", "dead letters")
     )
 }
 

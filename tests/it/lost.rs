@@ -39,7 +39,7 @@ fn a_copied_ledger_goes_on_and_the_one_it_came_from_is_refused() {
         .unwrap();
     assert!(until_idle(&old).0);
     let (done, text) = ledger(&old, &["export", "--to", lines]);
-    assert!(done && text.contains("with 2 files, 1 files in none"), "{text}");
+    assert!(done && text.contains("with 2 files, 1 file in none"), "{text}");
     let (done, text) = ledger(&old, &["export", "--to", lines]);
     assert!(!done && text.contains("there is such a file"), "{text}");
     let running = Running::start_with(folder.path(), "1s", &[]);
@@ -59,7 +59,7 @@ fn a_copied_ledger_goes_on_and_the_one_it_came_from_is_refused() {
     assert!(!done && text.contains("line 3: its end is missing"), "{text}");
     fs::write(lines, whole).unwrap();
     let (done, text) = ledger(&new, &["import", "--from", lines]);
-    assert!(done && text.contains("with 2 files, 1 files in none"), "{text}");
+    assert!(done && text.contains("with 2 files, 1 file in none"), "{text}");
     let (done, text) = ledger(&new, &["import", "--from", lines]);
     assert!(!done && text.contains("a later state of the ledger"), "it has started since: {text}");
     let (done, text) = until_idle(&old);
@@ -120,7 +120,8 @@ fn messages_that_could_not_be_parsed_are_shown() {
     }
     let (done, text) = shown(&[]);
     assert!(
-        done && text.contains("1970-01-01T00:00:00.000Z  queue q\n    it is no JSON\n    {\"no\": 0\u{fffd}\n"),
+        done && text
+            .contains("1970-01-01T00:00:00.000Z  queue q\n    it is no JSON\n    {\"no\": 0\u{fffd}\n"),
         "{text}"
     );
     let (_, text) = shown(&["--json"]);
