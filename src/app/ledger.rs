@@ -117,6 +117,11 @@ pub async fn import(config: &Config, from: &Path) -> Result<Counts, Fault> {
     let stamps = stamps(config).await?;
     judge_all(config, &head.identity(), &*stamps).await?;
     let opened = fresh(config).await?;
+    let known = opened.ledger().summary(SystemClock.now()).await?;
+    if !known.is_empty() && opened.identity().await?.ledger != head.ledger {
+        let text = "the ledger of this configuration holds something else: name a new one in [ledger], which landbridge makes";
+        return Err(Fault::new(FaultKind::AccessDenied, text));
+    }
     // A replay that is interrupted leaves a ledger of this name on which nobody can start: its epoch is none.
     take(&opened, &Identity { epoch: 0, ..head.identity() }).await?;
     fill(&opened, &mut lines).await?;
