@@ -124,7 +124,9 @@ pub async fn import(config: &Config, from: &Path) -> Result<Counts, Fault> {
     }
     // A replay that is interrupted leaves a ledger of this name on which nobody can start: its epoch is none.
     take(&opened, &Identity { epoch: 0, ..head.identity() }).await?;
+    opened.fill(true).await?;
     fill(&opened, &mut lines).await?;
+    opened.fill(false).await?;
     take(&opened, &head.identity()).await?;
     enter(config, &opened, &*stamps).await?;
     opened.ledger().close().await?;

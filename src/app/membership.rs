@@ -42,6 +42,14 @@ impl Opened {
         }
     }
 
+    /// Between `true` and `false` it is filled, by whoever alone has it.
+    pub(super) async fn fill(&self, filling: bool) -> Result<(), Fault> {
+        match self {
+            Self::Sqlite(ledger) => ledger.fill(filling).await,
+            Self::DynamoDb(_) => Ok(()),
+        }
+    }
+
     pub(super) async fn take_identity(&self, identity: &Identity) -> Result<bool, Fault> {
         match self {
             Self::Sqlite(ledger) => ledger.take_identity(identity).await,

@@ -10,8 +10,6 @@ use landbridge::warehouse::lake::data_files;
 pub fn landbridge() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_landbridge"));
     command.env_clear().stdin(Stdio::null());
-    // These tests' folders outlive their processes.
-    command.env("LANDBRIDGE__LEDGER__VOLUME", "durable");
     command
 }
 
@@ -54,7 +52,7 @@ pub fn until(what: &str, done: impl Fn() -> bool) {
     #[allow(clippy::disallowed_methods)]
     let started = Instant::now();
     while !done() {
-        assert!(started.elapsed() < Duration::from_secs(60), "waited a minute for {what}");
+        assert!(started.elapsed() < Duration::from_secs(180), "waited three minutes for {what}");
         // What is awaited happens in another process: there is nothing to be woken by.
         #[allow(clippy::disallowed_methods)]
         std::thread::sleep(Duration::from_millis(20));

@@ -137,32 +137,38 @@ async fn a_ledger_that_is_lost_under_load_is_made_anew_from_bigquery_and_s3() {
     let configured = |name: &str| {
         let ledger = format!("[ledger]\nkind = \"dynamodb\"\ntable = \"{name}-{}\"\n", world.name);
         let path = world.folder.path().join(format!("{name}.toml"));
-        fs::rename(world.configure(&format!("{ledger}[batching]\nwindow = \"1s\"\n")), &path).unwrap();
+        fs::rename(
+            world.configure(&format!(
+                "{ledger}[batching]\nwindow = \"1s\"\n[timing]\nvisibility_timeout = \"30s\"\n"
+            )),
+            &path,
+        )
+        .unwrap();
         path
     };
     let (lost, anew) = (configured("lost"), configured("anew"));
     let process = Process::start(&lost).await;
     let mut first = String::new();
-    for number in 0..20 {
+    for number in 0..10 {
         let key = world.put(cluster, &cluster.tables[number % 2], 40).await;
         first = if number == 0 { key } else { first };
     }
-    process.until_files("loaded", 5).await;
+    process.until_files("loaded", 3).await;
     // What was loaded is overwritten: the old version has its rows, the new one has none yet.
     world.put_bytes(&cluster.bucket, &first, world.file(40, &[])).await;
     process.kill();
     let rows = world.loaded_rows().await;
-    assert!(rows >= 200);
+    assert!(rows >= 120);
     let (done, text) = until_idle(&anew);
     assert!(!done && text.contains("is loaded by the ledger"), "{text}");
     let other = configured("other");
     let (done, text) = ledger(&other, &["rebuild", "--yes"]);
     assert!(done && text.contains("casino.t1"), "{text}");
     let process = Process::start(&other).await;
-    process.until("all rows are there", || async { world.loaded_rows().await >= 840 }).await;
+    process.until("all rows are there", || async { world.loaded_rows().await >= 440 }).await;
     process.until("the queue is empty", || async { world.waiting(cluster).await == 0 }).await;
     drop(process);
-    assert_eq!(world.loaded_rows().await, 840);
+    assert_eq!(world.loaded_rows().await, 440);
     let per_file = format!(
         "SELECT count(*), count(DISTINCT concat(_source_file, '#', cast(_source_row AS STRING))) FROM `{}.{}.t0`",
         crate::peers::cloud::PROJECT,

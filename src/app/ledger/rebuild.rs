@@ -49,8 +49,9 @@ pub async fn rebuild(
 ) -> Result<(), Fault> {
     let audit = audit(config).await?;
     let (ledger, jobs) = if wish.write {
-        let jobs = jobs(config).await?;
-        (Some(fresh(config).await?), Some(jobs))
+        let (jobs, ledger) = (jobs(config).await?, fresh(config).await?);
+        ledger.fill(true).await?;
+        (Some(ledger), Some(jobs))
     } else {
         (None, None)
     };
@@ -86,6 +87,7 @@ pub async fn rebuild(
             );
             return Err(Fault::new(FaultKind::Unavailable, text));
         }
+        ledger.fill(false).await?;
         take_over(config, ledger, &*stamps(config).await?).await?;
         ledger.ledger().close().await?;
     }

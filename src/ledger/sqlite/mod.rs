@@ -64,6 +64,16 @@ impl SqliteLedger {
         Ok(Self::over(connection, path.to_owned(), Some(lock)))
     }
 
+    /// While a ledger is being filled on which nobody may start yet, a step need not outlive a power cut: the file stays
+    /// whole, and is filled again. `false` makes all of it durable.
+    pub async fn fill(&self, filling: bool) -> Result<(), Fault> {
+        let pragmas = match filling {
+            true => "PRAGMA synchronous = NORMAL;",
+            false => "PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE);",
+        };
+        self.on_connection("fill", move |connection| Ok(connection.execute_batch(pragmas)?)).await
+    }
+
     /// A ledger that is gone with the process, for tests.
     pub fn open_in_memory() -> Result<Self, Fault> {
         let path = Path::new(":memory:");

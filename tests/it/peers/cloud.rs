@@ -143,9 +143,11 @@ impl World {
 
     /// Writes the configuration; `extra` sections stand before the mappings.
     pub fn configure(&self, extra: &str) -> PathBuf {
+        // The folder outlives the processes of a test.
+        let ledger = if extra.contains("[ledger]") { "" } else { "[ledger]\nvolume = \"durable\"\n" };
         let mut text = format!(
             "[warehouse]\nkind = \"bigquery\"\nproject = \"{PROJECT}\"\nlocation = \"US\"\ncredentials = \"anonymous\"\n\
-             endpoint = \"{}\"\n[aws]\nregion = \"us-east-1\"\nendpoint = \"{}\"\npath_style = \"always\"\n{extra}\n",
+             endpoint = \"{}\"\n[aws]\nregion = \"us-east-1\"\nendpoint = \"{}\"\npath_style = \"always\"\n{ledger}{extra}\n",
             self.bigquery,
             Emulators::get().aws
         );
