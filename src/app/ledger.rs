@@ -75,7 +75,7 @@ async fn changed_since(
 ) -> Result<bool, Fault> {
     let hour = i64::try_from(Duration::from_secs(3_600).as_micros()).unwrap_or(i64::MAX);
     let since = crate::domain::instant::Instant::from_micros(begun.micros().saturating_sub(hour));
-    let (scope, mut next) = (Scope { table: None, since: Some(since) }, BatchCursor::new());
+    let (scope, mut next) = (Scope { since: Some(since), ..Scope::default() }, BatchCursor::new());
     loop {
         let page = reader.batches(&scope, &next, 200).await?;
         if page.batches.iter().any(|account| account.changed_at >= begun) {

@@ -102,7 +102,7 @@ async fn run(arguments: &Arguments, config: &Config, since: Option<Instant>) -> 
     let shown = table.as_ref().map_or(names, |table| vec![table.to_string()]);
     let width = shown.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8);
     let findings_max = arguments.findings.min(FINDINGS_MAX);
-    let options = Options { scope: Scope { table, since }, findings_max };
+    let options = Options { scope: Scope { table, since, ..Scope::default() }, findings_max };
     if !arguments.json {
         print(&report::head(width));
     }

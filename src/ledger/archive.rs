@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::audit::BatchAccount;
 use crate::domain::batch::Batch;
-use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::fault::Fault;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::identity::Identity;
 use crate::domain::ids::{AttemptNumber, TableId};
@@ -230,16 +230,9 @@ pub async fn read(
             break;
         }
     }
-    let mut after = None;
+    let (scope, mut after) = (Scope { loose_only: true, ..Scope::default() }, None);
     loop {
-        let page = reader.files(&Scope::default(), after.as_ref(), PAGE).await?;
-        if let Some(stray) = page.stray.first() {
-            let text = format!(
-                "{} ({}, batch {}): `landbridge verify` tells more",
-                stray.text, stray.key, stray.batch
-            );
-            return Err(Fault::new(FaultKind::LedgerCorrupt, text));
-        }
+        let page = reader.files(&scope, after.as_ref(), PAGE).await?;
         page.loose.into_iter().filter_map(KeptFile::of).try_for_each(|kept| take(Line::File(kept)))?;
         after = page.next;
         if after.is_none() {

@@ -316,7 +316,9 @@ pub(crate) async fn deferred_files_come_oldest_first(ledger: SharedLedger) {
 /// Strikes add up; modes stay until they are changed.
 pub(crate) async fn strikes_and_modes_are_kept(ledger: SharedLedger) {
     assert_eq!(ledger.strike(&file("x"), "one", at(1)).await.unwrap(), 1);
-    assert_eq!(ledger.strike(&file("x"), "two", at(2)).await.unwrap(), 2);
+    for _ in 0..2 {
+        assert_eq!(ledger.strike(&file("x"), "two", at(2)).await.unwrap(), 2, "repeated, it is the same");
+    }
     assert_eq!(ledger.strike(&file("y"), "one", at(2)).await.unwrap(), 1);
     for mode in [TableMode::Paused, TableMode::Quarantined("boom".into()), TableMode::Held("why".into())] {
         ledger.set_mode(&table("t"), &mode, at(1)).await.unwrap();

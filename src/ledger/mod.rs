@@ -84,7 +84,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// How many files of a table are deferred.
     async fn deferred_count(&self, table: &TableId) -> Result<u64, Fault>;
 
-    /// Adds a strike with its reason and answers how many the file has now.
+    /// Adds a strike with its reason and answers how many the file has now. A strike of the same time, or an older one, is
+    /// that strike again: it is repeated when its answer was lost.
     async fn strike(&self, file: &FileId, reason: &str, now: Instant) -> Result<u32, Fault>;
 
     /// Writes down when the announcements of up to 90 deferred files say that they were written; the oldest time of a

@@ -18,6 +18,8 @@ pub struct Scope {
     pub table: Option<TableId>,
     /// Batches claimed then or later; `None` is all.
     pub since: Option<Instant>,
+    /// Of files, those in no batch alone: whether the others point rightly is not looked at.
+    pub loose_only: bool,
 }
 
 /// Where a page of batches ended; empty before the first.

@@ -66,6 +66,7 @@ pub(crate) async fn batches_are_paged(ledger: SharedLedger, reader: &dyn LedgerR
     let scoped = |table: Option<&str>, since: Option<i64>| Scope {
         table: table.map(|table| TableId::new("a", "s", table)),
         since: since.map(at),
+        loose_only: false,
     };
     let ids = async |scope: Scope| all(reader, &scope, 2).await.len();
     assert_eq!(ids(scoped(Some("u"), None)).await, 3);
@@ -127,6 +128,17 @@ pub(crate) async fn files_are_shown_where_they_are(ledger: SharedLedger, reader:
         let expected = [("v", "poison"), ("w", "vanished"), ("x", "deferred"), ("y", "deferred")];
         assert_eq!(loose, expected.map(|(key, state)| (key.to_owned(), state)));
     }
-    let of_one = Scope { table: Some(TableId::new("a", "s", "u")), since: None };
+    let of_one = Scope { table: Some(TableId::new("a", "s", "u")), ..Scope::default() };
     assert_eq!(reader.files(&of_one, None, 100).await.unwrap().loose.len(), 1);
+    let mut loose = Vec::new();
+    let (scope, mut after) = (Scope { loose_only: true, ..Scope::default() }, None);
+    loop {
+        let page = reader.files(&scope, after.as_ref(), 3).await.unwrap();
+        loose.extend(page.loose);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(loose.len(), 4);
 }

@@ -286,9 +286,9 @@ fn a_scope_leaves_the_rest_out_and_findings_are_bounded() {
         let rows = Rows { rows: Mutex::new(rows), ..Rows::default() };
         let (total, lines) = world.verify(&rows, Scope::default()).await;
         assert_eq!((total.missing, total.findings, lines[0].kept.len()), (5, 5, 2));
-        let since = Scope { since: Some(Instant::from_micros(4)), table: None };
+        let since = Scope { since: Some(Instant::from_micros(4)), ..Scope::default() };
         assert_eq!(world.verify(&rows, since).await.0.missing, 2);
-        let other = Scope { since: None, table: Some(TableId::new("a", "s", "u")) };
+        let other = Scope { table: Some(TableId::new("a", "s", "u")), ..Scope::default() };
         let (total, lines) = world.verify(&rows, other).await;
         assert_eq!((total.findings, lines.len()), (0, 0));
     });

@@ -357,23 +357,6 @@ impl DynamoDbLedger {
         deferred.collect()
     }
 
-    pub(super) async fn strike_file(
-        &self,
-        file: &FileId,
-        reason: &str,
-        now: Instant,
-    ) -> Result<u32, StepError> {
-        let values = item([(":one", number(1)), (":reason", text(reason)), (":now", number(now.micros()))]);
-        let call = self.inner.client.update_item().table_name(&*self.inner.table);
-        let call = call.set_key(Some(key(file_partition(file), STRIKES)));
-        let call = call.update_expression("ADD s_count :one SET s_reason = :reason, s_at = :now");
-        let call = call.set_expression_attribute_values(Some(values));
-        let call = call.return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
-        let answer =
-            call.send().await.map_err(|error| self.failed("strike", "dynamodb:UpdateItem", error))?;
-        Ok(answer.attributes.unwrap_or_default().number_of("s_count")?)
-    }
-
     /// The oldest event time stays; a file that is not deferred is left as it is.
     pub(super) async fn note_event(&self, file: &FileId, at: Instant) -> Result<(), StepError> {
         let values = item([(":at", number(at.micros())), (":deferred", number(DEFERRED))]);

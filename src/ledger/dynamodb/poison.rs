@@ -1,7 +1,7 @@
-//! Poison files: listed, redriven, discarded.
+//! Poison files: listed, redriven, discarded; and strikes, of which three make one.
 
-use super::files::{Counts, DEFERRED, DISCARDED, Loose, POISON, file_partition};
-use super::item::{Fields, key};
+use super::files::{Counts, DEFERRED, DISCARDED, Loose, POISON, STRIKES, file_partition};
+use super::item::{Fields, item, key, number, text};
 use super::transaction::{Change, Sent};
 use super::{DynamoDbLedger, READS_MAX, StepError};
 use crate::domain::file::FileId;
@@ -66,7 +66,7 @@ impl DynamoDbLedger {
             let loose = Loose { home, reason, at: since, event_at: None };
             let mut changes = vec![loose.change(file, Some(&was))?];
             if mending == Mending::Redrive {
-                changes.push(Change::delete(key(file_partition(file), super::files::STRIKES)));
+                changes.push(Change::delete(key(file_partition(file), STRIKES)));
             }
             changes.extend(counts.changes()?);
             if self.send("mend", &changes).await? == Sent::Done {
@@ -74,5 +74,31 @@ impl DynamoDbLedger {
             }
         }
         Err(self.contended("mend"))
+    }
+
+    pub(super) async fn strike_file(
+        &self,
+        file: &FileId,
+        reason: &str,
+        now: Instant,
+    ) -> Result<u32, StepError> {
+        let values = item([(":one", number(1)), (":reason", text(reason)), (":now", number(now.micros()))]);
+        let call = self.inner.client.update_item().table_name(&*self.inner.table);
+        let call = call.set_key(Some(key(file_partition(file), STRIKES)));
+        let call = call.update_expression("ADD s_count :one SET s_reason = :reason, s_at = :now");
+        let call = call.condition_expression("attribute_not_exists(s_at) OR s_at < :now");
+        let call = call.set_expression_attribute_values(Some(values));
+        let call = call.return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
+        let struck = match call.send().await {
+            Ok(answer) => answer.attributes,
+            Err(error) => {
+                let service = error.as_service_error();
+                if !service.is_some_and(|error| error.is_conditional_check_failed_exception()) {
+                    return Err(self.failed("strike", "dynamodb:UpdateItem", error).into());
+                }
+                self.get("strike", key(file_partition(file), STRIKES)).await?
+            }
+        };
+        Ok(struck.unwrap_or_default().number_of("s_count")?)
     }
 }

@@ -169,7 +169,9 @@ impl DynamoDbLedger {
         let from =
             from.transpose().map_err(|error| StepError::Misused(format!("no cursor of files: {error}")))?;
         let call = self.inner.client.scan().table_name(&*self.inner.table).consistent_read(true);
-        let call = call.filter_expression("attribute_exists(f_home)");
+        let wanted =
+            if scope.loose_only { "attribute_exists(f_identity)" } else { "attribute_exists(f_home)" };
+        let call = call.filter_expression(wanted);
         let call = call.limit(i32::try_from(limit.max(1)).unwrap_or(i32::MAX));
         let call = call.set_exclusive_start_key(from.map(|(pk, sk)| key(pk, sk)));
         let answer = call.send().await.map_err(|error| self.failed("files", "dynamodb:Scan", error))?;

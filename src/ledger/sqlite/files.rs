@@ -193,7 +193,7 @@ pub(super) fn strike(
 ) -> Result<u32, StepError> {
     let mut upsert = step.prepare_cached(
         "INSERT INTO strikes (key, count, reason, at) VALUES (?1, 1, ?2, ?3)
-         ON CONFLICT (key) DO UPDATE SET count = count + 1, reason = ?2, at = ?3 RETURNING count",
+         ON CONFLICT (key) DO UPDATE SET count = count + (at < ?3), reason = ?2, at = max(at, ?3) RETURNING count",
     )?;
     let count: i64 = upsert.query_row(params![file_key(file), reason, now.micros()], |row| row.get(0))?;
     u32::try_from(count).map_err(|_| StepError::Corrupt(format!("the file {file} has {count} strikes")))

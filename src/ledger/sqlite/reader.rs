@@ -170,8 +170,8 @@ impl LedgerReader for SqliteReader {
         after: Option<&FileCursor>,
         limit: usize,
     ) -> Result<FilePage, Fault> {
-        let (table, after) = (scope.table.clone(), after.cloned().unwrap_or_default());
-        self.read("files", move |step| loose::page(step, table.as_ref(), &after, limit)).await
+        let (scope, after) = (scope.clone(), after.cloned().unwrap_or_default());
+        self.read("files", move |step| loose::page(step, &scope, &after, limit)).await
     }
 
     async fn modes(&self) -> Result<Vec<(TableId, TableMode)>, Fault> {

@@ -11,21 +11,23 @@ use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::transition::BatchRecord;
-use crate::ledger::reader::{FilePage, LooseFile, StrayFile};
+use crate::ledger::reader::{FilePage, LooseFile, Scope, StrayFile};
 use crate::ledger::stored::{file_key, from_json};
 
 /// Some entries of files.
 pub(super) fn page(
     step: &Transaction<'_>,
-    table: Option<&TableId>,
+    scope: &Scope,
     after: &[u8],
     limit: usize,
 ) -> Result<FilePage, StepError> {
+    let table = scope.table.as_ref();
     let mut select = step.prepare_cached(
         "SELECT key, home, batch, identity, reason, at, event_at, discarded_at IS NOT NULL
-         FROM files WHERE key > ?1 ORDER BY key LIMIT ?2",
+         FROM files WHERE key > ?1 AND (home <> 0 OR NOT ?3) ORDER BY key LIMIT ?2",
     )?;
-    let mut rows = select.query(params![after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let limit_of_rows = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = select.query(params![after, limit_of_rows, scope.loose_only])?;
     let mut page = FilePage::default();
     let (mut seen, mut pointed) = (0, HashMap::new());
     while let Some(row) = rows.next()? {
