@@ -12,7 +12,7 @@ use tokio::task::{AbortHandle, Id, JoinSet};
 use super::supervision::{report, tell};
 use super::world::World;
 use crate::columns::footer::read_footer;
-use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::fault::{Fault, FaultKind, LOADED_BEFORE};
 use crate::domain::file::FileId;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
@@ -163,7 +163,7 @@ async fn must_be_new(world: &World, file: &FileId, written: Option<Instant>) -> 
         None => Ok(()),
         Some(batch) => {
             let text = format!(
-                "{file} was written {} and is announced again; the ledger has forgotten it, and batch {batch} has its rows: it is not loaded twice",
+                "{file} was written {} and is announced again; the ledger has forgotten it, and batch {batch} {LOADED_BEFORE}",
                 written.rfc3339()
             );
             Err(Fault::new(FaultKind::AlreadyLoaded, text))

@@ -3,7 +3,7 @@
 use super::console::{TreeConsole, no_answer};
 use crate::actors::supervision::report;
 use crate::domain::batch::FILES_PER_BATCH_MAX;
-use crate::domain::fault::Fault;
+use crate::domain::fault::{Fault, LOADED_BEFORE};
 use crate::domain::ids::TableId;
 use crate::domain::transition::{Mending, PoisonFile};
 use crate::messages::batcher::FilesDeferred;
@@ -30,6 +30,9 @@ impl TreeConsole {
             Chosen::All => known.into_iter().filter(|one| !one.discarded).collect(),
             Chosen::Named(names) => named(table, &known, &names)?,
         };
+        // Whoever redrives all of a table's poison does not mean those whose rows are there.
+        let is_loaded = |one: &PoisonFile| mending == Mending::Redrive && one.reason.contains(LOADED_BEFORE);
+        let (loaded, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_loaded);
         let wanted: Vec<_> = wanted.into_iter().map(|one| (one.file, one.at)).collect();
         let mut files = 0;
         for some in wanted.chunks(FILES_PER_BATCH_MAX) {
@@ -45,7 +48,12 @@ impl TreeConsole {
         {
             report(&batcher, FilesDeferred);
         }
-        let warning = if more {
+        let warning = if !loaded.is_empty() {
+            let count = loaded.len();
+            Some(format!(
+                "{count} stay poison: the warehouse has their rows, and they would be there twice; discard them"
+            ))
+        } else if more {
             Some(format!("these were the oldest {POISON_MAX}: ask again for the others"))
         } else {
             let left = wanted.len() - files;

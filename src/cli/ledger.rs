@@ -104,8 +104,8 @@ async fn rebuilt(config: &Config, since: Option<&str>, write: bool) -> Result<()
     let since = since.map(|text| moment(text, SystemClock.now())).transpose()?;
     let mut sum = TablePlan::default();
     println!(
-        "{:<40} {:>10} {:>14} {:>8} {:>10} {:>8}  OLDEST AGAIN",
-        "TABLE", "LOADED", "ROWS", "GONE", "AGAIN", "LEFT"
+        "{:<40} {:>10} {:>14} {:>8} {:>10} {:>8} {:>8}  OLDEST AGAIN",
+        "TABLE", "LOADED", "ROWS", "GONE", "AGAIN", "COPIES", "LEFT"
     );
     let mut tell = |table: &TableId, plan: &TablePlan| {
         println!("{}", line(&table.to_string(), plan));
@@ -133,9 +133,9 @@ async fn rebuilt(config: &Config, since: Option<&str>, write: bool) -> Result<()
 
 fn line(name: &str, plan: &TablePlan) -> String {
     let oldest = plan.oldest_again.map_or(String::new(), |at| format!("  {}", at.rfc3339()));
-    let numbers = [plan.loaded, plan.rows, plan.gone, plan.again, plan.left].map(number);
-    let [loaded, rows, gone, again, left] = &numbers;
-    format!("{name:<40} {loaded:>10} {rows:>14} {gone:>8} {again:>10} {left:>8}{oldest}")
+    let numbers = [plan.loaded, plan.rows, plan.gone, plan.again, plan.copies, plan.left].map(number);
+    let [loaded, rows, gone, again, copies, left] = &numbers;
+    format!("{name:<40} {loaded:>10} {rows:>14} {gone:>8} {again:>10} {copies:>8} {left:>8}{oldest}")
 }
 
 fn shown(counts: &Counts) -> String {

@@ -58,6 +58,9 @@ pub enum Policy {
     StopProcess,
 }
 
+/// What the reason of a file of the kind `AlreadyLoaded` says: it is not redriven.
+pub const LOADED_BEFORE: &str = "has its rows: it is not loaded twice";
+
 impl FaultKind {
     /// Every kind, for tables in the documentation and for tests.
     pub const ALL: [Self; 14] = [

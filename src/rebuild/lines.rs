@@ -1,7 +1,7 @@
 //! One table: what was listed and what was loaded become lines of a ledger.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Present;
@@ -10,11 +10,14 @@ use crate::domain::batch::{Batch, Destination, FILES_PER_BATCH_MAX, Manifest, Ma
 use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::route::{FileKind, file_kind};
 use crate::domain::summary::EventSpan;
 use crate::ledger::archive::{KeptBatch, KeptFile, Line, Place};
 
 /// The hash of column rules of an attempt of which only its rows are known.
 const PLAN_HASH: &str = "rebuilt";
+/// Why a file of which another version is loaded is not announced again. A listing does not tell a copy from a new object.
+const COPY: &str = "another version of this object is loaded: a copy or a re-encryption would double its rows; if it is another file, redrive it";
 /// Files that are named of each finding.
 const NAMED_MAX: usize = 5;
 
@@ -39,6 +42,8 @@ pub struct TablePlan {
     pub again: u64,
     /// When the oldest of them was written.
     pub oldest_again: Option<Instant>,
+    /// Files without rows whose key has rows under another ETag: poison until somebody says what they are.
+    pub copies: u64,
     /// Files without rows that are older than was wished: left alone.
     pub left: u64,
     /// Rows without lineage: another program's.
@@ -75,6 +80,7 @@ pub fn lines(
     let mut plan = TablePlan { foreign_rows: loaded.foreign_rows, ..TablePlan::default() };
     let mut lines = Vec::new();
     let mut places: BTreeMap<String, String> = BTreeMap::new();
+    let mut keys = BTreeSet::new();
     for (id, files) in loaded.batches {
         let (mut entries, mut events, mut claimed_at) = (Vec::new(), None, None::<Instant>);
         for (name, found) in files {
@@ -101,6 +107,7 @@ pub fn lines(
                     }
                 },
             };
+            keys.insert((Arc::clone(&file.bucket), Arc::clone(&file.key)));
             plan.loaded += 1;
             plan.rows += found.rows;
             claimed_at =
@@ -111,6 +118,14 @@ pub fn lines(
         lines.extend(batches(table, destination, &id, claimed_at, events, &entries));
     }
     for (file, modified) in present.into_values() {
+        let is_full_load =
+            file_kind(file.key.rsplit('/').next().unwrap_or_default()) == Some(FileKind::FullLoad);
+        if !is_full_load && keys.contains(&(Arc::clone(&file.bucket), Arc::clone(&file.key))) {
+            plan.copies += 1;
+            let place = Place::Poison { reason: COPY.to_owned(), discarded: false };
+            lines.push(Line::File(KeptFile { file, place, at: now, event_at: None }));
+            continue;
+        }
         if since.is_some_and(|since| modified < since) {
             plan.left += 1;
             continue;
@@ -130,6 +145,7 @@ impl TablePlan {
         self.gone += other.gone;
         self.again += other.again;
         self.left += other.left;
+        self.copies += other.copies;
         self.foreign_rows += other.foreign_rows;
         self.oldest_again = self.oldest_again.into_iter().chain(other.oldest_again).min();
     }
@@ -205,25 +221,38 @@ mod tests {
 
     #[test]
     fn what_has_rows_is_loaded_and_what_has_none_is_announced_again() {
-        let files = present(&[("b/x@1", 10), ("b/x@2", 20), ("b/y@1", 30), ("b/old@1", 1)]);
-        let rows = [found("b/x@1", "one", 5, 5), found("b/gone@7", "one", 3, 3), found("", "", 8, 0)];
+        let load = "b/LOAD00000001.parquet";
+        let [load_1, load_2] = [1, 2].map(|etag| format!("{load}@{etag}"));
+        let files = present(&[
+            ("b/x@1", 10),
+            ("b/x@2", 20),
+            ("b/y@1", 30),
+            ("b/old@1", 1),
+            (&load_1, 5),
+            (&load_2, 40),
+        ]);
+        let rows = [
+            found("b/x@1", "one", 5, 5),
+            found("b/gone@7", "one", 3, 3),
+            found(&load_1, "one", 1, 1),
+            found("", "", 8, 0),
+        ];
         let (plan, lines) = of(files, &rows, Some(5));
-        assert_eq!(
-            (plan.loaded, plan.rows, plan.gone, plan.again, plan.left, plan.foreign_rows),
-            (2, 8, 1, 2, 1, 8)
-        );
-        assert_eq!((plan.oldest_again, plan.strange.len()), (Some(Instant::from_micros(20)), 0));
-        let [Line::Batch(kept), Line::File(first), Line::File(second)] = lines.as_slice() else {
+        assert_eq!((plan.loaded, plan.rows, plan.gone, plan.again), (3, 9, 1, 2));
+        assert_eq!((plan.left, plan.foreign_rows, plan.copies, plan.strange.len()), (1, 8, 1, 0));
+        assert_eq!(plan.oldest_again, Some(Instant::from_micros(30)));
+        let [Line::Batch(kept), Line::File(first), Line::File(second), Line::File(third)] = lines.as_slice()
+        else {
             panic!("{lines:?}")
         };
-        assert_eq!(
-            (kept.batch.id.as_str(), kept.batch.claimed_at.micros(), kept.batch.manifest.rows()),
-            ("one", 50, 8)
-        );
-        assert_eq!([&first.file.source_file(), &second.file.source_file()], ["b/x@2", "b/y@1"]);
-        assert_eq!((first.place.clone(), first.event_at), (Place::Deferred, Some(Instant::from_micros(20))));
+        assert_eq!((kept.batch.id.as_str(), kept.batch.claimed_at.micros()), ("one", 50));
+        // A full load is written again under its name; what else has a loaded version is a copy, or for a person to judge.
+        assert_eq!((first.file.source_file(), &first.place), (load_2, &Place::Deferred));
+        assert_eq!(second.file.source_file(), "b/x@2");
+        assert!(matches!(second.place, Place::Poison { .. }), "{second:?}");
+        assert_eq!((third.file.source_file().as_str(), &third.place), ("b/y@1", &Place::Deferred));
         let sizes: Vec<_> = kept.batch.manifest.entries.iter().map(|entry| entry.file.size_bytes).collect();
-        assert_eq!(sizes, [0, 9]);
+        assert_eq!(sizes, [9, 0, 9]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub enum Which {
 /// A warehouse whose load jobs are listed.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// The ids of at most a hundred of those into these datasets, whoever submitted them. (Of a dataset whose name begins
+    /// The ids of at most a hundred thousand of those into these datasets, whoever submitted them. (Of a dataset whose name begins
     /// like one of them, too.)
     async fn jobs(&self, datasets: &BTreeSet<Arc<str>>, which: Which) -> Result<Vec<String>, Fault>;
 }

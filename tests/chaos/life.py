@@ -51,6 +51,10 @@ class Life:
             if time.monotonic() > end:
                 raise RuntimeError("the ledger is not made anew: %s" % done.stderr)
 
+    def redrive(self, table):
+        command = [self.binary, "dlq", "redrive", table, "--all", "--url", self.url]
+        subprocess.run(command, env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+
     def start(self):
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(

@@ -88,8 +88,8 @@ fn a_lost_ledger_is_made_anew_from_the_lake() {
     assert!(!folder.path().join("state").exists());
     let (done, text) = ledger(&config, &["rebuild", "--yes"]);
     let all = text.lines().find(|line| line.starts_with("all ")).unwrap_or_default();
-    let numbers: Vec<_> = all.split_whitespace().skip(1).take(5).collect();
-    assert!(done && numbers == ["2", "200", "1", "2", "0"], "{text}");
+    let numbers: Vec<_> = all.split_whitespace().skip(1).take(6).collect();
+    assert!(done && numbers == ["2", "200", "1", "2", "0", "0"], "{text}");
     let (done, text) = ledger(&config, &["rebuild", "--yes"]);
     assert!(!done && text.contains("has been started 1 times"), "{text}");
     let (done, text) = until_idle(&config);
@@ -165,7 +165,12 @@ async fn a_ledger_that_is_lost_under_load_is_made_anew_from_bigquery_and_s3() {
     let (done, text) = ledger(&other, &["rebuild", "--yes"]);
     assert!(done && text.contains("casino.t1"), "{text}");
     let process = Process::start(&other).await;
-    process.until("all rows are there", || async { world.loaded_rows().await >= 440 }).await;
+    process.until("all rows are there", || async { world.loaded_rows().await >= 400 }).await;
+    // Of the object that was overwritten a version is loaded: whether the other is a copy, a person says.
+    let table = format!("{}/casino.t0", cluster.name);
+    let mut redrive = landbridge();
+    let (_, text) = output(redrive.args(["dlq", "redrive", &table, "--all", "--url", &process.url]));
+    process.until(&format!("all are there: {text}"), || async { world.loaded_rows().await >= 440 }).await;
     process.until("the queue is empty", || async { world.waiting(cluster).await == 0 }).await;
     drop(process);
     assert_eq!(world.loaded_rows().await, 440);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{fresh, jobs, stamps, write};
+use super::{fresh, jobs, stamps, take, write};
 use crate::app::SystemClock;
 use crate::app::membership::take_over;
 use crate::bucket::listing::Listing;
@@ -12,9 +12,10 @@ use crate::bucket::local::LocalBucket;
 use crate::bucket::s3::{S3Bucket, Spooling};
 use crate::cloud;
 use crate::config::types::{Config, Source, Warehouse as WarehouseConfig};
-use crate::domain::batch::Destination;
+use crate::domain::batch::{Destination, hex};
 use crate::domain::clock::Clock;
 use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::identity::Identity;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::route::{Router, SourceRoute};
@@ -28,6 +29,8 @@ use crate::warehouse::lake::audit::LakeAudit;
 /// How long jobs that are not done are waited for, and how often they are looked for.
 const JOBS_PATIENCE: Duration = Duration::from_secs(600);
 const JOBS_AGAIN: Duration = Duration::from_secs(5);
+/// Jobs that are looked at before and after: two hours of them.
+const RECENT_MICROS: i64 = 2 * 3_600 * 1_000_000;
 /// Lines of a table that are written at one time.
 const LINES_AT_ONCE: usize = 16;
 
@@ -50,6 +53,8 @@ pub async fn rebuild(
     let audit = audit(config).await?;
     let (ledger, jobs) = if wish.write {
         let (jobs, ledger) = (jobs(config).await?, fresh(config).await?);
+        // An import that was interrupted has left another's name here.
+        take(&ledger, &Identity { ledger: hex(&rand::random::<[u8; 16]>()), epoch: 0 }).await?;
         ledger.fill(true).await?;
         (Some(ledger), Some(jobs))
     } else {
@@ -58,9 +63,14 @@ pub async fn rebuild(
     let begun = SystemClock.now();
     let routes: Vec<_> = config.mappings.iter().flat_map(|mapping| &mapping.route.tables).collect();
     let datasets = routes.iter().map(|route| Arc::clone(&route.destination.dataset)).collect();
+    // BigQuery's clock is not this machine's: what is new is told by its id.
+    let recent = Which::MadeSince(Instant::from_micros(begun.micros().saturating_sub(RECENT_MICROS)));
+    let mut known_jobs = BTreeSet::new();
     if let Some(jobs) = &jobs {
         until_done(&**jobs, &datasets).await?;
+        known_jobs.extend(jobs.jobs(&datasets, recent).await?);
     }
+    must_be_mounted(config)?;
     let router = Router::new(config.mappings.iter().map(|mapping| mapping.route.clone()));
     let present = listed(&sources(config).await, &router).await?;
     for (table, files) in present {
@@ -81,7 +91,8 @@ pub async fn rebuild(
         }
     }
     if let (Some(ledger), Some(jobs)) = (&ledger, &jobs) {
-        if let Some(job) = jobs.jobs(&datasets, Which::MadeSince(begun)).await?.first() {
+        let made = jobs.jobs(&datasets, recent).await?;
+        if let Some(job) = made.iter().find(|job| !known_jobs.contains(*job)) {
             let text = format!(
                 "the load job {job} was made while the rows were counted: stop every landbridge, wait a minute, and rebuild again"
             );
@@ -90,6 +101,22 @@ pub async fn rebuild(
         ledger.fill(false).await?;
         take_over(config, ledger, &*stamps(config).await?).await?;
         ledger.ledger().close().await?;
+    }
+    Ok(())
+}
+
+/// A directory that is not mounted lists nothing, and what is loaded from it would be taken to be gone for good.
+fn must_be_mounted(config: &Config) -> Result<(), Fault> {
+    for mapping in &config.mappings {
+        let root = match &mapping.source {
+            Source::Directory(root) => root,
+            Source::S3 { .. } => continue,
+        };
+        let cannot = |error| Fault::from_io(format!("cannot list {}", root.display()), error);
+        if std::fs::read_dir(root).map_err(cannot)?.next().is_none() {
+            let text = format!("the source {} is empty: is it mounted?", root.display());
+            return Err(Fault::new(FaultKind::Vanished, text));
+        }
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::warehouse::jobs::{Jobs, Which};
 const PAGE: usize = 1_000;
 const PAGES_MAX: usize = 1_000;
 /// Jobs that are named.
-const NAMED_MAX: usize = 100;
+const NAMED_MAX: usize = 100_000;
 
 #[async_trait]
 impl Jobs for BigQuery {
