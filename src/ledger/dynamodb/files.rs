@@ -365,15 +365,8 @@ impl DynamoDbLedger {
         let call = call.update_expression("SET f_event = :at, wait_since = :at");
         let call = call
             .condition_expression("f_home = :deferred AND (attribute_not_exists(f_event) OR f_event > :at)");
-        match call.set_expression_attribute_values(Some(values)).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let service = error.as_service_error();
-                if service.is_some_and(|error| error.is_conditional_check_failed_exception()) {
-                    return Ok(());
-                }
-                Err(self.failed("note_events", "dynamodb:UpdateItem", error).into())
-            }
-        }
+        let answer = call.set_expression_attribute_values(Some(values)).send().await;
+        self.if_it_held("note_events", "dynamodb:UpdateItem", answer)?;
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::ReturnValue;
 
-use super::item::{Fields, Item, item, key, number, text};
+use super::item::{Fields, item, key, number, text};
 use super::{DynamoDbLedger, StepError};
 use crate::domain::batch::hex;
 use crate::domain::fault::Fault;
@@ -28,7 +28,8 @@ impl DynamoDbLedger {
             call.update_expression("SET l_identity = if_not_exists(l_identity, :drawn) ADD l_epoch :by");
         let answer = call.return_values(ReturnValue::AllNew).send().await;
         let answer = answer.map_err(|error| self.failed("identity", "dynamodb:UpdateItem", error))?;
-        identity_of(&answer.attributes.unwrap_or_default())
+        let stored = answer.attributes.unwrap_or_default();
+        Ok(Identity { ledger: stored.text_of("l_identity")?.to_owned(), epoch: stored.number_of("l_epoch")? })
     }
 
     /// The same for who only reads: a ledger on which no process has ever started has no name.
@@ -49,20 +50,7 @@ impl DynamoDbLedger {
         let call = call.set_key(Some(key("LEDGER", "ledger"))).set_expression_attribute_values(Some(values));
         let call = call.update_expression("SET l_identity = :ledger, l_epoch = :epoch");
         let call = call.condition_expression("attribute_not_exists(l_epoch) OR l_epoch = :none");
-        match call.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => {
-                let service = error.as_service_error();
-                if service.is_some_and(|error| error.is_conditional_check_failed_exception()) {
-                    return Ok(false);
-                }
-                Err(self.failed("identity", "dynamodb:UpdateItem", error))
-            }
-        }
+        let taken = self.if_it_held("identity", "dynamodb:UpdateItem", call.send().await)?;
+        Ok(taken.is_some())
     }
-}
-
-/// Of what was answered.
-fn identity_of(stored: &Item) -> Result<Identity, StepError> {
-    Ok(Identity { ledger: stored.text_of("l_identity")?.to_owned(), epoch: stored.number_of("l_epoch")? })
 }

@@ -149,6 +149,23 @@ impl DynamoDbLedger {
         aws::fault(self.context(step), permission, error)
     }
 
+    /// What a conditional write was answered; nothing when its condition does not hold.
+    fn if_it_held<T, E>(
+        &self,
+        step: &str,
+        permission: &str,
+        answer: Result<T, SdkError<E>>,
+    ) -> Result<Option<T>, Fault>
+    where
+        E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(None),
+            Err(error) => Err(self.failed(step, permission, error)),
+        }
+    }
+
     fn told<T>(&self, step: &str, result: Result<T, StepError>) -> Result<T, Fault> {
         result.map_err(|error| match error {
             StepError::Fault(fault) => fault,

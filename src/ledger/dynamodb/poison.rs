@@ -89,15 +89,9 @@ impl DynamoDbLedger {
         let call = call.condition_expression("attribute_not_exists(s_at) OR s_at < :now");
         let call = call.set_expression_attribute_values(Some(values));
         let call = call.return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
-        let struck = match call.send().await {
-            Ok(answer) => answer.attributes,
-            Err(error) => {
-                let service = error.as_service_error();
-                if !service.is_some_and(|error| error.is_conditional_check_failed_exception()) {
-                    return Err(self.failed("strike", "dynamodb:UpdateItem", error).into());
-                }
-                self.get("strike", key(file_partition(file), STRIKES)).await?
-            }
+        let struck = match self.if_it_held("strike", "dynamodb:UpdateItem", call.send().await)? {
+            Some(answer) => answer.attributes,
+            None => self.get("strike", key(file_partition(file), STRIKES)).await?,
         };
         Ok(struck.unwrap_or_default().number_of("s_count")?)
     }

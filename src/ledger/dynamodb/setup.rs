@@ -143,16 +143,9 @@ impl DynamoDbLedger {
     /// Puts an item, unless another process was faster.
     async fn put_new(&self, own: Item) -> Result<(), StepError> {
         let call = self.inner.client.put_item().table_name(&*self.inner.table).set_item(Some(own));
-        match call.condition_expression("attribute_not_exists(pk)").send().await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let service = error.as_service_error();
-                if service.is_some_and(|error| error.is_conditional_check_failed_exception()) {
-                    return Ok(());
-                }
-                Err(self.failed("open", "dynamodb:PutItem", error).into())
-            }
-        }
+        let answer = call.condition_expression("attribute_not_exists(pk)").send().await;
+        self.if_it_held("open", "dynamodb:PutItem", answer)?;
+        Ok(())
     }
 }
 

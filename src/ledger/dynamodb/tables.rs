@@ -66,17 +66,10 @@ impl DynamoDbLedger {
         let call = self.inner.client.put_item().table_name(&*self.inner.table).set_item(Some(stored));
         let call = call.condition_expression("attribute_not_exists(m_at) OR m_at <= :now");
         let values = item([(":now", number(now.micros()))]);
-        match call.set_expression_attribute_values(Some(values)).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let service = error.as_service_error();
-                // A later decision stands.
-                if service.is_some_and(|error| error.is_conditional_check_failed_exception()) {
-                    return Ok(());
-                }
-                Err(self.failed("set_mode", "dynamodb:PutItem", error).into())
-            }
-        }
+        let answer = call.set_expression_attribute_values(Some(values)).send().await;
+        // A later decision stands.
+        self.if_it_held("set_mode", "dynamodb:PutItem", answer)?;
+        Ok(())
     }
 
     /// Dead letters after `after`, oldest first.
