@@ -36,6 +36,7 @@ pub mod edges;
 pub mod ledger;
 mod membership;
 mod poison;
+pub mod readers;
 pub mod run;
 pub mod upkeep;
 

@@ -152,13 +152,10 @@ async fn must_be_new(world: &World, file: &FileId, written: Option<Instant>) -> 
     let (now, horizon) = (world.ports.clock.now(), world.bounds.horizon);
     let Some(written) = written.filter(|written| now.since(*written) > horizon) else { return Ok(()) };
     let Some(setup) = world.tables.get(&file.table) else { return Ok(()) };
-    let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-    let margin = micros(CLAIM_MARGIN);
-    let from = Instant::from_micros(written.micros().saturating_sub(margin));
-    let to = Instant::from_micros(now.micros().saturating_sub(micros(horizon)).saturating_add(margin));
+    let claimed = written.minus(CLAIM_MARGIN)..now.minus(horizon).plus(CLAIM_MARGIN);
     pulse::working(Edge::Warehouse, "asking whether a forgotten file is loaded");
     let source_file = file.source_file();
-    let asked = world.ports.lineage.batch_of(&setup.destination, &source_file, from..to);
+    let asked = world.ports.lineage.batch_of(&setup.destination, &source_file, claimed);
     match world.heard(Edge::Warehouse, asked).await? {
         None => Ok(()),
         Some(batch) => {

@@ -211,7 +211,7 @@ pub(super) fn is_passing(kind: FaultKind) -> bool {
 }
 
 /// Two processes that share a ledger do not share a spool: each empties it at its start.
-pub(super) fn spool_lock(config: &Config) -> Result<Option<File>, Fault> {
+fn spool_lock(config: &Config) -> Result<Option<File>, Fault> {
     match &config.ledger {
         LedgerConfig::Sqlite { .. } => return Ok(None),
         LedgerConfig::DynamoDb { .. } => {}
@@ -233,7 +233,7 @@ pub(super) fn spool_lock(config: &Config) -> Result<Option<File>, Fault> {
 }
 
 /// The keys of all tables, by destination.
-pub(super) fn keys(config: &Config) -> Keys {
+fn keys(config: &Config) -> Keys {
     let tables = config.mappings.iter().flat_map(|mapping| mapping.route.tables.iter().zip(&mapping.tables));
     tables
         .map(|(route, settings)| {

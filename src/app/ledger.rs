@@ -9,20 +9,19 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::SystemClock;
-use super::edges::{START_AGAIN, START_PATIENCE, is_passing, keys, open_ledger};
+use super::edges::{START_AGAIN, START_PATIENCE, is_passing, open_ledger};
 use super::membership::{Opened, enter, judge_all};
-use crate::cloud;
+use super::readers::ledger_reader;
 use crate::config::types::{Config, Ledger as LedgerConfig, Warehouse as WarehouseConfig};
 use crate::domain::clock::Clock;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::identity::Identity;
+use crate::domain::instant::Instant;
 use crate::ledger::archive::{self, Counts, FORMAT, Head, Line, replay};
-use crate::ledger::dynamodb::reader::DynamoDbReader;
 use crate::ledger::reader::{BatchCursor, LedgerReader, Scope};
 use crate::ledger::sqlite::SqliteLedger;
-use crate::ledger::sqlite::reader::SqliteReader;
 use crate::ledger::{Ledger, SharedLedger};
-use crate::warehouse::bigquery::BigQuery;
+use crate::warehouse::bigquery::{BigQuery, Keys};
 use crate::warehouse::jobs::Jobs;
 use crate::warehouse::lake::Lake;
 use crate::warehouse::stamps::Stamps;
@@ -37,7 +36,11 @@ const LINES_AT_ONCE: usize = 16;
 /// Writes the ledger of `config` to a new file at `to`. Answers how much it is.
 pub async fn export(config: &Config, to: &Path) -> Result<Counts, Fault> {
     // SQLite's lock says that no process runs on it; of DynamoDB it is seen when something changes meanwhile.
-    let (_lock, reader) = to_read(config).await?;
+    let reader = ledger_reader(config).await?;
+    let _lock = match &config.ledger {
+        LedgerConfig::Sqlite { path, .. } => Some(SqliteLedger::open(path)?),
+        LedgerConfig::DynamoDb { .. } => None,
+    };
     let begun = SystemClock.now();
     let identity = reader.identity().await?;
     let cannot = |error| Fault::from_io(format!("cannot write {}", to.display()), error);
@@ -69,12 +72,8 @@ pub async fn export(config: &Config, to: &Path) -> Result<Counts, Fault> {
 }
 
 /// True when a batch was claimed, or ended, since `begun`: the newest batches are looked at again.
-async fn changed_since(
-    reader: &dyn LedgerReader,
-    begun: crate::domain::instant::Instant,
-) -> Result<bool, Fault> {
-    let hour = i64::try_from(Duration::from_secs(3_600).as_micros()).unwrap_or(i64::MAX);
-    let since = crate::domain::instant::Instant::from_micros(begun.micros().saturating_sub(hour));
+async fn changed_since(reader: &dyn LedgerReader, begun: Instant) -> Result<bool, Fault> {
+    let since = begun.minus(Duration::from_secs(3_600));
     let (scope, mut next) = (Scope { since: Some(since), ..Scope::default() }, BatchCursor::new());
     loop {
         let page = reader.batches(&scope, &next, 200).await?;
@@ -88,21 +87,6 @@ async fn changed_since(
     }
 }
 
-async fn to_read(config: &Config) -> Result<(Option<SqliteLedger>, Box<dyn LedgerReader>), Fault> {
-    Ok(match &config.ledger {
-        LedgerConfig::Sqlite { path, .. } => {
-            // Whoever opens it to write makes it where it is not.
-            SqliteReader::open(path)?;
-            let lock = SqliteLedger::open(path)?;
-            (Some(lock), Box::new(SqliteReader::open(path)?))
-        }
-        LedgerConfig::DynamoDb { table, region } => {
-            let sdk = cloud::aws::connect(&config.aws, region.as_deref()).await;
-            (None, Box::new(DynamoDbReader::open(&sdk, table).await?))
-        }
-    })
-}
-
 /// Reads the file that `export` wrote into the ledger of `config`, which must be a new one, and takes the datasets over:
 /// the ledger that it came from is refused from then on. Answers how much it is.
 pub async fn import(config: &Config, from: &Path) -> Result<Counts, Fault> {
@@ -114,7 +98,7 @@ pub async fn import(config: &Config, from: &Path) -> Result<Counts, Fault> {
         return Err(lines.unlike(&format!("it has format {}, this landbridge reads {FORMAT}", head.format)));
     }
     let counts = Lines::open(from)?.counted()?;
-    let stamps = stamps(config).await?;
+    let (stamps, _) = custody(config).await?;
     judge_all(config, &head.identity(), &*stamps).await?;
     let opened = fresh(config).await?;
     let known = opened.ledger().summary(SystemClock.now()).await?;
@@ -125,7 +109,7 @@ pub async fn import(config: &Config, from: &Path) -> Result<Counts, Fault> {
     // A replay that is interrupted leaves a ledger of this name on which nobody can start: its epoch is none.
     take(&opened, &Identity { epoch: 0, ..head.identity() }).await?;
     opened.fill(true).await?;
-    fill(&opened, &mut lines).await?;
+    write(&opened.ledger(), || lines.next()).await?;
     opened.fill(false).await?;
     take(&opened, &head.identity()).await?;
     enter(config, &opened, &*stamps).await?;
@@ -133,28 +117,28 @@ pub async fn import(config: &Config, from: &Path) -> Result<Counts, Fault> {
     Ok(counts)
 }
 
-/// Writes lines into the ledger, the tables' modes and the dead letters one by one.
-async fn fill(opened: &Opened, lines: &mut Lines) -> Result<(), Fault> {
-    let mut several = Vec::new();
-    while let Some(line) = lines.next()? {
-        several.push(line);
-        if several.len() >= LINES_AT_ONCE {
-            write(&opened.ledger(), std::mem::take(&mut several)).await?;
+/// Writes lines into the ledger, some at a time.
+async fn write(
+    ledger: &SharedLedger,
+    mut lines: impl FnMut() -> Result<Option<Line>, Fault>,
+) -> Result<(), Fault> {
+    let mut steps = JoinSet::new();
+    loop {
+        let line = lines()?;
+        let is_last = line.is_none();
+        if let Some(line) = line {
+            let ledger = Arc::clone(ledger);
+            steps.spawn(async move { replayed(&*ledger, line).await });
+        }
+        while steps.len() >= LINES_AT_ONCE || (is_last && !steps.is_empty()) {
+            let step = steps.join_next().await.transpose();
+            step.map_err(|error| Fault::from_error(FaultKind::Internal, "a replay has ended", error))?
+                .transpose()?;
+        }
+        if is_last {
+            return Ok(());
         }
     }
-    write(&opened.ledger(), several).await
-}
-
-async fn write(ledger: &SharedLedger, lines: Vec<Line>) -> Result<(), Fault> {
-    let mut steps = JoinSet::new();
-    for line in lines {
-        let ledger = Arc::clone(ledger);
-        steps.spawn(async move { replayed(&*ledger, line).await });
-    }
-    while let Some(step) = steps.join_next().await {
-        step.map_err(|error| Fault::from_error(FaultKind::Internal, "a replay has ended", error))??;
-    }
-    Ok(())
 }
 
 /// Writes one line, again while the service cannot be heard.
@@ -193,17 +177,17 @@ async fn take(opened: &Opened, identity: &Identity) -> Result<(), Fault> {
     ))
 }
 
-async fn stamps(config: &Config) -> Result<Box<dyn Stamps>, Fault> {
+/// Whose the datasets are, and what is being loaded into them.
+async fn custody(config: &Config) -> Result<(Arc<dyn Stamps>, Arc<dyn Jobs>), Fault> {
     Ok(match &config.warehouse {
-        WarehouseConfig::Lake { path } => Box::new(Lake::open(path.clone())?),
-        WarehouseConfig::BigQuery(settings) => Box::new(BigQuery::new(settings, keys(config)).await?),
-    })
-}
-
-async fn jobs(config: &Config) -> Result<Box<dyn Jobs>, Fault> {
-    Ok(match &config.warehouse {
-        WarehouseConfig::Lake { path } => Box::new(Lake::open(path.clone())?),
-        WarehouseConfig::BigQuery(settings) => Box::new(BigQuery::new(settings, keys(config)).await?),
+        WarehouseConfig::Lake { path } => {
+            let lake = Arc::new(Lake::open(path.clone())?);
+            (Arc::clone(&lake) as Arc<dyn Stamps>, lake)
+        }
+        WarehouseConfig::BigQuery(settings) => {
+            let bigquery = Arc::new(BigQuery::new(settings, Keys::default()).await?);
+            (Arc::clone(&bigquery) as Arc<dyn Stamps>, bigquery)
+        }
     })
 }
 

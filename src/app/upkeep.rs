@@ -11,7 +11,6 @@ use crate::actors::world::World;
 use crate::config::types::Config;
 use crate::domain::clock::Clock;
 use crate::domain::fault::FaultKind;
-use crate::domain::instant::Instant;
 use crate::telemetry::events;
 use crate::warehouse::stamps::Stamps;
 
@@ -55,8 +54,7 @@ pub(super) fn start(
 }
 
 async fn expire(config: &Config, ledger: &Opened, clock: &dyn Clock) {
-    let horizon = i64::try_from(config.horizon.as_micros()).unwrap_or(i64::MAX);
-    let before = Instant::from_micros(clock.now().micros().saturating_sub(horizon));
+    let before = clock.now().minus(config.horizon);
     let mut sum = 0;
     for _ in 0..STEPS_MAX {
         match ledger.ledger().expire(before, EXPIRED_AT_ONCE).await {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::admin::{Target, call, call_with, count, finish, table_path, text};
 use super::check::counted;
-use super::verify::reader;
+use crate::app::readers::ledger_reader;
 use crate::config::load;
 use crate::domain::fault::Fault;
 use crate::domain::transition::Mending;
@@ -149,7 +149,7 @@ fn messages(config: &Path, json: bool) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
     let letters = runtime.block_on(async {
-        let (reader, mut letters, mut after) = (reader(&config).await?, Vec::new(), None);
+        let (reader, mut letters, mut after) = (ledger_reader(&config).await?, Vec::new(), None);
         while letters.len() < MESSAGES_MAX {
             let page = reader.dead_letters(after.as_ref(), MESSAGES_MAX - letters.len()).await?;
             letters.extend(page.letters);

@@ -9,23 +9,17 @@ use clap::Args;
 
 use super::admin::printable;
 use crate::app::SystemClock;
-use crate::cloud;
-use crate::config::types::{Config, Ledger, Warehouse};
+use crate::app::readers::{audit, ledger_reader};
+use crate::config::types::Config;
 use crate::config::{load, nearest};
 use crate::domain::batch::Destination;
 use crate::domain::clock::Clock;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
-use crate::ledger::dynamodb::reader::DynamoDbReader;
-use crate::ledger::reader::{LedgerReader, Scope};
-use crate::ledger::sqlite::reader::SqliteReader;
+use crate::ledger::reader::Scope;
 use crate::verify::line::Line;
 use crate::verify::{Options, known_tables, report, verify as compare};
-use crate::warehouse::audit::Audit;
-use crate::warehouse::bigquery::audit::BigQueryAudit;
-use crate::warehouse::bigquery::{BigQuery, Keys};
-use crate::warehouse::lake::audit::LakeAudit;
 
 /// Findings of a table that can be shown, whatever is wished.
 const FINDINGS_MAX: usize = 100_000;
@@ -91,8 +85,8 @@ fn prepared(arguments: &Arguments) -> Result<(Config, Option<Instant>), String> 
 }
 
 async fn run(arguments: &Arguments, config: &Config, since: Option<Instant>) -> Result<Line, String> {
-    let reader = reader(config).await.map_err(told)?;
-    let audit = audit(config, arguments.bytes_billed_max).await.map_err(told)?;
+    let reader = ledger_reader(config).await.map_err(told)?;
+    let audit = audit(config, arguments.bytes_billed_max.map(|size| size.as_u64())).await.map_err(told)?;
     let routes = config.mappings.iter().flat_map(|mapping| &mapping.route.tables);
     let configured: Vec<(TableId, Destination)> =
         routes.map(|route| (route.table.clone(), route.destination.clone())).collect();
@@ -112,26 +106,6 @@ async fn run(arguments: &Arguments, config: &Config, since: Option<Instant>) -> 
     let total = compare(&*reader, &*audit, &configured, &options, &mut tell).await.map_err(told)?;
     print(&if arguments.json { report::sum_json(&total) } else { report::sum(&total) });
     Ok(total)
-}
-
-pub(super) async fn reader(config: &Config) -> Result<Box<dyn LedgerReader>, Fault> {
-    Ok(match &config.ledger {
-        Ledger::Sqlite { path, .. } => Box::new(SqliteReader::open(path)?),
-        Ledger::DynamoDb { table, region } => {
-            let sdk = cloud::aws::connect(&config.aws, region.as_deref()).await;
-            Box::new(DynamoDbReader::open(&sdk, table).await?)
-        }
-    })
-}
-
-async fn audit(config: &Config, bytes_billed_max: Option<ByteSize>) -> Result<Box<dyn Audit>, Fault> {
-    Ok(match &config.warehouse {
-        Warehouse::Lake { path } => Box::new(LakeAudit::open(path.clone())?),
-        Warehouse::BigQuery(settings) => {
-            let warehouse = BigQuery::new(settings, Keys::default()).await?;
-            Box::new(BigQueryAudit::new(warehouse, bytes_billed_max.map(|size| size.as_u64())))
-        }
-    })
 }
 
 /// The table of this name, `cluster/schema.table` or `cluster.schema.table`.

@@ -30,8 +30,12 @@ impl Instant {
 
     /// This instant moved later by `duration`; saturates at the end of time.
     pub fn plus(self, duration: Duration) -> Self {
-        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-        Self { micros: self.micros.saturating_add(micros) }
+        Self { micros: self.micros.saturating_add(micros_of(duration)) }
+    }
+
+    /// This instant moved earlier by `duration`; saturates at the beginning of time.
+    pub fn minus(self, duration: Duration) -> Self {
+        Self { micros: self.micros.saturating_sub(micros_of(duration)) }
     }
 
     /// How long ago `earlier` was; zero when it is not earlier.
@@ -74,6 +78,10 @@ impl Instant {
     fn format(self, pattern: &str) -> String {
         DateTime::<Utc>::from_timestamp_micros(self.micros).unwrap_or_default().format(pattern).to_string()
     }
+}
+
+fn micros_of(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

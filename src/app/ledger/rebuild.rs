@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{fresh, jobs, stamps, take, write};
+use super::{custody, fresh, take, write};
 use crate::app::SystemClock;
 use crate::app::membership::take_over;
+use crate::app::readers::audit;
 use crate::bucket::listing::Listing;
 use crate::bucket::local::LocalBucket;
 use crate::bucket::s3::{S3Bucket, Spooling};
 use crate::cloud;
-use crate::config::types::{Config, Source, Warehouse as WarehouseConfig};
+use crate::config::types::{Config, Source};
 use crate::domain::batch::{Destination, hex};
 use crate::domain::clock::Clock;
 use crate::domain::fault::{Fault, FaultKind};
@@ -20,19 +21,13 @@ use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::route::{Router, SourceRoute};
 use crate::rebuild::{TablePlan, lines, listed, loaded};
-use crate::warehouse::audit::Audit;
-use crate::warehouse::bigquery::BigQuery;
-use crate::warehouse::bigquery::audit::BigQueryAudit;
 use crate::warehouse::jobs::{Jobs, Which};
-use crate::warehouse::lake::audit::LakeAudit;
 
 /// How long jobs that are not done are waited for, and how often they are looked for.
 const JOBS_PATIENCE: Duration = Duration::from_secs(600);
 const JOBS_AGAIN: Duration = Duration::from_secs(5);
 /// Jobs that are looked at before and after: two hours of them.
-const RECENT_MICROS: i64 = 2 * 3_600 * 1_000_000;
-/// Lines of a table that are written at one time.
-const LINES_AT_ONCE: usize = 16;
+const RECENT: Duration = Duration::from_secs(2 * 3_600);
 
 /// What is wished.
 #[derive(Clone, Copy, Debug)]
@@ -50,23 +45,23 @@ pub async fn rebuild(
     wish: Wish,
     told: &mut (dyn FnMut(&TableId, &TablePlan) + Send),
 ) -> Result<(), Fault> {
-    let audit = audit(config).await?;
-    let (ledger, jobs) = if wish.write {
-        let (jobs, ledger) = (jobs(config).await?, fresh(config).await?);
+    let audit = audit(config, None).await?;
+    let target = if wish.write {
+        let ((stamps, jobs), ledger) = (custody(config).await?, fresh(config).await?);
         // An import that was interrupted has left another's name here.
         take(&ledger, &Identity { ledger: hex(&rand::random::<[u8; 16]>()), epoch: 0 }).await?;
         ledger.fill(true).await?;
-        (Some(ledger), Some(jobs))
+        Some((ledger, stamps, jobs))
     } else {
-        (None, None)
+        None
     };
     let begun = SystemClock.now();
     let routes: Vec<_> = config.mappings.iter().flat_map(|mapping| &mapping.route.tables).collect();
     let datasets = routes.iter().map(|route| Arc::clone(&route.destination.dataset)).collect();
     // BigQuery's clock is not this machine's: what is new is told by its id.
-    let recent = Which::MadeSince(Instant::from_micros(begun.micros().saturating_sub(RECENT_MICROS)));
+    let recent = Which::MadeSince(begun.minus(RECENT));
     let mut known_jobs = BTreeSet::new();
-    if let Some(jobs) = &jobs {
+    if let Some((_, _, jobs)) = &target {
         until_done(&**jobs, &datasets).await?;
         known_jobs.extend(jobs.jobs(&datasets, recent).await?);
     }
@@ -80,17 +75,14 @@ pub async fn rebuild(
             None => Default::default(),
         };
         let destination = route.map_or_else(Destination::default, |route| route.destination.clone());
-        let (plan, mut lines) = lines(&table, &destination, files, rows, wish.since, SystemClock.now());
+        let (plan, lines) = lines(&table, &destination, files, rows, wish.since, SystemClock.now());
         told(&table, &plan);
-        if let Some(opened) = &ledger {
-            let ledger = opened.ledger();
-            while !lines.is_empty() {
-                let some = lines.drain(..lines.len().min(LINES_AT_ONCE)).collect();
-                write(&ledger, some).await?;
-            }
+        if let Some((ledger, ..)) = &target {
+            let mut lines = lines.into_iter();
+            write(&ledger.ledger(), || Ok(lines.next())).await?;
         }
     }
-    if let (Some(ledger), Some(jobs)) = (&ledger, &jobs) {
+    if let Some((ledger, stamps, jobs)) = &target {
         let made = jobs.jobs(&datasets, recent).await?;
         if let Some(job) = made.iter().find(|job| !known_jobs.contains(*job)) {
             let text = format!(
@@ -99,7 +91,7 @@ pub async fn rebuild(
             return Err(Fault::new(FaultKind::Unavailable, text));
         }
         ledger.fill(false).await?;
-        take_over(config, ledger, &*stamps(config).await?).await?;
+        take_over(config, ledger, &**stamps).await?;
         ledger.ledger().close().await?;
     }
     Ok(())
@@ -134,15 +126,6 @@ async fn until_done(jobs: &dyn Jobs, datasets: &BTreeSet<Arc<str>>) -> Result<()
         }
         tokio::time::sleep(JOBS_AGAIN).await;
     }
-}
-
-async fn audit(config: &Config) -> Result<Box<dyn Audit>, Fault> {
-    Ok(match &config.warehouse {
-        WarehouseConfig::Lake { path } => Box::new(LakeAudit::open(path.clone())?),
-        WarehouseConfig::BigQuery(settings) => {
-            Box::new(BigQueryAudit::new(BigQuery::new(settings, super::keys(config)).await?, None))
-        }
-    })
 }
 
 async fn sources(config: &Config) -> Vec<(SourceRoute, Arc<dyn Listing>)> {
