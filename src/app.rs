@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Duration;
 
 use actix::Addr;
@@ -36,6 +36,7 @@ pub mod edges;
 pub mod ledger;
 mod membership;
 mod poison;
+mod poison_copies;
 pub mod readers;
 pub mod run;
 pub mod upkeep;
@@ -134,11 +135,13 @@ impl Tree {
             cpu,
             directory: Directory::default(),
             answers: Answers::default(),
+            forgotten_before: AtomicI64::new(0),
             bodies: AtomicU64::new(0),
             known_good: DashMap::new(),
             fatal: fatal_sender,
             ports,
         });
+        patiently("forgotten_before", async || world.learn_what_is_forgotten().await).await?;
         let version = env!("CARGO_PKG_VERSION");
         events::Started { version, tables: world.tables.len(), queues: world.ports.queues.len() }.emit();
         let root = start_tree(Arc::clone(&world));

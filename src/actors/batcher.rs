@@ -36,6 +36,8 @@ pub struct Batcher {
     generation: Generation,
     table: Table,
     waiters: BTreeMap<FileId, Vec<Lease>>,
+    /// When files that were deferred were written, as far as the ledger knows: nobody waits for them.
+    written: BTreeMap<FileId, Instant>,
     fetched: BTreeMap<FileId, Fetched>,
     window_plan: ColumnPlan,
     wake: Option<SpawnHandle>,
@@ -58,6 +60,7 @@ impl Batcher {
             generation,
             table,
             waiters: BTreeMap::new(),
+            written: BTreeMap::new(),
             fetched: BTreeMap::new(),
             window_plan: ColumnPlan::empty(),
             wake: None,
@@ -80,6 +83,7 @@ impl Batcher {
                     Effect::Strike(file, reason) => self.strike(file, reason, context),
                     Effect::Release { file, outcome, fresh } => {
                         self.fetched.remove(&file);
+                        self.written.remove(&file);
                         let leases = self.waiters.remove(&file).unwrap_or_default();
                         events::FileReleased { file: &file, outcome, fresh, waiters: leases.len() }.emit();
                         leases.into_iter().for_each(Lease::settle);
@@ -189,8 +193,8 @@ impl Batcher {
 
     fn fetch(&mut self, file: FileId, context: &mut Context<Self>) {
         self.fetched.remove(&file);
-        // A file that nobody waits for is deferred: the ledger remembers it.
-        let written = self.waiters.get(&file).and_then(|leases| leases.iter().map(Lease::event_at).min());
+        let announced = self.waiters.get(&file).into_iter().flatten().map(Lease::event_at);
+        let written = announced.chain(self.written.get(&file).copied()).min();
         let fetch = FetchFile(file.clone(), written);
         let taken = self.world.directory.fetcher().is_some_and(|fetcher| tell(&fetcher, fetch));
         if !taken {

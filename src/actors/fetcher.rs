@@ -29,8 +29,8 @@ use crate::telemetry::events;
 /// How long a fetch waits for credit before it asks again for windows to be closed.
 const PRESSURE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A batch is claimed after its files are written, by clocks that differ by less; what was claimed later than the horizon
-/// is remembered, unless it is being forgotten at this moment.
+/// A batch is claimed after its files are written, by clocks that differ by less; what ended later than the horizon is
+/// remembered, unless another process forgot it within the hour in which this one looks at that.
 const CLAIM_MARGIN: Duration = Duration::from_secs(2 * 86_400);
 
 struct InHand {
@@ -149,10 +149,10 @@ impl<T> Drop for AbortGuard<T> {
 
 /// A file that is older than what the ledger remembers may have been loaded and forgotten: then its rows are there.
 async fn must_be_new(world: &World, file: &FileId, written: Option<Instant>) -> Result<(), Fault> {
-    let (now, horizon) = (world.ports.clock.now(), world.bounds.horizon);
-    let Some(written) = written.filter(|written| now.since(*written) > horizon) else { return Ok(()) };
+    let remembered = world.remembered_since().plus(CLAIM_MARGIN);
+    let Some(written) = written.filter(|written| *written < remembered) else { return Ok(()) };
     let Some(setup) = world.tables.get(&file.table) else { return Ok(()) };
-    let claimed = written.minus(CLAIM_MARGIN)..now.minus(horizon).plus(CLAIM_MARGIN);
+    let claimed = written.minus(CLAIM_MARGIN)..remembered;
     pulse::working(Edge::Warehouse, "asking whether a forgotten file is loaded");
     let source_file = file.source_file();
     let asked = world.ports.lineage.batch_of(&setup.destination, &source_file, claimed);

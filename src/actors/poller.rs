@@ -28,6 +28,7 @@ use crate::messages::poller::{Happened, OfferParked, Received, ReleaseHeld, Stop
 use crate::queue::{Queue, Receipt};
 use crate::telemetry::events;
 
+mod dead_letters;
 mod questions;
 mod receive;
 
@@ -86,6 +87,7 @@ impl Poller {
                 Effect::DeadLetter { message, body, reason } => {
                     self.dead_letter(message, body, reason, context)
                 }
+                Effect::Redrive { message, copy } => self.redrive(message, copy, context),
                 Effect::Delete(messages) => self.delete(messages, context),
                 Effect::Extend(messages) => self.extend(messages),
             }
@@ -174,23 +176,6 @@ impl Poller {
                 Err(fault) => {
                     world.ledger_failed("strike", &fault);
                     Event::LedgerFailed(item)
-                }
-            };
-            report(&address, Happened(vec![event]));
-        });
-    }
-
-    fn dead_letter(&mut self, message: u64, body: Arc<str>, reason: String, context: &mut Context<Self>) {
-        let (world, address, queue) = (Arc::clone(&self.world), context.address(), self.id.clone());
-        tokio::spawn(async move {
-            events::MessageUnparsable { queue: &queue, reason: &reason }.emit();
-            let now = world.ports.clock.now();
-            let dead_letter = world.ports.ledger.dead_letter(&queue.0, &body, &reason, now);
-            let event = match world.heard(Edge::Ledger, dead_letter).await {
-                Ok(()) => Event::DeadLettered(message),
-                Err(fault) => {
-                    world.ledger_failed("dead_letter", &fault);
-                    Event::DeadLetterFailed(message)
                 }
             };
             report(&address, Happened(vec![event]));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -76,7 +76,7 @@ pub struct Bounds {
     pub loads_in_flight: usize,
     /// How long refusals of a destination are endured before its batch is fenced and its table held.
     pub refused_patience: Duration,
-    /// How long the ledger remembers a loaded file.
+    /// How long the ledger remembers a loaded file, from now on.
     pub horizon: Duration,
     /// How long one long poll waits (SQS: 20 s).
     pub receive_wait: Duration,
@@ -111,6 +111,8 @@ pub struct World {
     pub directory: Directory,
     /// How often each edge has answered.
     pub answers: Answers,
+    /// Before this time the ledger has forgotten what it had loaded, in Unix microseconds, whatever the horizon is now.
+    pub forgotten_before: AtomicI64,
     /// Numbers the spool files of this process.
     pub bodies: AtomicU64,
     /// The columns of what was loaded last into each table, since this process began.
@@ -124,6 +126,20 @@ impl World {
     pub fn next_body_path(&self) -> PathBuf {
         let number = self.bodies.fetch_add(1, Ordering::Relaxed);
         self.spool.join(format!("body-{}-{number}.parquet", std::process::id()))
+    }
+
+    /// Files that were written before may have been loaded and forgotten.
+    pub fn remembered_since(&self) -> Instant {
+        let forgotten = Instant::from_micros(self.forgotten_before.load(Ordering::Relaxed));
+        self.ports.clock.now().minus(self.bounds.horizon).max(forgotten)
+    }
+
+    /// Asks the ledger what it has forgotten.
+    pub async fn learn_what_is_forgotten(&self) -> Result<(), Fault> {
+        if let Some(before) = self.ports.ledger.forgotten_before().await? {
+            self.forgotten_before.fetch_max(before.micros(), Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// The pools of what an open object holds, in the order in which everyone takes from them: the kind, the pool, and

@@ -11,6 +11,7 @@ use aws_config::SdkConfig;
 
 use super::SystemClock;
 use super::membership::{Opened, enter};
+use super::poison_copies::DeadLetterQueues;
 use super::upkeep::{self, Upkeep};
 use crate::actors::world::{Ports, World};
 use crate::bucket::local::LocalBucket;
@@ -73,9 +74,10 @@ impl Edges {
         // Only the lock, the ledger's or its own, makes the spool ours.
         empty(&config.spool.path)?;
         let (mut queues, mut sqs) = (BTreeMap::new(), BTreeMap::new());
+        let mut letters: BTreeMap<Arc<str>, Arc<dyn Queue>> = BTreeMap::new();
         let mut stores: BTreeMap<Arc<str>, Arc<dyn Bucket>> = BTreeMap::new();
         let mut regions = BTreeMap::new();
-        let mut urls = Vec::new();
+        let mut by_url: BTreeMap<Arc<str>, Arc<SqsQueue>> = BTreeMap::new();
         for mapping in &config.mappings {
             let (cluster, bucket) = (&mapping.route.cluster, &mapping.route.bucket);
             let id = QueueId(Arc::clone(cluster));
@@ -93,19 +95,25 @@ impl Edges {
                         Entry::Vacant(entry) => entry.insert(AwsRegion::connect(config, name).await),
                     };
                     // Clusters that share a queue share its poller: whose file it is tells the key.
-                    if !urls.contains(queue) {
-                        let clock = Arc::clone(&clock);
-                        sqs.insert(id, Arc::new(SqsQueue::new(&region.sdk, Arc::clone(queue), clock)));
-                        urls.push(Arc::clone(queue));
-                    }
+                    let one = match by_url.entry(Arc::clone(queue)) {
+                        Entry::Occupied(entry) => Arc::clone(entry.get()),
+                        Entry::Vacant(entry) => {
+                            let one = SqsQueue::new(&region.sdk, Arc::clone(queue), Arc::clone(&clock));
+                            let one = Arc::clone(entry.insert(Arc::new(one)));
+                            sqs.insert(id, Arc::clone(&one));
+                            one
+                        }
+                    };
+                    letters.insert(Arc::clone(cluster), one);
                     stores.insert(Arc::clone(bucket), Arc::clone(&region.s3));
                 }
             }
         }
         let local = queues.iter().map(|(id, queue)| (id.clone(), Arc::clone(queue) as Arc<dyn Queue>));
         let remote = sqs.iter().map(|(id, queue)| (id.clone(), Arc::clone(queue) as Arc<dyn Queue>));
+        let ledger = FrontedLedger::new(ledger, config.limits.loaded_front_files);
         let ports = Ports {
-            ledger: FrontedLedger::shared(ledger, config.limits.loaded_front_files),
+            ledger: Arc::new(ledger.with_copies(Arc::new(DeadLetterQueues(letters)))),
             bucket: Arc::new(Buckets::new(stores)),
             warehouse,
             lineage,

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::SystemClock;
 use super::edges::{START_AGAIN, START_PATIENCE, is_passing, open_ledger};
-use super::membership::{Opened, enter, judge_all};
+use super::membership::{Opened, enter_whole, judge_all};
 use super::readers::ledger_reader;
 use crate::config::types::{Config, Ledger as LedgerConfig, Warehouse as WarehouseConfig};
 use crate::domain::clock::Clock;
@@ -54,7 +54,7 @@ pub async fn export(config: &Config, to: &Path) -> Result<Counts, Fault> {
         serde_json::to_writer(&mut *file, line).map_err(std::io::Error::from).map_err(cannot)?;
         file.write_all(b"\n").map_err(cannot)
     };
-    write(&mut file, &Line::Ledger(Head::new(identity.clone(), begun)))?;
+    write(&mut file, &Line::Ledger(Head::new(identity.clone(), begun, reader.forgotten_before().await?)))?;
     let mut take = |line: Line| {
         counts.add(&line);
         write(&mut file, &line)
@@ -109,10 +109,14 @@ pub async fn import(config: &Config, from: &Path) -> Result<Counts, Fault> {
     // A replay that is interrupted leaves a ledger of this name on which nobody can start: its epoch is none.
     take(&opened, &Identity { epoch: 0, ..head.identity() }).await?;
     opened.fill(true).await?;
+    if let Some(before) = head.forgotten_before {
+        // Of a ledger that holds nothing yet, this forgets nothing: it is only written down.
+        opened.ledger().expire(before, 0).await?;
+    }
     write(&opened.ledger(), || lines.next()).await?;
-    opened.fill(false).await?;
     take(&opened, &head.identity()).await?;
-    enter(config, &opened, &*stamps).await?;
+    enter_whole(config, &opened, &*stamps).await?;
+    opened.fill(false).await?;
     opened.ledger().close().await?;
     Ok(counts)
 }
@@ -154,11 +158,12 @@ async fn replayed(ledger: &dyn Ledger, line: Line) -> Result<(), Fault> {
     }
 }
 
-/// The ledger of the configuration, on which no process may ever have started.
+/// The ledger of the configuration, on which no process may ever have started. One that was not filled to its end is filled
+/// again.
 async fn fresh(config: &Config) -> Result<Opened, Fault> {
     let opened = open_ledger(config).await?;
     let epoch = opened.identity().await?.epoch;
-    if epoch == 0 {
+    if epoch == 0 || opened.is_filling().await? {
         return Ok(opened);
     }
     let text = format!(

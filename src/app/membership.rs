@@ -42,11 +42,18 @@ impl Opened {
         }
     }
 
-    /// Between `true` and `false` it is filled, by whoever alone has it.
+    /// Between `true` and `false` it is filled, by whoever alone has it, and nobody starts on it.
     pub(super) async fn fill(&self, filling: bool) -> Result<(), Fault> {
         match self {
             Self::Sqlite(ledger) => ledger.fill(filling).await,
-            Self::DynamoDb(_) => Ok(()),
+            Self::DynamoDb(ledger) => ledger.fill(filling).await,
+        }
+    }
+
+    pub(super) async fn is_filling(&self) -> Result<bool, Fault> {
+        match self {
+            Self::Sqlite(ledger) => ledger.is_filling().await,
+            Self::DynamoDb(ledger) => ledger.is_filling().await,
         }
     }
 
@@ -65,9 +72,18 @@ impl Opened {
     }
 }
 
-/// Refuses a ledger that has not loaded what is in the datasets, or has forgotten it. Then its epoch rises, and is written
-/// on all of them.
+/// Refuses a ledger that was not filled to its end, that has not loaded what is in the datasets, or has forgotten it. Then
+/// its epoch rises, and is written on all of them.
 pub(super) async fn enter(config: &Config, ledger: &Opened, stamps: &dyn Stamps) -> Result<(), Fault> {
+    if patiently("identity", async || ledger.is_filling().await).await? {
+        let text = "the ledger is being made by `landbridge ledger import` or `rebuild`, or that did not come to its end: repeat it, or begin again with a new ledger";
+        return Err(Fault::new(FaultKind::AccessDenied, text));
+    }
+    enter_whole(config, ledger, stamps).await
+}
+
+/// The same for the ledger that was just filled.
+pub(super) async fn enter_whole(config: &Config, ledger: &Opened, stamps: &dyn Stamps) -> Result<(), Fault> {
     let found = stamped(config, stamps).await?;
     // Read after the stamps: an epoch is raised before it is written on a dataset, so that no process that starts at the
     // same time makes this one look old.
@@ -124,6 +140,16 @@ pub(super) async fn judge_all(
 ) -> Result<(), Fault> {
     let found = stamped(config, stamps).await?;
     found.iter().try_for_each(|(destination, stamp, _)| judge(config, identity, destination, stamp.as_ref()))
+}
+
+/// Finds out, before hours of work, whether the datasets' stamps may be written: each is written as it is.
+pub(super) async fn must_be_ours_to_stamp(config: &Config, stamps: &dyn Stamps) -> Result<(), Fault> {
+    for (destination, stamp, version) in stamped(config, stamps).await? {
+        if let Some(stamp) = stamp {
+            stamps.write(destination, &stamp, &version).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives the datasets to a ledger that was made anew from them, whatever ledger loaded them so far. The stamps come first:

@@ -48,6 +48,9 @@ pub(super) fn start(
                 Err(fault) => events::LedgerFailed { step: "identity", fault: &fault }.emit(),
             }
             expire(&config, &ledger, &*world.ports.clock).await;
+            if let Err(fault) = world.learn_what_is_forgotten().await {
+                events::LedgerFailed { step: "forgotten_before", fault: &fault }.emit();
+            }
         }
     });
     Upkeep(task.abort_handle())

@@ -28,6 +28,10 @@ fn check(parsed: Parsed) {
     let events = match parsed {
         Parsed::Events(events) => events,
         Parsed::TestEvent => return,
+        Parsed::Redrive(copy) => {
+            let body = copy.body().unwrap();
+            return assert_eq!(parse(&body), Parsed::Redrive(copy));
+        }
         Parsed::Unparsable(reason) => {
             assert!(!reason.is_empty() && reason.chars().count() <= REASON_LETTERS_MAX, "{reason}");
             return;

@@ -115,8 +115,8 @@ impl Intake {
             Event::VerdictWritten(item, _) => self.wait(now, item, None),
             Event::Struck(item, strikes) => self.struck(now, item, strikes, &mut effects),
             Event::LedgerFailed(item) => self.ledger_failed(now, item),
-            Event::DeadLettered(message) => self.close(message),
-            Event::DeadLetterFailed(message) => self.forget(message),
+            Event::Done(message) => self.close(message),
+            Event::Undone(message) => self.forget(message),
             Event::Deleted(messages) => messages.into_iter().for_each(|message| self.forget(message)),
             Event::DeleteFailed(messages) => {
                 for message in messages {
@@ -159,8 +159,13 @@ impl Intake {
             match arrived.content {
                 Content::Unparsable { body, reason } => {
                     held.open = 1;
-                    held.asked = Some((now, Edge::Ledger, "writing a dead letter down"));
+                    held.asked = Some((now, Edge::Ledger, "putting a dead letter aside"));
                     effects.push(Effect::DeadLetter { message, body, reason });
+                }
+                Content::Redrive(copy) => {
+                    held.open = 1;
+                    held.asked = Some((now, Edge::Ledger, "redriving a poison file"));
+                    effects.push(Effect::Redrive { message, copy });
                 }
                 Content::Files(files) => {
                     held.open = files.len();

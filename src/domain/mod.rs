@@ -8,6 +8,7 @@ pub mod audit;
 pub mod batch;
 pub mod bisection;
 pub mod clock;
+pub mod dead_letter;
 pub mod delivery;
 pub mod fault;
 pub mod file;

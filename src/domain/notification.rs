@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDateTime};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::dead_letter::PoisonCopy;
 use super::instant::Instant;
 
 /// The letters that AWS leaves as they are in an event's key, besides letters and digits; a slash stays too.
@@ -71,6 +72,8 @@ pub enum Parsed {
     Events(Vec<Announcement>),
     /// S3 tried whether the queue is there.
     TestEvent,
+    /// The copy of a poison file came back from the dead-letter queue.
+    Redrive(PoisonCopy),
     /// No notification that landbridge knows, with the reason.
     Unparsable(String),
 }
@@ -107,7 +110,8 @@ struct RawObject {
     version_id: Option<String>,
 }
 
-/// Reads a message: a raw S3 event, one wrapped by SNS, an EventBridge event, or S3's test event.
+/// Reads a message: a raw S3 event, one wrapped by SNS, an EventBridge event, S3's test event, or what landbridge itself
+/// had put into the dead-letter queue.
 pub fn parse(body: &str) -> Parsed {
     let value: Value = match serde_json::from_str(body) {
         Ok(value) => value,
@@ -123,6 +127,9 @@ pub fn parse(body: &str) -> Parsed {
 }
 
 fn parse_value(value: Value) -> Parsed {
+    if let Some(copy) = PoisonCopy::read(&value) {
+        return copy.map_or_else(|reason| unparsable(&reason), Parsed::Redrive);
+    }
     if value.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
         return Parsed::TestEvent;
     }

@@ -105,6 +105,17 @@ pub enum Verdict {
     Vanish,
 }
 
+/// A file that is to be taken up later.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DeferredFile {
+    /// The file.
+    pub file: FileId,
+    /// When it was deferred.
+    pub since: Instant,
+    /// When its announcement says that it was written, where that is known.
+    pub event_at: Option<Instant>,
+}
+
 /// A poison file, as a person looks at it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PoisonFile {

@@ -63,6 +63,9 @@ pub struct Head {
     pub epoch: u64,
     /// When it was written.
     pub exported_at: Instant,
+    /// The latest time before which it has forgotten anything.
+    #[serde(default)]
+    pub forgotten_before: Option<Instant>,
 }
 
 /// A batch with its attempts.
@@ -162,8 +165,9 @@ impl Counts {
 
 impl Head {
     /// Of a ledger with this identity.
-    pub fn new(identity: Identity, exported_at: Instant) -> Self {
-        Self { format: FORMAT, ledger: identity.ledger, epoch: identity.epoch, exported_at }
+    pub fn new(identity: Identity, exported_at: Instant, forgotten_before: Option<Instant>) -> Self {
+        let Identity { ledger, epoch } = identity;
+        Self { format: FORMAT, ledger, epoch, exported_at, forgotten_before }
     }
 
     /// The ledger's name and epoch.

@@ -9,7 +9,7 @@ use landbridge::domain::ids::{AttemptNumber, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::summary::{EventSpan, TableSummary};
 use landbridge::ledger::{
-    AttemptOutcome, BatchState, Claim, Home, Mending, SharedLedger, Step, TableMode, Verdict,
+    AttemptOutcome, BatchState, Claim, DeferredFile, Home, Mending, SharedLedger, Step, TableMode, Verdict,
 };
 
 fn at(micros: i64) -> Instant {
@@ -307,8 +307,14 @@ pub(crate) async fn deferred_files_come_oldest_first(ledger: SharedLedger) {
     for (name, time) in [("c", 3), ("a", 1), ("d", 4), ("b", 2)] {
         ledger.settle(&[(file(name), Verdict::Defer)], at(time)).await.unwrap();
     }
+    ledger.note_events(&[(file("b"), at(-7))]).await.unwrap();
     let oldest = ledger.deferred(&table("t"), 3).await.unwrap();
-    assert_eq!(oldest, [(file("a"), at(1)), (file("b"), at(2)), (file("c"), at(3))]);
+    let deferred = |name, since, event_at: Option<i64>| DeferredFile {
+        file: file(name),
+        since: at(since),
+        event_at: event_at.map(at),
+    };
+    assert_eq!(oldest, [deferred("a", 1, None), deferred("b", 2, Some(-7)), deferred("c", 3, None)]);
     assert_eq!(ledger.deferred_count(&table("t")).await.unwrap(), 4);
     assert_eq!(ledger.deferred(&table("u"), 3).await.unwrap(), []);
 }
@@ -504,6 +510,7 @@ pub(crate) async fn what_is_over_is_forgotten_after_the_horizon(ledger: SharedLe
     ];
     ledger.settle(&loose, at(30)).await.unwrap();
     ledger.settle(&[(file("gone now"), Verdict::Vanish)], at(45)).await.unwrap();
+    assert_eq!(ledger.forgotten_before().await.unwrap(), None);
     let mut expired = 0;
     loop {
         match ledger.expire(at(40), 2).await.unwrap() {
@@ -512,6 +519,8 @@ pub(crate) async fn what_is_over_is_forgotten_after_the_horizon(ledger: SharedLe
         }
     }
     assert_eq!(expired, 3, "a loaded batch, an abandoned one, a vanished file");
+    assert_eq!(ledger.expire(at(15), 2).await.unwrap(), 0);
+    assert_eq!(ledger.forgotten_before().await.unwrap(), Some(at(40)), "what is forgotten stays so");
     // What is remembered before the ledger may say that they are loaded, which they are.
     for state in states(&ledger, &["old", "other", "gone"]).await {
         assert!(matches!(state, None | Some(FileState::Loaded { .. })), "{state:?}");

@@ -1,6 +1,7 @@
-//! Loaded files in memory, before the ledger: most announcements of a file that is known are repeats of loaded ones.
+//! What stands before the ledger: loaded files in memory, since most announcements of a file that is known are repeats of
+//! loaded ones; and copies of poison files for the dead-letter queues.
 //!
-//! It holds *loaded* only (Invariant I-4): that state is the one that never changes again.
+//! The memory holds *loaded* only (Invariant I-4): that state is the one that never changes again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,14 +10,22 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 
 use super::stored::file_key;
-use super::{Claim, Home, Ledger, Mending, PoisonFile, SharedLedger, Step, TableMode, Verdict};
+use super::{Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, SharedLedger, Step, TableMode, Verdict};
 use crate::domain::batch::{Attempt, Batch};
-use crate::domain::fault::Fault;
+use crate::domain::dead_letter::PoisonCopy;
+use crate::domain::fault::{Fault, LOADED_BEFORE};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
+
+/// Where copies of poison files go.
+#[async_trait]
+pub trait PoisonCopies: Send + Sync + 'static {
+    /// Sends the copies, within a bound of time. What cannot be sent is told: the ledger has the files all the same.
+    async fn send(&self, copies: Vec<PoisonCopy>);
+}
 
 type Generation = DashMap<[u8; 16], BatchId>;
 
@@ -79,12 +88,35 @@ pub struct FrontedLedger {
     front: LoadedFront,
     /// Files of batches that this process has claimed and not yet committed: as many as deliveries are in flight.
     claimed: DashMap<BatchId, Vec<[u8; 16]>>,
+    copies: Option<Arc<dyn PoisonCopies>>,
 }
 
 impl FrontedLedger {
     /// Puts a front of `capacity` files before `inner`.
     pub fn new(inner: SharedLedger, capacity: usize) -> Self {
-        Self { inner, front: LoadedFront::new(capacity), claimed: DashMap::new() }
+        Self { inner, front: LoadedFront::new(capacity), claimed: DashMap::new(), copies: None }
+    }
+
+    /// Sends copies of files that become poison.
+    pub fn with_copies(self, copies: Arc<dyn PoisonCopies>) -> Self {
+        Self { copies: Some(copies), ..self }
+    }
+
+    /// Before the step, so that a process that dies in between sends a copy twice and never none. A copy of a file that
+    /// does not become poison then, or is anew, does nothing when it comes back.
+    async fn copy<'a>(&self, poison: impl Iterator<Item = (&'a FileId, &'a String)>, since: Instant) {
+        let Some(copies) = &self.copies else { return };
+        let of = |(file, reason): (&FileId, &String)| PoisonCopy {
+            file: file.clone(),
+            reason: reason.clone(),
+            since,
+        };
+        // Nobody should load it after all: its rows are there.
+        let poison = poison.filter(|(_, reason)| !reason.contains(LOADED_BEFORE));
+        let poison: Vec<_> = poison.map(of).collect();
+        if !poison.is_empty() {
+            copies.send(poison).await;
+        }
     }
 }
 
@@ -144,6 +176,11 @@ impl Ledger for FrontedLedger {
 
     async fn rehome(&self, batch: &BatchId, homes: &[Home], now: Instant) -> Result<Step, Fault> {
         self.claimed.remove(batch);
+        let poison = homes.iter().filter_map(|home| match home {
+            Home::Poison(file, reason) => Some((file, reason)),
+            Home::Batch { .. } | Home::Vanished(_) | Home::Deferred(_) => None,
+        });
+        self.copy(poison, now).await;
         self.inner.rehome(batch, homes, now).await
     }
 
@@ -161,10 +198,15 @@ impl Ledger for FrontedLedger {
     }
 
     async fn settle(&self, files: &[(FileId, Verdict)], now: Instant) -> Result<Vec<FileState>, Fault> {
+        let poison = files.iter().filter_map(|(file, verdict)| match verdict {
+            Verdict::Poison(reason) => Some((file, reason)),
+            Verdict::Vanish | Verdict::Defer => None,
+        });
+        self.copy(poison, now).await;
         self.inner.settle(files, now).await
     }
 
-    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<(FileId, Instant)>, Fault> {
+    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<DeferredFile>, Fault> {
         self.inner.deferred(table, limit).await
     }
 
@@ -199,6 +241,10 @@ impl Ledger for FrontedLedger {
 
     async fn expire(&self, before: Instant, limit: usize) -> Result<u64, Fault> {
         self.inner.expire(before, limit).await
+    }
+
+    async fn forgotten_before(&self) -> Result<Option<Instant>, Fault> {
+        self.inner.forgotten_before().await
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {

@@ -14,7 +14,8 @@ use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::summary::TableSummary;
 pub use crate::domain::transition::{
-    AttemptOutcome, BatchRecord, BatchState, Claim, Home, Mending, PoisonFile, Step, TableMode, Verdict,
+    AttemptOutcome, BatchRecord, BatchState, Claim, DeferredFile, Home, Mending, PoisonFile, Step, TableMode,
+    Verdict,
 };
 
 pub mod archive;
@@ -78,8 +79,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// file that a batch claims or has loaded stays as it is.
     async fn settle(&self, files: &[(FileId, Verdict)], now: Instant) -> Result<Vec<FileState>, Fault>;
 
-    /// Deferred files of a table with the time of their deferral, oldest first, at most `limit`.
-    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<(FileId, Instant)>, Fault>;
+    /// Deferred files of a table, those deferred first before the others, at most `limit`.
+    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<DeferredFile>, Fault>;
 
     /// How many files of a table are deferred.
     async fn deferred_count(&self, table: &TableId) -> Result<u64, Fault>;
@@ -110,8 +111,11 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Forgets batches that were loaded or abandoned before, with their files, and files that vanished before; at most
     /// `limit` of each table's batches and files. Answers how many: as long as there are any, it is asked again. What is
-    /// open, held, deferred or poison is never forgotten.
+    /// open, held, deferred or poison is never forgotten. That it forgets so much is written down first, for good.
     async fn expire(&self, before: Instant, limit: usize) -> Result<u64, Fault>;
+
+    /// The latest time before which anything was ever forgotten, whatever was asked for since.
+    async fn forgotten_before(&self) -> Result<Option<Instant>, Fault>;
 
     /// Writes down a message that could not be parsed, when there is no dead-letter queue.
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault>;

@@ -124,4 +124,7 @@ pub trait LedgerReader: Send + Sync {
 
     /// The ledger's name, and its epoch so far.
     async fn identity(&self) -> Result<Identity, Fault>;
+
+    /// The latest time before which anything was ever forgotten.
+    async fn forgotten_before(&self) -> Result<Option<Instant>, Fault>;
 }

@@ -7,6 +7,7 @@ use crate::domain::fault::FaultKind;
 use crate::domain::file::FileId;
 use crate::domain::ids::Generation;
 use crate::domain::table::{CloseReason, Event, Outcome};
+use crate::domain::transition::DeferredFile;
 use crate::flow::lease::Lease;
 use crate::messages::fetcher::Fetched;
 
@@ -56,7 +57,7 @@ pub struct DeferredListed {
     /// How often files were deferred before it was asked.
     pub deferrals: u64,
     /// The files; `None` when the ledger did not answer.
-    pub files: Option<Vec<FileId>>,
+    pub files: Option<Vec<DeferredFile>>,
 }
 
 /// Files of this table were written down as deferred. Sent by a poller that had no room for them; if it is lost, the

@@ -261,6 +261,11 @@ impl Queue for LocalQueue {
         Ok(lost)
     }
 
+    /// A directory has no dead-letter queue: the ledger keeps what would be there.
+    async fn send_dead_letter(&self, _: &str, _: &str) -> Result<bool, Fault> {
+        Ok(false)
+    }
+
     async fn depth(&self) -> Result<Depth, Fault> {
         let now = Instant::now();
         let mut state = self.state();

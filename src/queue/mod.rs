@@ -64,6 +64,9 @@ pub trait Queue: Send + Sync + 'static {
         visibility: Duration,
     ) -> Result<Vec<Receipt>, Fault>;
 
+    /// Sends a message to the queue's dead-letter queue, with the reason why it is there; false when it has none.
+    async fn send_dead_letter(&self, body: &str, reason: &str) -> Result<bool, Fault>;
+
     /// How many messages the queue holds.
     async fn depth(&self) -> Result<Depth, Fault>;
 }

@@ -11,7 +11,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
-    MessageSystemAttributeName, QueueAttributeName,
+    MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName,
 };
 
 use super::{Depth, MESSAGES_PER_CALL_MAX, Message, MessageId, Queue, Receipt};
@@ -27,6 +27,11 @@ const WAIT_MAX: Duration = Duration::from_secs(20);
 const CALL_TIMEOUT: Duration = Duration::from_secs(45);
 /// The longest visibility timeout (SQS: 12 h).
 const VISIBILITY_MAX: Duration = Duration::from_secs(43_200);
+
+/// The attribute of a message in the dead-letter queue that says why it is there.
+const REASON_ATTRIBUTE: &str = "landbridge_reason";
+/// Letters of it: attributes count towards a message's size.
+const ATTRIBUTE_LETTERS_MAX: usize = 500;
 
 /// An SQS standard queue.
 pub struct SqsQueue {
@@ -74,12 +79,28 @@ impl SqsQueue {
     }
 }
 
+/// The address of a queue's dead-letter queue. Both are of one account and one region (SQS Developer Guide, "Configuring a
+/// dead-letter queue"), so that only the names differ.
+fn dead_letter_url(url: &str, policy: &str) -> Option<String> {
+    let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
+    let name = policy.get("deadLetterTargetArn")?.as_str()?.rsplit(':').next()?;
+    let (prefix, _) = url.rsplit_once('/')?;
+    (!name.is_empty()).then(|| format!("{prefix}/{name}"))
+}
+
 /// The receive count of a redrive policy.
 pub(crate) fn receives_max(policy: &str) -> Option<u32> {
     let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
     // Written as a number by some, as a text by others.
     let count = policy.get("maxReceiveCount")?;
     count.as_u64().or_else(|| count.as_str()?.parse().ok()).and_then(|count| u32::try_from(count).ok())
+}
+
+/// A text as an attribute may hold it: not empty, and none of the letters that SQS refuses (XML's).
+fn attribute_text(text: &str) -> String {
+    let allowed = |letter: &char| !letter.is_control() && !matches!(letter, '\u{FFFE}' | '\u{FFFF}');
+    let text: String = text.chars().filter(allowed).take(ATTRIBUTE_LETTERS_MAX).collect();
+    if text.is_empty() { "unknown".to_owned() } else { text }
 }
 
 fn seconds(duration: Duration, max: Duration) -> i32 {
@@ -190,6 +211,24 @@ impl Queue for SqsQueue {
         lost("extend", &self.url, receipts, answer.failed)
     }
 
+    async fn send_dead_letter(&self, body: &str, reason: &str) -> Result<bool, Fault> {
+        // Asked each time: it is seldom wanted, and people change it.
+        let attributes = self.attributes([QueueAttributeName::RedrivePolicy]).await?;
+        let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
+        let Some(url) = policy.and_then(|policy| dead_letter_url(&self.url, policy)) else {
+            return Ok(false);
+        };
+        let context = format!("cannot send to {url}, the dead-letter queue of {}", self.url);
+        let reason =
+            MessageAttributeValue::builder().data_type("String").string_value(attribute_text(reason));
+        let reason =
+            reason.build().map_err(|error| Fault::from_error(FaultKind::Internal, context.clone(), error))?;
+        let call = self.client.send_message().queue_url(url).message_body(body);
+        let call = call.message_attributes(REASON_ATTRIBUTE, reason);
+        call.send().await.map_err(|error| fault(context, "sqs:SendMessage", error))?;
+        Ok(true)
+    }
+
     async fn depth(&self) -> Result<Depth, Fault> {
         use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible};
         let names = [ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible];
@@ -226,6 +265,18 @@ mod tests {
         let fault = lost("delete", "q", &receipts, vec![failed("0", "InternalError")]).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Unavailable);
         assert!(fault.context.contains("InternalError"), "{fault}");
+    }
+
+    #[test]
+    fn the_dead_letter_queue_stands_beside_its_queue() {
+        let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:eu-west-1:1:game-a-dead","maxReceiveCount":100}"#;
+        let url = dead_letter_url("https://sqs.eu-west-1.amazonaws.com/1/game-a", policy);
+        assert_eq!(url.as_deref(), Some("https://sqs.eu-west-1.amazonaws.com/1/game-a-dead"));
+        for policy in ["", "{}", r#"{"deadLetterTargetArn":""}"#, r#"{"deadLetterTargetArn":7}"#] {
+            assert_eq!(dead_letter_url("https://sqs/1/a", policy), None, "{policy}");
+        }
+        assert_eq!(attribute_text("a\u{0}b\u{FFFF}c"), "abc");
+        assert_eq!(attribute_text("\u{1}"), "unknown");
     }
 
     #[test]

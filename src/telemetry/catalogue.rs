@@ -69,10 +69,11 @@ catalogue! {
     LAG_SECONDS = "landbridge_lag_seconds", Histogram, ["table"], LAG, "From a file's event to its rows in the warehouse.";
     LAST_SUCCESS = "landbridge_last_success_timestamp_seconds", Gauge, ["table"], &[], "When the table last loaded, in Unix time.";
     POISON_MENDED = "landbridge_poison_mended_total", Counter, ["table", "mending"], &[], "Poison files that a person has redriven or discarded.";
+    POISON_COPIES = "landbridge_poison_copies_total", Counter, ["table", "outcome"], &[], "Copies of poison files for the dead-letter queue: sent or failed (the ledger has the file all the same).";
     RECEIVED = "landbridge_received_messages_total", Counter, ["queue"], &[], "Messages received.";
-    ANNOUNCEMENTS = "landbridge_announcements_total", Counter, ["queue", "kind"], &[], "What messages said: created, copied, removed, other (each object by itself), test_event, unparsable.";
+    ANNOUNCEMENTS = "landbridge_announcements_total", Counter, ["queue", "kind"], &[], "What messages said: created, copied, removed, other (each object by itself), test_event, redrive, unparsable.";
     DELETED = "landbridge_deleted_messages_total", Counter, ["queue"], &[], "Messages deleted.";
-    UNPARSABLE = "landbridge_unparsable_messages_total", Counter, ["queue"], &[], "Messages that are no S3 notification; written down as dead letters.";
+    UNPARSABLE = "landbridge_unparsable_messages_total", Counter, ["queue"], &[], "Messages that are no S3 notification; put aside as dead letters.";
     LOST_RECEIPTS = "landbridge_lost_receipts_total", Counter, ["queue"], &[], "Receipts that were stale when used; their messages come back.";
     QUEUE_FAILURES = "landbridge_queue_failures_total", Counter, ["queue", "call", "reason"], &[], "Queue calls that failed.";
     QUEUE_VISIBLE = "landbridge_queue_visible_messages", Gauge, ["queue"], &[], "Messages waiting in the queue.";

@@ -7,7 +7,7 @@ use landbridge::app::edges::Edges;
 use landbridge::app::upkeep::UPKEEP_INTERVAL;
 use landbridge::domain::file::FileState;
 use landbridge::flow::cpu::CpuPool;
-use landbridge::ledger::Ledger;
+use landbridge::ledger::{Ledger, Verdict};
 
 use crate::pipeline::{CONFIG, file_id};
 use crate::support::{Disk, Running, paused};
@@ -49,6 +49,40 @@ fn a_forgotten_file_is_loaded_only_if_the_warehouse_has_no_row_of_it() {
     let result = disk.reconcile();
     assert!(result.is_good(), "{:?}", result.culprits);
     assert_eq!((result.total.files.loaded, result.total.rows.duplicated), (4, 0));
+}
+
+#[test]
+fn what_is_forgotten_stays_forgotten_when_the_horizon_is_lengthened_and_when_its_file_was_deferred() {
+    let mut disk = Disk::new(&["x"]);
+    let loaded: Vec<_> = (0..2).map(|_| disk.put("x", 4)).collect();
+    let config = disk.config(CONFIG);
+    let written = paused(async {
+        let running = Running::start(&mut disk, &config, |edges| edges).await;
+        let written = running.clock.now();
+        running.announce_all(&disk).await;
+        running.idle().await;
+        written
+    });
+    disk.pass_days(30);
+    let files: Vec<_> = loaded.iter().map(|entry| file_id(entry, "x")).collect();
+    // A clock that was a year ahead for an hour, say; now all is as it was.
+    paused(async {
+        let ahead = written.plus(Duration::from_secs(86_400));
+        while disk.ledger.expire(ahead, 1).await.unwrap() > 0 {}
+        assert_eq!(disk.ledger.lookup(&files).await.unwrap(), [None, None]);
+        // One was announced while its table did not run.
+        disk.ledger.settle(&[(files[1].clone(), Verdict::Defer)], ahead).await.unwrap();
+        disk.ledger.note_events(&[(files[1].clone(), written)]).await.unwrap();
+        let running = Running::start(&mut disk, &config, |edges| edges).await;
+        running.announce_as_of(&loaded[0], written).await;
+        running.idle().await;
+        for state in disk.ledger.lookup(&files).await.unwrap() {
+            assert!(matches!(state, Some(FileState::Poison { .. })), "{state:?}");
+        }
+    });
+    let result = disk.reconcile();
+    assert!(result.is_good(), "{:?}", result.culprits);
+    assert_eq!((result.total.files.loaded, result.total.rows.duplicated), (2, 0));
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Batcher {
         let limit = self.table.in_hand() + TAKE_UP_FILES;
         tokio::spawn(async move {
             let files = match world.heard(Edge::Ledger, world.ports.ledger.deferred(&table, limit)).await {
-                Ok(files) => Some(files.into_iter().map(|(file, _)| file).collect()),
+                Ok(files) => Some(files),
                 Err(fault) => {
                     world.ledger_failed("deferred", &fault);
                     None
@@ -65,13 +65,16 @@ impl Handler<DeferredListed> for Batcher {
             return;
         }
         self.take_up_asked = None;
-        let fresh: Vec<_> =
-            message.files.iter().flatten().filter(|file| !self.table.holds(file)).cloned().collect();
         let current = message.deferrals == self.deferrals;
         self.none_deferred = current && message.files.as_ref().is_some_and(Vec::is_empty);
+        let files = message.files.into_iter().flatten();
+        let fresh: Vec<_> = files.filter(|deferred| !self.table.holds(&deferred.file)).collect();
         events::DeferredTakenUp { table: &self.id, count: fresh.len() }.emit();
         let again = if self.none_deferred { TAKE_UP_INTERVAL } else { TAKE_UP_AGAIN };
-        self.step(fresh.into_iter().map(|file| Event::Announced { file, suspect: false }), context);
+        let written = fresh.iter().filter_map(|one| Some((one.file.clone(), one.event_at?)));
+        self.written.extend(written);
+        let announced = fresh.into_iter().map(|one| Event::Announced { file: one.file, suspect: false });
+        self.step(announced, context);
         self.take_up_after(again, context);
     }
 }

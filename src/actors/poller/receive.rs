@@ -71,6 +71,10 @@ fn arrived(world: &World, queue: &QueueId, message: Message) -> Arrived {
             said("test_event");
             Content::Files(Vec::new())
         }
+        Parsed::Redrive(copy) => {
+            said("redrive");
+            Content::Redrive(copy)
+        }
         Parsed::Unparsable(reason) => {
             said("unparsable");
             Content::Unparsable { body: Arc::clone(&message.body), reason }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{custody, fresh, take, write};
 use crate::app::SystemClock;
-use crate::app::membership::take_over;
+use crate::app::membership::{must_be_ours_to_stamp, take_over};
 use crate::app::readers::audit;
 use crate::bucket::listing::Listing;
 use crate::bucket::local::LocalBucket;
@@ -48,6 +48,7 @@ pub async fn rebuild(
     let audit = audit(config, None).await?;
     let target = if wish.write {
         let ((stamps, jobs), ledger) = (custody(config).await?, fresh(config).await?);
+        must_be_ours_to_stamp(config, &*stamps).await?;
         // An import that was interrupted has left another's name here.
         take(&ledger, &Identity { ledger: hex(&rand::random::<[u8; 16]>()), epoch: 0 }).await?;
         ledger.fill(true).await?;
@@ -90,8 +91,8 @@ pub async fn rebuild(
             );
             return Err(Fault::new(FaultKind::Unavailable, text));
         }
-        ledger.fill(false).await?;
         take_over(config, ledger, &**stamps).await?;
+        ledger.fill(false).await?;
         ledger.ledger().close().await?;
     }
     Ok(())

@@ -45,7 +45,9 @@ pub(super) fn list(root: &Path) -> Result<Vec<Listed>, Fault> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && folder != root => continue,
             Err(error) => return Err(Fault::from_io(format!("cannot list {}", folder.display()), error)),
         };
-        for entry in entries.flatten() {
+        for entry in entries {
+            let entry =
+                entry.map_err(|error| Fault::from_io(format!("cannot list {}", folder.display()), error))?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if name.starts_with('.') || name.ends_with(".tmp") {
@@ -53,7 +55,13 @@ pub(super) fn list(root: &Path) -> Result<Vec<Listed>, Fault> {
             }
             let path = entry.path();
             // Gone since its folder was listed, or a link to nowhere.
-            let Ok(metadata) = std::fs::metadata(&path) else { continue };
+            let metadata = match std::fs::metadata(&path) {
+                Ok(metadata) => metadata,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    return Err(Fault::from_io(format!("cannot look at {}", path.display()), error));
+                }
+            };
             if metadata.is_dir() {
                 folders.push(path);
             } else if let Some(key) = path.strip_prefix(root).ok().and_then(Path::to_str) {

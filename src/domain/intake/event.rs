@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::dead_letter::PoisonCopy;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
@@ -70,6 +71,8 @@ pub struct Offer {
 pub enum Content {
     /// Files of ours (none: a test event, a deletion, not ours).
     Files(Vec<Announced>),
+    /// A poison file is to be loaded after all.
+    Redrive(PoisonCopy),
     /// It could not be parsed.
     Unparsable {
         /// Its text.
@@ -120,10 +123,10 @@ pub enum Event {
     Struck(ItemId, u32),
     /// The ledger did not answer.
     LedgerFailed(ItemId),
-    /// The unparsable message is written down.
-    DeadLettered(u64),
-    /// It could not be written down; it is tried again when it is redelivered.
-    DeadLetterFailed(u64),
+    /// What the message itself asked for (to be put aside, to redrive a file) is done.
+    Done(u64),
+    /// It could not be done; it is tried again when the message is redelivered.
+    Undone(u64),
     /// Messages were deleted.
     Deleted(Vec<u64>),
     /// They could not be deleted; they are tried again.
@@ -146,7 +149,14 @@ pub enum Effect {
     Settle(ItemId, FileId, Verdict),
     /// Count a strike.
     Strike(ItemId, FileId),
-    /// Write an unparsable message down.
+    /// Redrive a poison file.
+    Redrive {
+        /// The message's number.
+        message: u64,
+        /// The file, and when it became poison.
+        copy: PoisonCopy,
+    },
+    /// Put an unparsable message aside.
     DeadLetter {
         /// The message's number.
         message: u64,

@@ -53,6 +53,6 @@ pub(super) struct Held {
     pub(super) extended_at: Instant,
     pub(super) open: usize,
     pub(super) deleting: bool,
-    /// The question that is out about the message itself: to delete it, or to write it down as a dead letter.
+    /// The question that is out about the message itself: to delete it, or to do what it asks for.
     pub(super) asked: Option<(Instant, Edge, &'static str)>,
 }

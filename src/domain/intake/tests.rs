@@ -1,6 +1,7 @@
 use super::super::file::{FileId, FileState};
 use super::super::ids::BatchId;
 use super::*;
+use crate::domain::dead_letter::PoisonCopy;
 use proptest::prelude::*;
 
 const BOUNDS: IntakeBounds = IntakeBounds {
@@ -172,8 +173,27 @@ fn an_unparsable_message_is_deleted_once_it_is_written_down() {
     let effects = intake.step(at(0), Event::Received(vec![arrived]));
     assert_eq!(effects, [Effect::DeadLetter { message: 0, body: "x".into(), reason: "garbage".into() }]);
     assert_eq!(deletes(&intake.step(at(0), Event::Tick)), [0_u64; 0]);
-    intake.step(at(1), Event::DeadLettered(0));
+    intake.step(at(1), Event::Done(0));
     assert_eq!(deletes(&intake.step(at(1), Event::Tick)), [0]);
+}
+
+#[test]
+fn a_copy_that_came_back_is_deleted_once_its_file_is_redriven_and_kept_while_the_ledger_is_silent() {
+    let copy = PoisonCopy { file: file("t", "x"), reason: "bad".to_owned(), since: at(9) };
+    let arrived = |receipt: &str| Arrived {
+        id: "m".into(),
+        receipt: receipt.into(),
+        content: Content::Redrive(copy.clone()),
+    };
+    let mut intake = Intake::new(BOUNDS);
+    let effects = intake.step(at(0), Event::Received(vec![arrived("r")]));
+    assert_eq!(effects, [Effect::Redrive { message: 0, copy: copy.clone() }]);
+    intake.step(at(1), Event::Undone(0));
+    assert_eq!(deletes(&intake.step(at(1), Event::Tick)), [0_u64; 0]);
+    let effects = intake.step(at(2), Event::Received(vec![arrived("s")]));
+    assert_eq!(effects, [Effect::Redrive { message: 1, copy: copy.clone() }]);
+    intake.step(at(3), Event::Done(1));
+    assert_eq!(deletes(&intake.step(at(3), Event::Tick)), [1]);
 }
 
 #[test]
@@ -245,10 +265,10 @@ fn the_watchdog_is_shown_the_oldest_question_that_is_out() {
     let garbage = Arrived { id: "g".into(), receipt: "g-1".into(), content: garbage };
     intake.step(at(1), Event::Received(vec![garbage]));
     let dead_letter = intake.reading();
-    assert_eq!(dead_letter.doing, Doing::Working(Edge::Ledger, "writing a dead letter down"));
+    assert_eq!(dead_letter.doing, Doing::Working(Edge::Ledger, "putting a dead letter aside"));
     intake.step(at(2), Event::LeaseAbandoned(item(0, 0), Abandoned::Blamed));
     assert_eq!(intake.reading(), dead_letter);
-    intake.step(at(3), Event::DeadLettered(1));
+    intake.step(at(3), Event::Done(1));
     assert_eq!(intake.reading().doing, Doing::Working(Edge::Ledger, "writing a strike down"));
     intake.step(at(4), Event::Struck(item(0, 0), STRIKES_MAX));
     assert_eq!(intake.reading().doing, Doing::Working(Edge::Ledger, "writing a verdict down"));

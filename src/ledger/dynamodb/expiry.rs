@@ -13,12 +13,30 @@ use crate::ledger::stored::{from_json, table_text};
 
 impl DynamoDbLedger {
     pub(super) async fn expire_all(&self, before: Instant, limit: usize) -> Result<u64, StepError> {
+        self.remember_forgotten(before).await?;
         let mut expired = 0;
         for table in self.known_tables().await? {
             expired += self.expire_batches(&table, before, limit).await?;
             expired += self.expire_vanished(&table, before, limit).await?;
         }
         Ok(expired)
+    }
+
+    async fn remember_forgotten(&self, before: Instant) -> Result<(), StepError> {
+        let call = self.inner.client.update_item().table_name(&*self.inner.table);
+        let call = call.set_key(Some(key("LEDGER", "ledger")));
+        let call = call.update_expression("SET l_forgotten = :before");
+        let call = call.condition_expression("attribute_not_exists(l_forgotten) OR l_forgotten < :before");
+        let values = item([(":before", number(before.micros()))]);
+        let answer = call.set_expression_attribute_values(Some(values)).send().await;
+        // Refused: more was forgotten before.
+        self.if_it_held("expire", "dynamodb:UpdateItem", answer)?;
+        Ok(())
+    }
+
+    pub(super) async fn forgotten(&self) -> Result<Option<Instant>, StepError> {
+        let stored = self.get("forgotten_before", key("LEDGER", "ledger")).await?.unwrap_or_default();
+        Ok(stored.maybe_number("l_forgotten")?.map(Instant::from_micros))
     }
 
     async fn expire_batches(&self, table: &TableId, before: Instant, limit: usize) -> Result<u64, StepError> {

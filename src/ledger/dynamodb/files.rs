@@ -9,7 +9,7 @@ use crate::domain::batch::hex;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
-use crate::domain::transition::{BatchState, Verdict, rules};
+use crate::domain::transition::{BatchState, DeferredFile, Verdict, rules};
 use crate::ledger::reader::LooseFile;
 use crate::ledger::stored::{file_key, from_json, table_text, to_json};
 
@@ -348,11 +348,13 @@ impl DynamoDbLedger {
         &self,
         table: &TableId,
         limit: usize,
-    ) -> Result<Vec<(FileId, Instant)>, StepError> {
+    ) -> Result<Vec<DeferredFile>, StepError> {
         let items = self.loose_items("deferred", table, DEFERRED, limit).await?;
         let deferred = items.iter().map(|item| {
             let file = from_json("a deferred file", item.text_of("f_identity")?)?;
-            Ok((file, Instant::from_micros(item.number_of("f_at")?)))
+            let since = Instant::from_micros(item.number_of("f_at")?);
+            let event_at = item.maybe_number("f_event")?.map(Instant::from_micros);
+            Ok(DeferredFile { file, since, event_at })
         });
         deferred.collect()
     }

@@ -39,7 +39,28 @@ impl DynamoDbLedger {
         Ok(Identity { ledger, epoch: stored.maybe_number("l_epoch")?.unwrap_or(0) })
     }
 
-    /// Gives a ledger on which no process has started another's name and epoch; `false` when one has.
+    /// True while it is filled, or since a filling that did not come to its end.
+    pub async fn is_filling(&self) -> Result<bool, Fault> {
+        let stored = self.told("identity", self.get("identity", key("LEDGER", "ledger")).await)?;
+        Ok(stored.is_some_and(|stored| stored.contains_key("l_filling")))
+    }
+
+    /// Marks it as being filled: until the mark is taken away nobody starts on it.
+    pub async fn fill(&self, filling: bool) -> Result<(), Fault> {
+        let call = self.inner.client.update_item().table_name(&*self.inner.table);
+        let call = call.set_key(Some(key("LEDGER", "ledger")));
+        let call = match filling {
+            true => call
+                .update_expression("SET l_filling = :one")
+                .set_expression_attribute_values(Some(item([(":one", number(1))]))),
+            false => call.update_expression("REMOVE l_filling"),
+        };
+        let answer = call.send().await;
+        answer.map(|_| ()).map_err(|error| self.failed("identity", "dynamodb:UpdateItem", error))
+    }
+
+    /// Gives a ledger on which no process has started, or that is being filled, another's name and epoch; `false` when one
+    /// has.
     pub async fn take_identity(&self, identity: &Identity) -> Result<bool, Fault> {
         let values = item([
             (":ledger", text(&identity.ledger)),
@@ -49,7 +70,9 @@ impl DynamoDbLedger {
         let call = self.inner.client.update_item().table_name(&*self.inner.table);
         let call = call.set_key(Some(key("LEDGER", "ledger"))).set_expression_attribute_values(Some(values));
         let call = call.update_expression("SET l_identity = :ledger, l_epoch = :epoch");
-        let call = call.condition_expression("attribute_not_exists(l_epoch) OR l_epoch = :none");
+        let call = call.condition_expression(
+            "attribute_not_exists(l_epoch) OR l_epoch = :none OR attribute_exists(l_filling)",
+        );
         let taken = self.if_it_held("identity", "dynamodb:UpdateItem", call.send().await)?;
         Ok(taken.is_some())
     }

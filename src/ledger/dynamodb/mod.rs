@@ -34,7 +34,7 @@ use self::batches::name_of;
 use self::commit::Fact;
 use self::item::Item;
 use super::stored::Unreadable;
-use super::{Claim, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
+use super::{Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
 use crate::cloud::aws;
 use crate::domain::batch::{Attempt, Batch};
 use crate::domain::fault::{Fault, FaultKind};
@@ -332,7 +332,7 @@ impl Ledger for DynamoDbLedger {
         self.told("settle", self.settle_files(files, now).await)
     }
 
-    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<(FileId, Instant)>, Fault> {
+    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<DeferredFile>, Fault> {
         self.told("deferred", self.deferred_files(table, limit).await)
     }
 
@@ -371,6 +371,10 @@ impl Ledger for DynamoDbLedger {
 
     async fn expire(&self, before: Instant, limit: usize) -> Result<u64, Fault> {
         self.told("expire", self.expire_all(before, limit).await)
+    }
+
+    async fn forgotten_before(&self) -> Result<Option<Instant>, Fault> {
+        self.told("forgotten_before", self.forgotten().await)
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {

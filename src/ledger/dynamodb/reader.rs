@@ -18,6 +18,7 @@ use crate::domain::fault::Fault;
 use crate::domain::file::FileId;
 use crate::domain::identity::Identity;
 use crate::domain::ids::{BatchId, TableId};
+use crate::domain::instant::Instant;
 use crate::domain::transition::{BatchRecord, TableMode};
 use crate::ledger::reader::{
     BatchCursor, BatchPage, FileCursor, FilePage, LedgerReader, LetterPage, Scope, StrayFile,
@@ -255,6 +256,10 @@ impl LedgerReader for DynamoDbReader {
 
     async fn dead_letters(&self, after: Option<&FileCursor>, limit: usize) -> Result<LetterPage, Fault> {
         self.ledger.told("dead_letters", self.ledger.letter_page(after, limit).await)
+    }
+
+    async fn forgotten_before(&self) -> Result<Option<Instant>, Fault> {
+        self.ledger.told("forgotten_before", self.ledger.forgotten().await)
     }
 
     async fn identity(&self) -> Result<Identity, Fault> {

@@ -7,24 +7,46 @@ use crate::domain::instant::Instant;
 use crate::domain::transition::BatchState;
 use crate::ledger::stored::file_key;
 
-/// The oldest batches that ended before. Numbers rise with claims, and what is forgotten is gone: the first young claim is
-/// near, and nothing beyond it is looked at.
-const OLDEST: &str = "SELECT number FROM batches WHERE state IN (2, 3) AND updated_at < ?1
-    AND number < coalesce((SELECT number FROM batches WHERE claimed_at >= ?1 ORDER BY number LIMIT 1), number + 1)
-    ORDER BY number LIMIT ?2";
+/// The batches that ended first, by the index `ended_batches`.
+const OLDEST: &str =
+    "SELECT number FROM batches WHERE state IN (2, 3) AND updated_at < ?1 ORDER BY updated_at LIMIT ?2";
 const VANISHED: &str =
     "DELETE FROM files WHERE key IN (SELECT key FROM files WHERE home = 2 AND at < ?1 ORDER BY at LIMIT ?2)";
 
+const REMEMBER: &str = "UPDATE identity SET forgotten_before = max(coalesce(forgotten_before, ?1), ?1)";
+
 /// One step. What it takes away refers to itself alone: to look for others that refer to it would read the whole file.
 pub(super) fn expire(connection: &mut Connection, before: Instant, limit: usize) -> Result<u64, StepError> {
-    connection.pragma_update(None, "foreign_keys", false)?;
-    let expired = run(connection, before, limit);
-    connection.pragma_update(None, "foreign_keys", true)?;
-    expired
+    let unchecked = Unchecked::new(connection)?;
+    run(unchecked.0, before, limit)
+}
+
+pub(super) fn forgotten_before(step: &Transaction<'_>) -> Result<Option<Instant>, StepError> {
+    let micros: Option<i64> =
+        step.query_row("SELECT forgotten_before FROM identity", [], |row| row.get(0))?;
+    Ok(micros.map(Instant::from_micros))
+}
+
+/// A connection that does not look at references, until this is dropped, by a panic too.
+struct Unchecked<'a>(&'a mut Connection);
+
+impl<'a> Unchecked<'a> {
+    fn new(connection: &'a mut Connection) -> Result<Self, StepError> {
+        connection.pragma_update(None, "foreign_keys", false)?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for Unchecked<'_> {
+    fn drop(&mut self) {
+        // It fails within a transaction only, and there is none left.
+        let _ = self.0.pragma_update(None, "foreign_keys", true);
+    }
 }
 
 fn run(connection: &mut Connection, before: Instant, limit: usize) -> Result<u64, StepError> {
     let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    step.prepare_cached(REMEMBER)?.execute([before.micros()])?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let oldest: Vec<i64> = {
         let mut select = step.prepare_cached(OLDEST)?;

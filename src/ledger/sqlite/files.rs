@@ -7,7 +7,7 @@ use super::batches;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
-use crate::domain::transition::{Mending, PoisonFile, Verdict, rules};
+use crate::domain::transition::{DeferredFile, Mending, PoisonFile, Verdict, rules};
 use crate::ledger::stored::{file_key, from_json, table_text, to_json};
 
 /// Where a file is at home.
@@ -113,15 +113,17 @@ pub(super) fn deferred(
     step: &Transaction<'_>,
     table: &TableId,
     limit: usize,
-) -> Result<Vec<(FileId, Instant)>, StepError> {
+) -> Result<Vec<DeferredFile>, StepError> {
     let mut select = step.prepare_cached(
-        "SELECT identity, at FROM files WHERE home = 3 AND table_id = ?1 ORDER BY at, key LIMIT ?2",
+        "SELECT identity, at, event_at FROM files WHERE home = 3 AND table_id = ?1 ORDER BY at, key LIMIT ?2",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = select.query_map(params![table_text(table)?, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = select
+        .query_map(params![table_text(table)?, limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     rows.map(|row| {
-        let (identity, at): (String, i64) = row?;
-        Ok((from_json("a deferred file", &identity)?, Instant::from_micros(at)))
+        let (identity, since, event_at): (String, i64, Option<i64>) = row?;
+        let (since, event_at) = (Instant::from_micros(since), event_at.map(Instant::from_micros));
+        Ok(DeferredFile { file: from_json("a deferred file", &identity)?, since, event_at })
     })
     .collect()
 }

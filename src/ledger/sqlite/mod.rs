@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::stored::Unreadable;
-use super::{Claim, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
+use super::{Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
 use crate::domain::batch::{Attempt, Batch};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
@@ -62,16 +62,6 @@ impl SqliteLedger {
             .map_err(|error| fault_of(&format!("cannot open the ledger {shown}"), error))?;
         let connection = schema::prepare(connection, path)?;
         Ok(Self::over(connection, path.to_owned(), Some(lock)))
-    }
-
-    /// While a ledger is being filled on which nobody may start yet, a step need not outlive a power cut: the file stays
-    /// whole, and is filled again. `false` makes all of it durable.
-    pub async fn fill(&self, filling: bool) -> Result<(), Fault> {
-        let pragmas = match filling {
-            true => "PRAGMA synchronous = NORMAL;",
-            false => "PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE);",
-        };
-        self.on_connection("fill", move |connection| Ok(connection.execute_batch(pragmas)?)).await
     }
 
     /// A ledger that is gone with the process, for tests.
@@ -267,7 +257,7 @@ impl Ledger for SqliteLedger {
         .await
     }
 
-    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<(FileId, Instant)>, Fault> {
+    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<DeferredFile>, Fault> {
         let table = table.clone();
         self.step("deferred", move |step| files::deferred(step, &table, limit)).await
     }
@@ -311,6 +301,10 @@ impl Ledger for SqliteLedger {
 
     async fn expire(&self, before: Instant, limit: usize) -> Result<u64, Fault> {
         self.on_connection("expire", move |connection| expiry::expire(connection, before, limit)).await
+    }
+
+    async fn forgotten_before(&self) -> Result<Option<Instant>, Fault> {
+        self.step("forgotten_before", expiry::forgotten_before).await
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {

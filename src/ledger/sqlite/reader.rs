@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{StepError, batches, fault_of, files, identity, schema, tables};
+use super::{StepError, batches, expiry, fault_of, files, identity, schema, tables};
 use crate::domain::audit::{BatchAccount, FileHome};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
@@ -181,6 +181,10 @@ impl LedgerReader for SqliteReader {
     async fn dead_letters(&self, after: Option<&FileCursor>, limit: usize) -> Result<LetterPage, Fault> {
         let after = after.map_or(0, number_of);
         self.read("dead_letters", move |step| tables::dead_letters(step, after, limit)).await
+    }
+
+    async fn forgotten_before(&self) -> Result<Option<Instant>, Fault> {
+        self.read("forgotten_before", expiry::forgotten_before).await
     }
 
     async fn identity(&self) -> Result<Identity, Fault> {

@@ -15,7 +15,7 @@ const VERSION: i64 = MIGRATIONS.len() as i64;
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 
 /// Each brings the format from its index to the next.
-pub(super) const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     "
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY,
@@ -86,6 +86,11 @@ CREATE TABLE dead_letters (
          UPDATE homes SET files = files - 1
              WHERE table_id = OLD.table_id AND home = iif(OLD.discarded_at IS NULL, OLD.home, 4);
      END;",
+    // What was forgotten stays known, and a ledger that was not filled to its end is told from a whole one. Batches that a
+    // rebuilt ledger took in any order are forgotten by their ends.
+    "ALTER TABLE identity ADD COLUMN forgotten_before INTEGER;
+     ALTER TABLE identity ADD COLUMN filling INTEGER NOT NULL DEFAULT 0 CHECK (filling IN (0, 1));
+     CREATE INDEX ended_batches ON batches (updated_at) WHERE state IN (2, 3);",
 ];
 
 /// Checks that the file is a ledger of this version or an older one, and brings it up to date.

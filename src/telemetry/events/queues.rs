@@ -50,8 +50,8 @@ event! {
 event! {
     /// A message is no S3 notification.
     MessageUnparsable<'a> { queue: &'a QueueId, reason: &'a str } |e| {
-        error!(queue = %e.queue, reason = e.reason, remedy = "find out who sends to this queue; the message is kept in the ledger",
-            "a message could not be read: it is written down as a dead letter and deleted");
+        error!(queue = %e.queue, reason = e.reason, remedy = "find out who sends to this queue; the message is kept in the dead-letter queue, or else in the ledger",
+            "a message could not be read: it is put aside as a dead letter and deleted");
         count(&c::UNPARSABLE, &[label("queue", e.queue)], 1);
     }
 }

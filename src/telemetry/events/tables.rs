@@ -50,6 +50,30 @@ event! {
 }
 
 event! {
+    /// A copy came back of a file that is not poison, or is anew.
+    NothingToRedrive<'a> { table: &'a TableId, file: &'a FileId } |e| {
+        info!(table = %e.table, file = %e.file, "a copy came back of a file that is not poison any more, or is anew since then: nothing was done");
+    }
+}
+
+event! {
+    /// A copy of a poison file is in the dead-letter queue.
+    PoisonCopied<'a> { table: &'a TableId, file: &'a FileId } |e| {
+        debug!(table = %e.table, file = %e.file, "a copy of the poison file is in the dead-letter queue");
+        count(&c::POISON_COPIES, &[label("table", e.table), label("outcome", "sent")], 1);
+    }
+}
+
+event! {
+    /// A copy of a poison file could not be sent.
+    PoisonNotCopied<'a> { table: &'a TableId, file: &'a FileId, fault: &'a Fault } |e| {
+        warn!(table = %e.table, file = %e.file, error = e.fault.chain(), remedy = e.fault.kind.remedy(),
+            "no copy of the poison file is in the dead-letter queue; the ledger has it: see `landbridge dlq`");
+        count(&c::POISON_COPIES, &[label("table", e.table), label("outcome", "failed")], 1);
+    }
+}
+
+event! {
     /// A file is gone.
     FileVanished<'a> { table: &'a TableId, file: &'a FileId } |e| {
         error!(table = %e.table, file = %e.file,

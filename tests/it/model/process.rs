@@ -140,7 +140,9 @@ impl World {
                     self.process(p).to_delete.extend(messages.into_iter().map(|(number, _)| number));
                 }
                 intake::Effect::Extend(_) => {}
-                intake::Effect::Strike(..) | intake::Effect::DeadLetter { .. } => {
+                intake::Effect::Strike(..)
+                | intake::Effect::DeadLetter { .. }
+                | intake::Effect::Redrive { .. } => {
                     unreachable!("nothing panics here, and every message can be parsed")
                 }
             }

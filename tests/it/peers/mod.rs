@@ -2,6 +2,7 @@
 //! S3 by a script that shares no code with landbridge.
 
 pub mod cloud;
+mod dead_letters;
 mod faults;
 pub mod journeys;
 mod notifications;

@@ -12,7 +12,9 @@ use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::summary::TableSummary;
 use landbridge::ledger::sqlite::SqliteLedger;
-use landbridge::ledger::{BatchRecord, Claim, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
+use landbridge::ledger::{
+    BatchRecord, Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
+};
 use landbridge::queue::Receipt;
 
 use super::kinds::Kind;
@@ -246,7 +248,7 @@ impl Ledger for LedgerPort {
         self.step("settle", about, step, |states| self.watch.settled(files, states)).await
     }
 
-    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<(FileId, Instant)>, Fault> {
+    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<DeferredFile>, Fault> {
         self.step("deferred", table.to_string(), self.watch.ledger.deferred(table, limit), |_| {}).await
     }
 
@@ -282,6 +284,10 @@ impl Ledger for LedgerPort {
 
     async fn expire(&self, before: Instant, limit: usize) -> Result<u64, Fault> {
         self.watch.ledger.expire(before, limit).await
+    }
+
+    async fn forgotten_before(&self) -> Result<Option<Instant>, Fault> {
+        self.watch.ledger.forgotten_before().await
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {

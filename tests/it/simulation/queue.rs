@@ -221,6 +221,10 @@ impl Queue for QueuePort {
         self.process.call(call, work).await
     }
 
+    async fn send_dead_letter(&self, _: &str, _: &str) -> Result<bool, Fault> {
+        Ok(false)
+    }
+
     async fn depth(&self) -> Result<Depth, Fault> {
         let now = self.process.wall.now();
         let messages = self.queue.messages.lock().unwrap();

@@ -16,7 +16,9 @@ use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::object::Object;
 use landbridge::domain::summary::TableSummary;
-use landbridge::ledger::{BatchRecord, Claim, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
+use landbridge::ledger::{
+    BatchRecord, Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
+};
 use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
 use tokio::sync::Notify;
 
@@ -204,7 +206,7 @@ impl Ledger for Faulty<dyn Ledger> {
         self.faults.act("settle", self.inner.settle(files, now)).await
     }
 
-    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<(FileId, Instant)>, Fault> {
+    async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<DeferredFile>, Fault> {
         self.faults.act("deferred", self.inner.deferred(table, limit)).await
     }
 
@@ -239,6 +241,10 @@ impl Ledger for Faulty<dyn Ledger> {
 
     async fn expire(&self, before: Instant, limit: usize) -> Result<u64, Fault> {
         self.faults.act("expire", self.inner.expire(before, limit)).await
+    }
+
+    async fn forgotten_before(&self) -> Result<Option<Instant>, Fault> {
+        self.inner.forgotten_before().await
     }
 
     async fn dead_letter(&self, queue: &str, body: &str, reason: &str, now: Instant) -> Result<(), Fault> {

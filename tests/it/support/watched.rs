@@ -69,6 +69,10 @@ impl Queue for Watched {
         self.inner.change_visibility(receipts, visibility).await
     }
 
+    async fn send_dead_letter(&self, body: &str, reason: &str) -> Result<bool, Fault> {
+        self.inner.send_dead_letter(body, reason).await
+    }
+
     async fn depth(&self) -> Result<Depth, Fault> {
         self.inner.depth().await
     }
