@@ -170,8 +170,9 @@ impl World {
         }
     }
 
-    /// Writes down how old the events of deferred files are: their messages will be gone. Only the watermark rests on
-    /// it, and what is not known is taken from the time of the deferral, so a failure is told and not repeated.
+    /// Writes down how old the events of deferred files are: their messages will be gone. A failure is told and not
+    /// repeated: of a file without one the watermark takes the time of its deferral, and the warehouse is asked whether it
+    /// has the file.
     pub async fn note_deferred_events(&self, event_times: Vec<(FileId, Instant)>, states: &[FileState]) {
         let deferred = states.iter().any(|state| matches!(state, FileState::Deferred { .. }));
         if deferred && let Err(fault) = self.ports.ledger.note_events(&event_times).await {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::SystemClock;
 use super::edges::{START_AGAIN, START_PATIENCE, is_passing, open_ledger};
-use super::membership::{Opened, enter_whole, judge_all};
+use super::membership::{Opened, enter, judge_all};
 use super::readers::ledger_reader;
 use crate::config::types::{Config, Ledger as LedgerConfig, Warehouse as WarehouseConfig};
 use crate::domain::clock::Clock;
@@ -110,13 +110,13 @@ pub async fn import(config: &Config, from: &Path) -> Result<Counts, Fault> {
     take(&opened, &Identity { epoch: 0, ..head.identity() }).await?;
     opened.fill(true).await?;
     if let Some(before) = head.forgotten_before {
-        // Of a ledger that holds nothing yet, this forgets nothing: it is only written down.
-        opened.ledger().expire(before, 0).await?;
+        opened.remember_forgotten(before).await?;
     }
     write(&opened.ledger(), || lines.next()).await?;
     take(&opened, &head.identity()).await?;
-    enter_whole(config, &opened, &*stamps).await?;
+    // From here on it is as good as the one that it came from: whichever starts first goes on.
     opened.fill(false).await?;
+    enter(config, &opened, &*stamps).await?;
     opened.ledger().close().await?;
     Ok(counts)
 }
@@ -158,16 +158,15 @@ async fn replayed(ledger: &dyn Ledger, line: Line) -> Result<(), Fault> {
     }
 }
 
-/// The ledger of the configuration, on which no process may ever have started. One that was not filled to its end is filled
-/// again.
+/// The ledger of the configuration, on which no process may ever have started.
 async fn fresh(config: &Config) -> Result<Opened, Fault> {
     let opened = open_ledger(config).await?;
     let epoch = opened.identity().await?.epoch;
-    if epoch == 0 || opened.is_filling().await? {
+    if epoch == 0 {
         return Ok(opened);
     }
     let text = format!(
-        "the ledger of this configuration has been started {epoch} times: name a new one in [ledger], which landbridge makes"
+        "the ledger of this configuration has been started {epoch} times, or was imported to its end: name a new one in [ledger], which landbridge makes, or go on with this one"
     );
     Err(Fault::new(FaultKind::AccessDenied, text))
 }

@@ -9,6 +9,7 @@ use crate::config::types::{Config, Ledger as LedgerConfig};
 use crate::domain::batch::Destination;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::identity::{Identity, Stamp, Standing, standing};
+use crate::domain::instant::Instant;
 use crate::ledger::SharedLedger;
 use crate::ledger::dynamodb::DynamoDbLedger;
 use crate::ledger::sqlite::SqliteLedger;
@@ -50,6 +51,14 @@ impl Opened {
         }
     }
 
+    /// Writes down that what ended before may be forgotten.
+    pub(super) async fn remember_forgotten(&self, before: Instant) -> Result<(), Fault> {
+        match self {
+            Self::Sqlite(ledger) => ledger.remember_forgotten(before).await,
+            Self::DynamoDb(ledger) => ledger.remember_forgotten(before).await,
+        }
+    }
+
     pub(super) async fn is_filling(&self) -> Result<bool, Fault> {
         match self {
             Self::Sqlite(ledger) => ledger.is_filling().await,
@@ -79,11 +88,6 @@ pub(super) async fn enter(config: &Config, ledger: &Opened, stamps: &dyn Stamps)
         let text = "the ledger is being made by `landbridge ledger import` or `rebuild`, or that did not come to its end: repeat it, or begin again with a new ledger";
         return Err(Fault::new(FaultKind::AccessDenied, text));
     }
-    enter_whole(config, ledger, stamps).await
-}
-
-/// The same for the ledger that was just filled.
-pub(super) async fn enter_whole(config: &Config, ledger: &Opened, stamps: &dyn Stamps) -> Result<(), Fault> {
     let found = stamped(config, stamps).await?;
     // Read after the stamps: an epoch is raised before it is written on a dataset, so that no process that starts at the
     // same time makes this one look old.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::task::JoinSet;
@@ -12,9 +11,6 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::ledger::front::PoisonCopies;
 use crate::queue::Queue;
 use crate::telemetry::events;
-
-/// How long a verdict waits for its copies.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The queues by cluster; of a cluster that has none, nothing is sent.
 pub(super) struct DeadLetterQueues(pub(super) BTreeMap<Arc<str>, Arc<dyn Queue>>);
@@ -40,10 +36,8 @@ async fn send(queue: Arc<dyn Queue>, copy: PoisonCopy) {
         })?;
         queue.send_dead_letter(&body, &copy.reason).await
     };
-    let late = |_| Err(Fault::new(FaultKind::Unavailable, format!("no answer within {PATIENCE:?}")));
-    let sent = tokio::time::timeout(PATIENCE, sent).await.unwrap_or_else(late);
     let (table, file) = (&copy.file.table, &copy.file);
-    match sent {
+    match sent.await {
         Ok(true) => events::PoisonCopied { table, file }.emit(),
         Ok(false) => {}
         Err(fault) => events::PoisonNotCopied { table, file, fault: &fault }.emit(),

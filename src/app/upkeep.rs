@@ -9,7 +9,6 @@ use tokio::task::AbortHandle;
 use super::membership::{Opened, raise};
 use crate::actors::world::World;
 use crate::config::types::Config;
-use crate::domain::clock::Clock;
 use crate::domain::fault::FaultKind;
 use crate::telemetry::events;
 use crate::warehouse::stamps::Stamps;
@@ -47,20 +46,22 @@ pub(super) fn start(
                 Err(fault) if fault.kind == FaultKind::AccessDenied => world.fail(fault.chain()),
                 Err(fault) => events::LedgerFailed { step: "identity", fault: &fault }.emit(),
             }
-            expire(&config, &ledger, &*world.ports.clock).await;
-            if let Err(fault) = world.learn_what_is_forgotten().await {
-                events::LedgerFailed { step: "forgotten_before", fault: &fault }.emit();
-            }
+            expire(&config, &ledger, &world).await;
         }
     });
     Upkeep(task.abort_handle())
 }
 
-async fn expire(config: &Config, ledger: &Opened, clock: &dyn Clock) {
-    let before = clock.now().minus(config.horizon);
+async fn expire(config: &Config, ledger: &Opened, world: &World) {
+    let before = world.ports.clock.now().minus(config.horizon);
     let mut sum = 0;
     for _ in 0..STEPS_MAX {
-        match ledger.ledger().expire(before, EXPIRED_AT_ONCE).await {
+        let expired = ledger.ledger().expire(before, EXPIRED_AT_ONCE).await;
+        // What others forgot too.
+        if let Err(fault) = world.learn_what_is_forgotten().await {
+            events::LedgerFailed { step: "forgotten_before", fault: &fault }.emit();
+        }
+        match expired {
             Ok(0) => break,
             Ok(expired) => sum += expired,
             Err(fault) => {

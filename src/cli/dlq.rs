@@ -183,7 +183,7 @@ fn mend(arguments: &MendArguments, mending: Mending) -> Result<String, String> {
     let answer = call_with(&arguments.target, Method::POST, &path, Some(&body))?;
     let warning = text(&answer, "warning").map(|warning| format!("note: {warning}\n")).unwrap_or_default();
     let done = match mending {
-        Mending::Redrive => "redriven: taken up with the table's next window",
+        Mending::Redrive | Mending::SendBack => "redriven: taken up with the table's next window",
         Mending::Discard => "discarded: never loaded, and counted no more",
     };
     Ok(format!(

@@ -19,7 +19,7 @@ pub struct PoisonCopy {
     pub file: FileId,
     /// Why it is poison.
     pub reason: String,
-    /// When it became so: a file that is poison anew is not meant.
+    /// When it was known to be so: a file that became poison later is not meant.
     pub since: Instant,
 }
 

@@ -58,6 +58,8 @@ pub enum Policy {
     StopProcess,
 }
 
+/// What the reason of a file says that a copy of its object announced: it is redriven by name only.
+pub const MAY_BE_LOADED: &str = "its rows may be loaded already under its former ETag";
 /// What the reason of a file of the kind `AlreadyLoaded` says: it is not redriven.
 pub const LOADED_BEFORE: &str = "has its rows: it is not loaded twice";
 

@@ -134,6 +134,9 @@ pub struct PoisonFile {
 pub enum Mending {
     /// They are taken up again, as deferred files are; their strikes are forgotten.
     Redrive,
+    /// The same for files whose copies came back from a dead-letter queue, up to these times; discarded ones stay as they
+    /// are, since nobody looked at the copies one by one.
+    SendBack,
     /// They are given up: they stay poison, and are counted no more.
     Discard,
 }
@@ -143,6 +146,7 @@ impl Mending {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Redrive => "redrive",
+            Self::SendBack => "send_back",
             Self::Discard => "discard",
         }
     }

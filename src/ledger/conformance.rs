@@ -470,6 +470,13 @@ pub(crate) async fn poison_is_mended_as_it_was_seen(ledger: SharedLedger) {
     assert!(mend("b", 11, Mending::Discard).await);
     ledger.settle(&[(file("b"), poison("bad anew"))], at(12)).await.unwrap();
     assert_eq!(counts().await, (2, 1));
+    assert!(!mend("b", 11, Mending::SendBack).await, "it is poison anew since that copy");
+    assert!(mend("b", 13, Mending::SendBack).await, "the copy was sent once its verdict was written");
+    assert!(!mend("b", 13, Mending::SendBack).await, "it is not poison any more");
+    ledger.settle(&[(file("b"), poison("bad"))], at(14)).await.unwrap();
+    assert!(mend("b", 14, Mending::Discard).await);
+    assert!(!mend("b", 15, Mending::SendBack).await, "a person gave it up");
+    assert!(mend("b", 14, Mending::Redrive).await);
     let one = batch(&["a"], 3, 20);
     assert_eq!(claim(&ledger, &one).await, Claim::Won);
     assert!(!mend("a", 9, Mending::Redrive).await, "a batch has it");
@@ -520,7 +527,8 @@ pub(crate) async fn what_is_over_is_forgotten_after_the_horizon(ledger: SharedLe
     }
     assert_eq!(expired, 3, "a loaded batch, an abandoned one, a vanished file");
     assert_eq!(ledger.expire(at(15), 2).await.unwrap(), 0);
-    assert_eq!(ledger.forgotten_before().await.unwrap(), Some(at(40)), "what is forgotten stays so");
+    let forgotten = ledger.forgotten_before().await.unwrap();
+    assert_eq!(forgotten, Some(at(32)), "as far as anything was forgotten, and it stays so");
     // What is remembered before the ledger may say that they are loaded, which they are.
     for state in states(&ledger, &["old", "other", "gone"]).await {
         assert!(matches!(state, None | Some(FileState::Loaded { .. })), "{state:?}");

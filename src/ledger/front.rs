@@ -13,7 +13,7 @@ use super::stored::file_key;
 use super::{Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, SharedLedger, Step, TableMode, Verdict};
 use crate::domain::batch::{Attempt, Batch};
 use crate::domain::dead_letter::PoisonCopy;
-use crate::domain::fault::{Fault, LOADED_BEFORE};
+use crate::domain::fault::{Fault, LOADED_BEFORE, MAY_BE_LOADED};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
@@ -23,7 +23,7 @@ use crate::domain::transition::BatchRecord;
 /// Where copies of poison files go.
 #[async_trait]
 pub trait PoisonCopies: Send + Sync + 'static {
-    /// Sends the copies, within a bound of time. What cannot be sent is told: the ledger has the files all the same.
+    /// Sends the copies, within the bound that a queue has for it. What cannot be sent is told: the ledger has the files all the same.
     async fn send(&self, copies: Vec<PoisonCopy>);
 }
 
@@ -102,8 +102,7 @@ impl FrontedLedger {
         Self { copies: Some(copies), ..self }
     }
 
-    /// Before the step, so that a process that dies in between sends a copy twice and never none. A copy of a file that
-    /// does not become poison then, or is anew, does nothing when it comes back.
+    /// After the step: a process that dies in between sends none, and the ledger has the file all the same.
     async fn copy<'a>(&self, poison: impl Iterator<Item = (&'a FileId, &'a String)>, since: Instant) {
         let Some(copies) = &self.copies else { return };
         let of = |(file, reason): (&FileId, &String)| PoisonCopy {
@@ -111,8 +110,9 @@ impl FrontedLedger {
             reason: reason.clone(),
             since,
         };
-        // Nobody should load it after all: its rows are there.
-        let poison = poison.filter(|(_, reason)| !reason.contains(LOADED_BEFORE));
+        // A redrive in the console is of all that is there: what has its rows, or may have them, is not.
+        let may_be_there = |reason: &str| reason.contains(LOADED_BEFORE) || reason.contains(MAY_BE_LOADED);
+        let poison = poison.filter(|(_, reason)| !may_be_there(reason));
         let poison: Vec<_> = poison.map(of).collect();
         if !poison.is_empty() {
             copies.send(poison).await;
@@ -180,8 +180,11 @@ impl Ledger for FrontedLedger {
             Home::Poison(file, reason) => Some((file, reason)),
             Home::Batch { .. } | Home::Vanished(_) | Home::Deferred(_) => None,
         });
-        self.copy(poison, now).await;
-        self.inner.rehome(batch, homes, now).await
+        let step = self.inner.rehome(batch, homes, now).await?;
+        if step == Step::Done {
+            self.copy(poison, now).await;
+        }
+        Ok(step)
     }
 
     async fn hold(&self, batch: &BatchId, held: bool, now: Instant) -> Result<Step, Fault> {
@@ -198,12 +201,14 @@ impl Ledger for FrontedLedger {
     }
 
     async fn settle(&self, files: &[(FileId, Verdict)], now: Instant) -> Result<Vec<FileState>, Fault> {
-        let poison = files.iter().filter_map(|(file, verdict)| match verdict {
-            Verdict::Poison(reason) => Some((file, reason)),
-            Verdict::Vanish | Verdict::Defer => None,
-        });
+        let states = self.inner.settle(files, now).await?;
+        let poison =
+            files.iter().zip(&states).filter_map(|((file, verdict), state)| match (verdict, state) {
+                (Verdict::Poison(reason), FileState::Poison { .. }) => Some((file, reason)),
+                (Verdict::Poison(_) | Verdict::Vanish | Verdict::Defer, _) => None,
+            });
         self.copy(poison, now).await;
-        self.inner.settle(files, now).await
+        Ok(states)
     }
 
     async fn deferred(&self, table: &TableId, limit: usize) -> Result<Vec<DeferredFile>, Fault> {

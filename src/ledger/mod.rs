@@ -100,7 +100,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// Poison files of a table, oldest first, then discarded ones; at most `limit`.
     async fn poison(&self, table: &TableId, limit: usize) -> Result<Vec<PoisonFile>, Fault>;
 
-    /// Redrives or discards up to 90 files that became poison at these times; answers which of them. A file that is not
+    /// Redrives or discards up to 90 files that became poison at these times (`SendBack`: then or earlier); answers which of
+    /// them. A file that is not
     /// poison any more, or is anew, is left as it is; so is a discarded one that is discarded again.
     async fn mend(
         &self,

@@ -65,6 +65,7 @@ pub trait Queue: Send + Sync + 'static {
     ) -> Result<Vec<Receipt>, Fault>;
 
     /// Sends a message to the queue's dead-letter queue, with the reason why it is there; false when it has none.
+    /// Ten seconds at most.
     async fn send_dead_letter(&self, body: &str, reason: &str) -> Result<bool, Fault>;
 
     /// How many messages the queue holds.

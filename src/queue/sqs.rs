@@ -25,6 +25,8 @@ const WAIT_MAX: Duration = Duration::from_secs(20);
 /// How long one call may take, the SDK's repetitions included: longer than a long poll, so that a service that falls
 /// silent costs a queue less than a minute.
 const CALL_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long a dead letter may take, its calls together: a verdict, or a message, waits for it.
+const DEAD_LETTER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest visibility timeout (SQS: 12 h).
 const VISIBILITY_MAX: Duration = Duration::from_secs(43_200);
 
@@ -64,6 +66,24 @@ impl SqsQueue {
         let attributes = self.attributes([QueueAttributeName::RedrivePolicy]).await?;
         let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
         Ok(QueueSetup { receives_max: policy.and_then(|policy| receives_max(policy)) })
+    }
+
+    async fn send_aside(&self, body: &str, reason: &str) -> Result<bool, Fault> {
+        // Asked each time: it is seldom wanted, and people change it.
+        let attributes = self.attributes([QueueAttributeName::RedrivePolicy]).await?;
+        let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
+        let Some(url) = policy.and_then(|policy| dead_letter_url(&self.url, policy)) else {
+            return Ok(false);
+        };
+        let context = format!("cannot send to {url}, the dead-letter queue of {}", self.url);
+        let reason =
+            MessageAttributeValue::builder().data_type("String").string_value(attribute_text(reason));
+        let reason =
+            reason.build().map_err(|error| Fault::from_error(FaultKind::Internal, context.clone(), error))?;
+        let call = self.client.send_message().queue_url(url).message_body(body);
+        let call = call.message_attributes(REASON_ATTRIBUTE, reason);
+        call.send().await.map_err(|error| fault(context, "sqs:SendMessage", error))?;
+        Ok(true)
     }
 
     async fn attributes(
@@ -212,21 +232,11 @@ impl Queue for SqsQueue {
     }
 
     async fn send_dead_letter(&self, body: &str, reason: &str) -> Result<bool, Fault> {
-        // Asked each time: it is seldom wanted, and people change it.
-        let attributes = self.attributes([QueueAttributeName::RedrivePolicy]).await?;
-        let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
-        let Some(url) = policy.and_then(|policy| dead_letter_url(&self.url, policy)) else {
-            return Ok(false);
-        };
-        let context = format!("cannot send to {url}, the dead-letter queue of {}", self.url);
-        let reason =
-            MessageAttributeValue::builder().data_type("String").string_value(attribute_text(reason));
-        let reason =
-            reason.build().map_err(|error| Fault::from_error(FaultKind::Internal, context.clone(), error))?;
-        let call = self.client.send_message().queue_url(url).message_body(body);
-        let call = call.message_attributes(REASON_ATTRIBUTE, reason);
-        call.send().await.map_err(|error| fault(context, "sqs:SendMessage", error))?;
-        Ok(true)
+        let sent = tokio::time::timeout(DEAD_LETTER_TIMEOUT, self.send_aside(body, reason)).await;
+        sent.unwrap_or_else(|_| {
+            let text = format!("the dead-letter queue of {} gives no answer", self.url);
+            Err(Fault::new(FaultKind::Unavailable, text))
+        })
     }
 
     async fn depth(&self) -> Result<Depth, Fault> {

@@ -8,6 +8,7 @@ use actix::{AsyncContext, Context, Handler};
 use super::Batcher;
 use crate::actors::supervision::report;
 use crate::domain::batch::FILES_PER_BATCH_MAX;
+use crate::domain::instant::Instant;
 use crate::domain::table::Event;
 use crate::domain::watchdog::Edge;
 use crate::messages::batcher::{DeferredListed, FilesDeferred};
@@ -71,7 +72,9 @@ impl Handler<DeferredListed> for Batcher {
         let fresh: Vec<_> = files.filter(|deferred| !self.table.holds(&deferred.file)).collect();
         events::DeferredTakenUp { table: &self.id, count: fresh.len() }.emit();
         let again = if self.none_deferred { TAKE_UP_INTERVAL } else { TAKE_UP_AGAIN };
-        let written = fresh.iter().filter_map(|one| Some((one.file.clone(), one.event_at?)));
+        // Of a file that was redriven, or whose event could not be noted, the warehouse is asked.
+        let written =
+            fresh.iter().map(|one| (one.file.clone(), one.event_at.unwrap_or(Instant::from_micros(0))));
         self.written.extend(written);
         let announced = fresh.into_iter().map(|one| Event::Announced { file: one.file, suspect: false });
         self.step(announced, context);

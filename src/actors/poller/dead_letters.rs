@@ -36,19 +36,19 @@ impl Poller {
         });
     }
 
-    /// Redrives the poison file of which a copy came back.
+    /// Redrives the poison file of which a copy came back, unless a person has given it up.
     pub(super) fn redrive(&mut self, message: u64, copy: PoisonCopy, context: &mut Context<Self>) {
         let (world, address) = (Arc::clone(&self.world), context.address());
         tokio::spawn(async move {
             let PoisonCopy { file, since, .. } = copy;
             let (files, now) = ([(file, since)], world.ports.clock.now());
-            let mend = world.ports.ledger.mend(&files, Mending::Redrive, now);
+            let mend = world.ports.ledger.mend(&files, Mending::SendBack, now);
             let done = match world.heard(Edge::Ledger, mend).await {
                 Ok(mended) => {
                     let [(file, _)] = &files;
                     let table = world.shown_table(&file.table);
                     if mended == [true] {
-                        events::PoisonMended { table: &table, file, mending: Mending::Redrive }.emit();
+                        events::PoisonMended { table: &table, file, mending: Mending::SendBack }.emit();
                         if let Some((batcher, _)) = world.directory.batcher(&file.table) {
                             report(&batcher, FilesDeferred);
                         }

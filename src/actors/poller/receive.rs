@@ -8,6 +8,7 @@ use tokio::task::AbortHandle;
 
 use super::Poller;
 use crate::actors::world::World;
+use crate::domain::fault::MAY_BE_LOADED;
 use crate::domain::file::FileId;
 use crate::domain::ids::QueueId;
 use crate::domain::intake::{Announced, Arrived, Content, Plan};
@@ -103,9 +104,8 @@ fn planned(world: &World, queue: &QueueId, announcement: Announcement) -> Option
         Route::Table { table, .. } | Route::Unmapped { table } if announcement.action == Action::Copied => {
             // A re-encryption in place changes every ETag: loading it would double every row of a loaded file, and of
             // one that was loaded before its table's mapping went away for a while.
-            let reason =
-                "announced by a copy of the object: its rows may be loaded already under its former ETag";
-            (table, Plan::Settle(Verdict::Poison(reason.to_owned())))
+            let reason = format!("announced by a copy of the object: {MAY_BE_LOADED}");
+            (table, Plan::Settle(Verdict::Poison(reason)))
         }
         Route::Table { table, .. } if announcement.size_bytes == 0 => {
             (table, Plan::Settle(Verdict::Poison("the object is empty".to_owned())))

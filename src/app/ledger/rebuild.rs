@@ -91,8 +91,9 @@ pub async fn rebuild(
             );
             return Err(Fault::new(FaultKind::Unavailable, text));
         }
-        take_over(config, ledger, &**stamps).await?;
+        // As long as the datasets are not its own, nobody starts on it.
         ledger.fill(false).await?;
+        take_over(config, ledger, &**stamps).await?;
         ledger.ledger().close().await?;
     }
     Ok(())

@@ -214,7 +214,9 @@ pub fn settle(known: Option<&FileState>, verdict: &Verdict, now: Instant) -> Opt
 /// poison that the person saw, the ledger checks by its time.
 pub fn mend(known: Option<&FileState>, mending: Mending, now: Instant) -> Option<FileState> {
     match (known, mending) {
-        (Some(FileState::Poison { .. }), Mending::Redrive) => Some(FileState::Deferred { since: now }),
+        (Some(FileState::Poison { .. }), Mending::Redrive | Mending::SendBack) => {
+            Some(FileState::Deferred { since: now })
+        }
         (Some(poison @ FileState::Poison { .. }), Mending::Discard) => Some(poison.clone()),
         (
             None

@@ -1,10 +1,13 @@
 //! What is forgotten after the horizon.
 
+use std::time::Duration;
+
 use super::batches::{MANIFEST, StoredBatch, attempt_key, batch_key, partition};
 use super::files::{Counts, FILE, VANISHED, file_partition};
 use super::item::{Fields, PK, item, key, number, sortable, text};
 use super::transaction::{Change, Sent};
 use super::{DynamoDbLedger, StepError};
+use crate::domain::fault::Fault;
 use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
@@ -13,7 +16,6 @@ use crate::ledger::stored::{from_json, table_text};
 
 impl DynamoDbLedger {
     pub(super) async fn expire_all(&self, before: Instant, limit: usize) -> Result<u64, StepError> {
-        self.remember_forgotten(before).await?;
         let mut expired = 0;
         for table in self.known_tables().await? {
             expired += self.expire_batches(&table, before, limit).await?;
@@ -22,7 +24,12 @@ impl DynamoDbLedger {
         Ok(expired)
     }
 
-    async fn remember_forgotten(&self, before: Instant) -> Result<(), StepError> {
+    /// Writes down that what ended before may be forgotten.
+    pub async fn remember_forgotten(&self, before: Instant) -> Result<(), Fault> {
+        self.told("expire", self.note_forgotten(before).await)
+    }
+
+    async fn note_forgotten(&self, before: Instant) -> Result<(), StepError> {
         let call = self.inner.client.update_item().table_name(&*self.inner.table);
         let call = call.set_key(Some(key("LEDGER", "ledger")));
         let call = call.update_expression("SET l_forgotten = :before");
@@ -45,10 +52,17 @@ impl DynamoDbLedger {
         let (mut expired, mut from) = (0, None);
         while expired < limit as u64 {
             let page = self.page("expire", Some("claims"), condition, values.clone(), limit, from).await?;
+            let mut over = Vec::new();
             for one in &page.items {
                 let id = BatchId::from_stored(one.text_of(PK)?.trim_start_matches("B#").to_owned());
-                let Some(stored) = self.stored_batch("expire", &id).await? else { continue };
-                expired += u64::from(self.forget_batch(&stored, before).await?);
+                over.extend(self.stored_batch("expire", &id).await?.filter(|stored| is_over(stored, before)));
+            }
+            // First: what is forgotten and not known to be would be loaded again.
+            if let Some(youngest) = over.iter().map(|stored| stored.changed_at).max() {
+                self.note_forgotten(youngest.plus(Duration::from_micros(1))).await?;
+            }
+            for stored in &over {
+                expired += u64::from(self.forget_batch(stored).await?);
             }
             from = page.next;
             if from.is_none() {
@@ -58,16 +72,9 @@ impl DynamoDbLedger {
         Ok(expired)
     }
 
-    /// Forgets a batch that ended before, and the files in it, in one step.
-    async fn forget_batch(&self, stored: &StoredBatch, before: Instant) -> Result<bool, StepError> {
-        let is_loaded = match stored.record.state {
-            BatchState::Open | BatchState::Held => return Ok(false),
-            BatchState::Loaded => true,
-            BatchState::Abandoned => false,
-        };
-        if stored.changed_at >= before {
-            return Ok(false);
-        }
+    /// Forgets a batch that is over, and the files in it, in one step.
+    async fn forget_batch(&self, stored: &StoredBatch) -> Result<bool, StepError> {
+        let is_loaded = stored.record.state == BatchState::Loaded;
         let batch = &stored.record.batch;
         let mut changes =
             vec![Change::delete(batch_key(&batch.id)), Change::delete(key(partition(&batch.id), MANIFEST))];
@@ -87,12 +94,16 @@ impl DynamoDbLedger {
         before: Instant,
         limit: usize,
     ) -> Result<u64, StepError> {
-        let mut expired = 0;
+        let mut over = Vec::new();
         for found in self.loose_items("expire", table, VANISHED, limit).await? {
             let at: i64 = found.number_of("f_at")?;
-            if at >= before.micros() {
-                break;
-            }
+            over.extend((at < before.micros()).then_some((at, found)));
+        }
+        if let Some(youngest) = over.iter().map(|(at, _)| *at).max() {
+            self.note_forgotten(Instant::from_micros(youngest.saturating_add(1))).await?;
+        }
+        let mut expired = 0;
+        for (at, found) in over {
             let file: FileId = from_json("a vanished file", found.text_of("f_identity")?)?;
             let as_it_was = item([(":home", number(VANISHED)), (":at", number(at))]);
             let forget = Change::delete(key(file_partition(&file), FILE));
@@ -103,5 +114,13 @@ impl DynamoDbLedger {
             expired += u64::from(self.send("expire", &changes).await? == Sent::Done);
         }
         Ok(expired)
+    }
+}
+
+/// True of a batch that ended before.
+fn is_over(stored: &StoredBatch, before: Instant) -> bool {
+    match stored.record.state {
+        BatchState::Open | BatchState::Held => false,
+        BatchState::Loaded | BatchState::Abandoned => stored.changed_at < before,
     }
 }

@@ -59,8 +59,7 @@ impl DynamoDbLedger {
         answer.map(|_| ()).map_err(|error| self.failed("identity", "dynamodb:UpdateItem", error))
     }
 
-    /// Gives a ledger on which no process has started, or that is being filled, another's name and epoch; `false` when one
-    /// has.
+    /// Gives a ledger on which no process has started another's name and epoch; `false` when one has.
     pub async fn take_identity(&self, identity: &Identity) -> Result<bool, Fault> {
         let values = item([
             (":ledger", text(&identity.ledger)),
@@ -70,9 +69,7 @@ impl DynamoDbLedger {
         let call = self.inner.client.update_item().table_name(&*self.inner.table);
         let call = call.set_key(Some(key("LEDGER", "ledger"))).set_expression_attribute_values(Some(values));
         let call = call.update_expression("SET l_identity = :ledger, l_epoch = :epoch");
-        let call = call.condition_expression(
-            "attribute_not_exists(l_epoch) OR l_epoch = :none OR attribute_exists(l_filling)",
-        );
+        let call = call.condition_expression("attribute_not_exists(l_epoch) OR l_epoch = :none");
         let taken = self.if_it_held("identity", "dynamodb:UpdateItem", call.send().await)?;
         Ok(taken.is_some())
     }

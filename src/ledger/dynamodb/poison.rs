@@ -53,19 +53,23 @@ impl DynamoDbLedger {
         for _ in 0..READS_MAX {
             let known = self.known_files(std::slice::from_ref(file)).await?.into_iter().next().flatten();
             let Some((was, state)) = known else { return Ok(false) };
-            let again = mending == Mending::Discard && was.home == DISCARDED;
-            if rules::mend(Some(&state), mending, now).is_none() || was.at != Some(at) || again {
+            let is_meant = match mending {
+                Mending::Redrive => was.at == Some(at),
+                Mending::SendBack => was.at.is_some_and(|since| since <= at) && was.home != DISCARDED,
+                Mending::Discard => was.at == Some(at) && was.home != DISCARDED,
+            };
+            if rules::mend(Some(&state), mending, now).is_none() || !is_meant {
                 return Ok(false);
             }
             let (home, reason, since) = match mending {
-                Mending::Redrive => (DEFERRED, None, now),
+                Mending::Redrive | Mending::SendBack => (DEFERRED, None, now),
                 Mending::Discard => (DISCARDED, Some(was.reason.as_str()), at),
             };
             let mut counts = Counts::default();
             counts.moved(&file.table, Some(was.home), home);
             let loose = Loose { home, reason, at: since, event_at: None };
             let mut changes = vec![loose.change(file, Some(&was))?];
-            if mending == Mending::Redrive {
+            if home == DEFERRED {
                 changes.push(Change::delete(key(file_partition(file), STRIKES)));
             }
             changes.extend(counts.changes()?);

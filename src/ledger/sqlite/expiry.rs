@@ -13,6 +13,8 @@ const OLDEST: &str =
 const VANISHED: &str =
     "DELETE FROM files WHERE key IN (SELECT key FROM files WHERE home = 2 AND at < ?1 ORDER BY at LIMIT ?2)";
 
+const OLDEST_VANISHED: &str =
+    "SELECT max(at) FROM (SELECT at FROM files WHERE home = 2 AND at < ?1 ORDER BY at LIMIT ?2)";
 const REMEMBER: &str = "UPDATE identity SET forgotten_before = max(coalesce(forgotten_before, ?1), ?1)";
 
 /// One step. What it takes away refers to itself alone: to look for others that refer to it would read the whole file.
@@ -46,26 +48,39 @@ impl Drop for Unchecked<'_> {
 
 fn run(connection: &mut Connection, before: Instant, limit: usize) -> Result<u64, StepError> {
     let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    step.prepare_cached(REMEMBER)?.execute([before.micros()])?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let oldest: Vec<i64> = {
         let mut select = step.prepare_cached(OLDEST)?;
         let rows = select.query_map(params![before.micros(), limit], |row| row.get(0))?;
         rows.collect::<Result<_, _>>()?
     };
-    let mut expired = 0;
+    let vanished: Option<i64> =
+        step.prepare_cached(OLDEST_VANISHED)?.query_row(params![before.micros(), limit], |row| row.get(0))?;
+    let (mut expired, mut youngest) = (0, vanished);
     for number in oldest {
-        expired += u64::from(forget(&step, number, before)?);
+        if let Some(ended) = forget(&step, number, before)? {
+            expired += 1;
+            youngest = youngest.max(Some(ended));
+        }
+    }
+    if let Some(youngest) = youngest {
+        remember(&step, Instant::from_micros(youngest.saturating_add(1)))?;
     }
     let vanished = step.prepare_cached(VANISHED)?.execute(params![before.micros(), limit])?;
     step.commit()?;
     Ok(expired + vanished as u64)
 }
 
-/// Forgets a batch that ended before, and the files in it.
-fn forget(step: &Transaction<'_>, number: i64, before: Instant) -> Result<bool, StepError> {
+/// What ended before may be forgotten from now on.
+pub(super) fn remember(step: &Transaction<'_>, before: Instant) -> Result<(), StepError> {
+    step.prepare_cached(REMEMBER)?.execute([before.micros()])?;
+    Ok(())
+}
+
+/// Forgets a batch that ended before, and the files in it; answers when it ended.
+fn forget(step: &Transaction<'_>, number: i64, before: Instant) -> Result<Option<i64>, StepError> {
     let mut select = step.prepare_cached(&format!("{} WHERE number = ?1", batches::RECORD))?;
-    let Some(stored) = select.query_row([number], batches::stored).optional()? else { return Ok(false) };
+    let Some(stored) = select.query_row([number], batches::stored).optional()? else { return Ok(None) };
     let ended = stored.updated_at;
     let record = batches::whole(step, stored)?;
     let is_over = match record.state {
@@ -73,7 +88,7 @@ fn forget(step: &Transaction<'_>, number: i64, before: Instant) -> Result<bool, 
         BatchState::Loaded | BatchState::Abandoned => ended < before.micros(),
     };
     if !is_over {
-        return Ok(false);
+        return Ok(None);
     }
     let mut delete = step.prepare_cached("DELETE FROM files WHERE key = ?1 AND batch = ?2")?;
     for entry in &record.batch.manifest.entries {
@@ -81,5 +96,5 @@ fn forget(step: &Transaction<'_>, number: i64, before: Instant) -> Result<bool, 
     }
     step.prepare_cached("DELETE FROM attempts WHERE batch = ?1")?.execute([number])?;
     step.prepare_cached("DELETE FROM batches WHERE number = ?1")?.execute([number])?;
-    Ok(true)
+    Ok(Some(ended))
 }

@@ -167,20 +167,23 @@ pub(super) fn mend(
         return Ok(false);
     }
     let key = file_key(file);
+    let meant = match mending {
+        Mending::Redrive => "key = ?1 AND home = 1 AND at = ?2",
+        Mending::SendBack => "key = ?1 AND home = 1 AND at <= ?2 AND discarded_at IS NULL",
+        Mending::Discard => "key = ?1 AND home = 1 AND at = ?2 AND discarded_at IS NULL",
+    };
     let changed = match mending {
         Mending::Discard => step
-            .prepare_cached(
-                "UPDATE files SET discarded_at = ?3 WHERE key = ?1 AND home = 1 AND at = ?2 AND discarded_at IS NULL",
-            )?
+            .prepare_cached(&format!("UPDATE files SET discarded_at = ?3 WHERE {meant}"))?
             .execute(params![key, at.micros(), now.micros()])?,
-        Mending::Redrive => {
-            step.prepare_cached("DELETE FROM strikes WHERE key = ?1 AND EXISTS
-                 (SELECT 1 FROM files WHERE key = ?1 AND home = 1 AND at = ?2)")?
-                .execute(params![key, at.micros()])?;
-            step.prepare_cached(
-                "UPDATE files SET home = 3, reason = NULL, at = ?3, event_at = NULL, discarded_at = NULL
-                 WHERE key = ?1 AND home = 1 AND at = ?2",
-            )?
+        Mending::Redrive | Mending::SendBack => {
+            step.prepare_cached(&format!(
+                "DELETE FROM strikes WHERE key = ?1 AND EXISTS (SELECT 1 FROM files WHERE {meant})"
+            ))?
+            .execute(params![key, at.micros()])?;
+            step.prepare_cached(&format!(
+                "UPDATE files SET home = 3, reason = NULL, at = ?3, event_at = NULL, discarded_at = NULL WHERE {meant}"
+            ))?
             .execute(params![key, at.micros(), now.micros()])?
         }
     };

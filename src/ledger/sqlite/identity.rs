@@ -2,14 +2,15 @@
 
 use rusqlite::{Row, params};
 
-use super::SqliteLedger;
+use super::{SqliteLedger, expiry};
 use crate::domain::fault::Fault;
 use crate::domain::identity::Identity;
+use crate::domain::instant::Instant;
 
 /// Reads them.
 pub(super) const READ: &str = "SELECT ledger, epoch FROM identity";
 const RAISE: &str = "UPDATE identity SET epoch = epoch + 1 RETURNING ledger, epoch";
-const TAKE: &str = "UPDATE identity SET ledger = ?1, epoch = ?2 WHERE epoch = 0 OR filling = 1";
+const TAKE: &str = "UPDATE identity SET ledger = ?1, epoch = ?2 WHERE epoch = 0";
 const FILLING: &str = "UPDATE identity SET filling = ?1";
 
 /// Of a row of `READ`.
@@ -50,8 +51,12 @@ impl SqliteLedger {
         .await
     }
 
-    /// Gives a ledger on which no process has started, or that is being filled, another's name and epoch; `false` when one
-    /// has.
+    /// Writes down that what ended before may be forgotten.
+    pub async fn remember_forgotten(&self, before: Instant) -> Result<(), Fault> {
+        self.step("identity", move |step| expiry::remember(step, before)).await
+    }
+
+    /// Gives a ledger on which no process has started another's name and epoch; `false` when one has.
     pub async fn take_identity(&self, identity: &Identity) -> Result<bool, Fault> {
         let (ledger, epoch) = (identity.ledger.clone(), i64::try_from(identity.epoch).unwrap_or(i64::MAX));
         self.step("identity", move |step| Ok(step.execute(TAKE, params![ledger, epoch])? == 1)).await

@@ -1,6 +1,9 @@
 //! The dead-letter queue of a real queue: what landbridge puts there, and what a redrive by hand brings back.
 
 use aws_sdk_sqs::types::QueueAttributeName;
+use landbridge::domain::ids::TableId;
+use landbridge::ledger::sqlite::SqliteLedger;
+use landbridge::ledger::{Ledger, Mending};
 use serde_json::{Value, json};
 
 use super::cloud::{Cluster, World};
@@ -37,7 +40,7 @@ async fn take(world: &World, dead: &str) -> Vec<(String, String)> {
     }
 }
 
-/// What the console's redrive does: the messages as they are, into the queue that they came from.
+/// What a redrive to a custom destination does: the messages as they are, into the queue.
 async fn send_back(world: &World, cluster: &Cluster, letters: &[(String, String)]) {
     for (body, _) in letters {
         world.sqs.send_message().queue_url(&cluster.queue).message_body(body).send().await.unwrap();
@@ -45,46 +48,56 @@ async fn send_back(world: &World, cluster: &Cluster, letters: &[(String, String)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redrive_by_hand_in_the_console_loads_a_poison_file_once() {
+async fn a_redrive_by_hand_in_the_console_loads_poison_files_once_and_no_discarded_one() {
     let world = World::new(1, 1).await;
     let cluster = &world.clusters[0];
     let dead = dead_letter_queue(&world, cluster).await;
-    world.announce_nothing(cluster).await;
-    let key = world.key("t0");
-    let bytes = world.file(5, &[]);
-    let size = bytes.len();
-    let etag = world.put_bytes(&cluster.bucket, &key, bytes).await;
-    // A copy of an object: poison until somebody says that its rows are not there.
-    let copied = json!({"Records": [{"eventVersion": "2.5", "eventName": "ObjectCreated:Copy", "eventTime": "2026-11-23T03:01:31.230Z",
-        "s3": {"bucket": {"name": cluster.bucket}, "object": {"key": key, "size": size, "eTag": etag}}}]});
-    let messages = [(copied.to_string(), String::new()), ("no JSON at all".to_owned(), String::new())];
-    send_back(&world, cluster, &messages).await;
-    let process = Process::start(&world.configure(FAST)).await;
-    process.until_files("poisoned", 1).await;
-    process.until("both messages are settled", || async { world.waiting(cluster).await == 0 }).await;
+    let key = world.put(cluster, "t0", 5).await;
+    let unwanted = world.put(cluster, "t0", 7).await;
+    world.sqs.send_message().queue_url(&cluster.queue).message_body("no JSON at all").send().await.unwrap();
+    // The mapping takes a column of the table for DMS's own: nothing can be loaded.
+    let config = world.configure(FAST);
+    let right = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, right.replace("dms_change_seq", "id")).unwrap();
+    let process = Process::start(&config).await;
+    process.until_files("poisoned", 2).await;
+    process.until("all messages are settled", || async { world.waiting(cluster).await == 0 }).await;
+    let table = TableId::new(&*cluster.name, "casino", "t0");
+    process.kill();
     assert_eq!(world.loaded_rows().await, 0);
-    let mut letters = take(&world, &dead).await;
-    letters.sort();
-    let [(garbage, why_garbage), (copy, why_copy)] = letters.try_into().unwrap();
-    let (garbage, copy) = if garbage == "no JSON at all" { (garbage, copy) } else { (copy, garbage) };
-    let reasons = [why_garbage, why_copy];
-    assert!(reasons.iter().any(|why| why.contains("no JSON")), "{reasons:?}");
-    assert!(reasons.iter().any(|why| why.contains("announced by a copy")), "{reasons:?}");
-    assert_eq!(garbage, "no JSON at all");
+    let letters = take(&world, &dead).await;
+    let of = |text: &str| {
+        let found: Vec<_> = letters.iter().filter(|(body, _)| body.contains(text)).cloned().collect();
+        assert_eq!(found.len(), 1, "{letters:?}");
+        found
+    };
+    assert!(of("no JSON at all")[0].1.contains("no JSON"));
+    let (copy, why) = of(&key).remove(0);
+    assert!(why.contains("is mapped as a column of DMS itself"), "{why}");
     let shown: Value = serde_json::from_str(&copy).unwrap();
-    assert_eq!(shown["landbridge"]["poison"]["key"], Value::String(key.clone()));
+    assert_eq!(shown["landbridge"]["table"], table.to_string());
+    // One is given up.
+    let ledger = SqliteLedger::open(&world.folder.path().join("state/ledger.db")).unwrap();
+    let poison = ledger.poison(&table, 9).await.unwrap();
+    let one = poison.iter().find(|one| *one.file.key == *unwanted).unwrap();
+    let now = one.at.plus(std::time::Duration::from_secs(1));
+    let given_up = ledger.mend(&[(one.file.clone(), one.at)], Mending::Discard, now).await.unwrap();
+    assert_eq!(given_up, [true]);
+    drop(ledger);
+    std::fs::write(&config, right).unwrap();
+    let process = Process::start(&config).await;
     // Sent back twice, since a queue may deliver twice.
-    let back = vec![(copy, String::new())];
+    let back = [of(&key), of(&unwanted)].concat();
     send_back(&world, cluster, &back).await;
     process.until_files("loaded", 1).await;
     send_back(&world, cluster, &back).await;
     process
-        .until("the second is settled", || async {
-            process.metric("landbridge_announcements_total", "kind=\"redrive\"").await > 1.5
+        .until("all four are settled", || async {
+            process.metric("landbridge_announcements_total", "kind=\"redrive\"").await > 3.5
                 && world.waiting(cluster).await == 0
         })
         .await;
-    assert_eq!(world.must_be_equal(&[]), 5);
+    assert_eq!(world.must_be_equal(&[&unwanted]), 5);
     assert!(take(&world, &dead).await.is_empty());
 }
 
