@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowWriter, parquet_to_arrow_schema};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
 
 use super::lineage;
+use super::types::ColumnType;
 use crate::domain::batch::Batch;
 use crate::domain::fault::{Fault, FaultKind};
 
@@ -64,6 +65,16 @@ pub fn read(file: &File, path: &Path) -> Result<Labels, Fault> {
     let pairs = metadata.key_value_metadata().into_iter().flatten();
     let values = pairs.filter_map(|pair| Some((pair.key.clone(), pair.value.clone()?))).collect();
     Ok(Labels { rows, values })
+}
+
+/// The table's own columns in the file that `file` is open on, landbridge's left out; `None` for a type that landbridge
+/// does not write. `path` is for the error.
+pub fn columns(file: &File, path: &Path) -> Result<Vec<(Arc<str>, Option<ColumnType>)>, Fault> {
+    let failed = |error| unavailable("read the footer of", path, error);
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(file).map_err(failed)?;
+    let schema = parquet_to_arrow_schema(metadata.file_metadata().schema_descr(), None).map_err(failed)?;
+    let own = schema.fields().iter().filter(|field| !lineage::is_reserved(field.name()));
+    Ok(own.map(|field| (field.name().as_str().into(), ColumnType::of_arrow(field.data_type()))).collect())
 }
 
 /// Writes into `file` a Parquet file of no rows, with the lineage columns and these labels.

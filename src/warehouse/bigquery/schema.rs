@@ -10,23 +10,10 @@ use crate::columns::lineage;
 use crate::columns::plan::ColumnPlan;
 use crate::columns::types::ColumnType;
 use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::shape::name::is_admitted;
 
 /// NUMERIC's digits before and after the point.
 const NUMERIC_DIGITS: (i16, i16) = (29, 9);
-/// The longest name of a column.
-const NAME_LETTERS_MAX: usize = 300;
-/// Prefixes that BigQuery keeps for itself, in capitals.
-const RESERVED: [&str; 9] = [
-    "_TABLE_",
-    "_FILE_",
-    "_PARTITION",
-    "_ROW_TIMESTAMP",
-    "__ROOT__",
-    "_COLIDENTIFIER",
-    "_CHANGE_SEQUENCE_NUMBER",
-    "_CHANGE_TYPE",
-    "_CHANGE_TIMESTAMP",
-];
 /// How many columns a table is clustered by at most.
 const CLUSTERING_MAX: usize = 4;
 
@@ -129,6 +116,41 @@ impl SqlType {
         self == written || (self == Self::Bignumeric && written == Self::Numeric)
     }
 
+    /// A column of this type can be altered so that it takes every value of both, exactly (GoogleSQL, "ALTER COLUMN SET
+    /// DATA TYPE statement": INT64 to NUMERIC and BIGNUMERIC, NUMERIC to BIGNUMERIC). FLOAT64 would round.
+    pub(super) fn widens_to(self, written: Self) -> bool {
+        match self {
+            Self::Int64 => matches!(written, Self::Numeric | Self::Bignumeric),
+            Self::Numeric => written == Self::Bignumeric,
+            Self::Bignumeric
+            | Self::String
+            | Self::Bytes
+            | Self::Bool
+            | Self::Float64
+            | Self::Date
+            | Self::Datetime
+            | Self::Timestamp
+            | Self::Time => false,
+        }
+    }
+
+    /// The type of ours that such a column has: what it holds, which is more than what landbridge writes into it.
+    pub(super) fn column_type(self) -> ColumnType {
+        match self {
+            Self::Int64 => ColumnType::Int64,
+            Self::Numeric => ColumnType::Decimal { precision: 38, scale: 9 },
+            Self::Bignumeric => ColumnType::Decimal { precision: 76, scale: 38 },
+            Self::String => ColumnType::String,
+            Self::Bytes => ColumnType::Bytes,
+            Self::Bool => ColumnType::Bool,
+            Self::Float64 => ColumnType::Float64,
+            Self::Date => ColumnType::Date,
+            Self::Datetime => ColumnType::Datetime,
+            Self::Timestamp => ColumnType::Timestamp,
+            Self::Time => ColumnType::Time,
+        }
+    }
+
     fn clusters(self) -> bool {
         match self {
             Self::Int64
@@ -167,12 +189,7 @@ pub(super) fn clustering(key: &[String], columns: &[(String, SqlType)]) -> Vec<S
 
 /// A name that BigQuery takes for a column; lineage's own are among them.
 pub(super) fn check_name(name: &str) -> Result<(), Fault> {
-    let upper = name.to_ascii_uppercase();
-    let admitted = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.len() <= NAME_LETTERS_MAX
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        && !RESERVED.iter().any(|prefix| upper.starts_with(prefix) && upper != "_CHANGE_SEQ");
-    if admitted {
+    if is_admitted(name) {
         return Ok(());
     }
     let text = format!("BigQuery takes no column named {name:?}: rename it with a DMS transformation");
@@ -315,19 +332,6 @@ mod tests {
     }
 
     #[test]
-    fn names_that_bigquery_keeps_for_itself_are_refused() {
-        for name in ["id", "_op", "_change_seq", "Größe".replace('ö', "o").replace('ß', "s").as_str(), "a1"]
-        {
-            assert!(check_name(name).is_ok(), "{name}");
-        }
-        for name in
-            ["", "1a", "a b", "a`b", "größe", "_TABLE_x", "_partitiontime", "_CHANGE_TYPE", &"x".repeat(301)]
-        {
-            assert!(check_name(name).is_err(), "{name}");
-        }
-    }
-
-    #[test]
     fn decimals_get_the_smallest_type_that_holds_them() {
         let of = |precision, scale| SqlType::of(ColumnType::Decimal { precision, scale });
         assert_eq!(
@@ -335,5 +339,11 @@ mod tests {
             (SqlType::Numeric, SqlType::Numeric, SqlType::Bignumeric, SqlType::Bignumeric)
         );
         assert!(SqlType::Bignumeric.takes(SqlType::Numeric) && !SqlType::Numeric.takes(SqlType::Bignumeric));
+        // What a column of the table holds, its type of ours holds too.
+        for (kind, precision, scale) in
+            [(SqlType::Numeric, 38, 9), (SqlType::Bignumeric, 38, 38), (SqlType::Bignumeric, 38, 0)]
+        {
+            assert!(kind.column_type().holds(ColumnType::Decimal { precision, scale }));
+        }
     }
 }
