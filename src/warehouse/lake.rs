@@ -12,16 +12,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 
-use super::{FenceAnswer, JobStatus, Submission, Warehouse};
+use super::{Column, FenceAnswer, JobStatus, Submission, Warehouse};
 use crate::columns::body::Body;
 use crate::columns::labels::{self, Labels};
-use crate::domain::batch::Attempt;
+use crate::domain::batch::{Attempt, Destination};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::ids::BatchId;
 use crate::flow::cpu::blocking;
 use crate::flow::pulse;
 
 pub mod audit;
+mod columns;
 mod jobs;
 pub mod lineage;
 mod stamps;
@@ -121,6 +122,11 @@ impl Warehouse for Lake {
             Linked::New => FenceAnswer::Accepted,
             Linked::Taken => FenceAnswer::Duplicate,
         })
+    }
+
+    async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
+        let folder = self.root.join(path_safe(&destination.dataset)).join(path_safe(&destination.table));
+        blocking("looking at the lake's columns", move || columns::newest(&folder)).await
     }
 }
 

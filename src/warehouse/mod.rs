@@ -1,9 +1,12 @@
 //! The port to a warehouse whose job ids can be used once, and its adapters.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::columns::body::Body;
-use crate::domain::batch::Attempt;
+use crate::domain::batch::{Attempt, Destination};
+use crate::domain::column_type::ColumnType;
 use crate::domain::fault::Fault;
 pub use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 
@@ -13,6 +16,9 @@ pub mod jobs;
 pub mod lake;
 pub mod lineage;
 pub mod stamps;
+
+/// A column that a destination has.
+pub type Column = (Arc<str>, Option<ColumnType>);
 
 /// Where the rows go. An `Err` of any call leaves open whether it had an effect, unless its kind says that the
 /// request was refused (`AccessDenied`, `DestinationRefused`, `ContentRefused`).
@@ -26,4 +32,8 @@ pub trait Warehouse: Send + Sync + 'static {
 
     /// Takes the attempt's job id with a job that loads nothing.
     async fn fence(&self, attempt: &Attempt) -> Result<FenceAnswer, Fault>;
+
+    /// The columns that the destination has now, with the types that hold what is in them; `None` for a type that
+    /// landbridge does not write. None at all where there is no such table.
+    async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault>;
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use landbridge::columns::body::Body;
-use landbridge::domain::batch::Attempt;
+use landbridge::domain::batch::{Attempt, Destination};
 use landbridge::domain::fault::{Fault, FaultKind};
 use landbridge::domain::file::FileState;
 use landbridge::domain::transition::Mending;
 use landbridge::ledger::{Ledger, TableMode};
 use landbridge::messages::root::ResumeTable;
-use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
+use landbridge::warehouse::{Column, FenceAnswer, JobStatus, Submission, Warehouse};
 
 use crate::pipeline::{CONFIG, file_id};
 use crate::support::{Disk, Edges, Running, paused};
@@ -56,6 +56,9 @@ impl Warehouse for Fussy {
     }
     async fn fence(&self, attempt: &Attempt) -> Result<FenceAnswer, Fault> {
         self.lake.fence(attempt).await
+    }
+    async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
+        self.lake.columns(destination).await
     }
 }
 
@@ -115,6 +118,9 @@ impl Warehouse for Broken {
     }
     async fn fence(&self, attempt: &Attempt) -> Result<FenceAnswer, Fault> {
         self.0.fence(attempt).await
+    }
+    async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
+        self.0.columns(destination).await
     }
 }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use landbridge::bucket::{Bucket, Held};
 use landbridge::columns::body::Body;
-use landbridge::domain::batch::Attempt;
+use landbridge::domain::batch::{Attempt, Destination};
 use landbridge::domain::clock::Clock;
 use landbridge::domain::fault::Fault;
 use landbridge::domain::file::FileId;
@@ -18,7 +18,7 @@ use landbridge::domain::object::Object;
 use landbridge::domain::transition::TableMode;
 use landbridge::messages::child::Stop;
 use landbridge::messages::root::{PauseTable, ResumeTable, Snapshot};
-use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
+use landbridge::warehouse::{Column, FenceAnswer, JobStatus, Submission, Warehouse};
 
 use crate::support::{Disk, Edges, Running, paused};
 
@@ -133,6 +133,10 @@ impl Warehouse for PanickingWarehouse {
 
     async fn fence(&self, attempt: &Attempt) -> Result<FenceAnswer, Fault> {
         self.inner.fence(attempt).await
+    }
+
+    async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
+        self.inner.columns(destination).await
     }
 }
 

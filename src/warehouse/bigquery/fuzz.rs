@@ -13,7 +13,7 @@ use super::job::status;
 use super::reasons::classify;
 use super::rest::{arrived, is_of_endpoint};
 use super::schema::SqlType;
-use super::tables::missing;
+use super::tables::changes;
 use crate::domain::batch::{Attempt, Destination};
 use crate::domain::fault::{CHAIN_LETTERS_MAX, Fault, FaultKind};
 use crate::domain::ids::{AttemptNumber, BatchId, JobId};
@@ -123,11 +123,11 @@ fn check_table(table: Table) {
     let fields = table.schema.fields.unwrap_or_default();
     let wanted = [("id", SqlType::Int64), ("amount", SqlType::Numeric), ("_op", SqlType::String)];
     let wanted = wanted.map(|(name, kind)| (name.to_owned(), kind));
-    match missing(&attempt().destination, &fields, &wanted) {
+    match changes(&attempt().destination, &fields, &wanted) {
         Ok(lacking) => {
             for (name, _) in &wanted {
                 let is_there = fields.iter().any(|field| field.name.eq_ignore_ascii_case(name));
-                assert_eq!(is_there, !lacking.iter().any(|(lacking, _)| lacking == name));
+                assert_eq!(is_there, !lacking.missing.iter().any(|(lacking, _)| lacking == name));
             }
         }
         // Never a fault of the files.

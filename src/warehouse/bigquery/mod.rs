@@ -15,11 +15,11 @@ use self::answers::Failure;
 use self::rest::Rest;
 use self::schema::SqlType;
 use self::tables::Tables;
-use super::{FenceAnswer, JobStatus, Submission, Warehouse};
+use super::{Column, FenceAnswer, JobStatus, Submission, Warehouse};
 use crate::cloud::google::Identity;
 use crate::columns::body::Body;
 use crate::config::types::BigQuery as Settings;
-use crate::domain::batch::Attempt;
+use crate::domain::batch::{Attempt, Destination};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::flow::cpu::blocking;
 
@@ -124,6 +124,10 @@ impl Warehouse for BigQuery {
                 if failure.is_duplicate() { Ok(FenceAnswer::Duplicate) } else { Err(failure.fault(&context)) }
             }
         }
+    }
+
+    async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
+        self.tables.columns(destination).await
     }
 }
 

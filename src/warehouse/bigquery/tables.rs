@@ -1,4 +1,4 @@
-//! Datasets and tables: created when they are missing, widened by the columns that files bring.
+//! Datasets and tables: created when they are missing; columns are added that files bring, and take wider types.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -21,6 +21,7 @@ use super::schema::{SqlType, check_name, clustering};
 use super::stamps::labels;
 use crate::columns::lineage;
 use crate::domain::batch::Destination;
+use crate::domain::column_type::ColumnType;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::identity::Stamp;
 use crate::flow::pulse;
@@ -101,15 +102,17 @@ impl Tables {
         }
         for _ in 0..ROUNDS_MAX {
             let known = self.known_or_made(destination, wanted).await?;
-            let missing = missing(destination, &known.fields, wanted)?;
-            if missing.is_empty() {
+            let changes = changes(destination, &known.fields, wanted)?;
+            if changes.is_empty() {
                 return Ok(TableSchema::new(known.fields.clone()));
             }
             let _changing = pulse::waiting("another table to be changed", self.changing.lock()).await;
-            self.add(destination, &missing).await?;
+            let changed = self.make(destination, &changes).await;
+            // Even where it failed: another process may have been faster.
             self.forget(destination);
+            changed?;
         }
-        let text = format!("{} does not keep the columns that are added to it", shown(destination));
+        let text = format!("{} does not keep what is changed of its columns", shown(destination));
         Err(Fault::new(FaultKind::DestinationRefused, text))
     }
 
@@ -130,6 +133,19 @@ impl Tables {
             Some(known) => Ok(known),
             None => self.create(destination, wanted).await,
         }
+    }
+
+    /// The table's own columns, as they are now; none when there is no such table.
+    pub(super) async fn columns(
+        &self,
+        destination: &Destination,
+    ) -> Result<Vec<(Arc<str>, Option<ColumnType>)>, Fault> {
+        let fields = self.look(destination).await?.unwrap_or_default();
+        let columns = fields.iter().map(|field| {
+            let kind = SqlType::of_field(&field.r#type).filter(|_| !is_repeated(field));
+            (Arc::from(field.name.as_str()), kind.map(SqlType::column_type))
+        });
+        Ok(columns.collect())
     }
 
     fn learn(&self, destination: &Destination, known: Known) -> Arc<Known> {
@@ -220,17 +236,30 @@ impl Tables {
         }
     }
 
-    /// Adds columns, all in one statement. A statement and not a patch: a patch sends the whole schema, and would lose
-    /// what this version does not know of it.
-    async fn add(&self, destination: &Destination, columns: &[&(String, SqlType)]) -> Result<(), Fault> {
+    /// Changes columns by statements, and not by a patch: a patch sends the whole schema, and would lose what this version
+    /// does not know of it. All that is added is one statement; each type that widens is one of its own. BigQuery takes
+    /// five a table in ten seconds ("Quotas and limits"): what it puts off is done when the load is tried again.
+    async fn make(&self, destination: &Destination, changes: &Changes<'_>) -> Result<(), Fault> {
+        if !changes.missing.is_empty() {
+            let names: Vec<_> = changes.missing.iter().map(|(name, _)| name.as_str()).collect();
+            let clauses = changes.missing.iter();
+            let clauses =
+                clauses.map(|(name, kind)| format!("ADD COLUMN IF NOT EXISTS `{name}` {}", kind.name()));
+            let clauses: Vec<_> = clauses.collect();
+            self.alter(destination, &format!("add {}", names.join(", ")), &clauses.join(", ")).await?;
+        }
+        for (name, from, to) in &changes.widened {
+            let deed = format!("widen {name} from {} to {}", from.name(), to.name());
+            let clause = format!("ALTER COLUMN `{name}` SET DATA TYPE {}", to.name());
+            self.alter(destination, &deed, &clause).await?;
+        }
+        Ok(())
+    }
+
+    async fn alter(&self, destination: &Destination, deed: &str, clause: &str) -> Result<(), Fault> {
         let Destination { project, dataset, table, location } = destination;
-        let names: Vec<_> = columns.iter().map(|(name, _)| name.as_str()).collect();
-        let context = format!("cannot add {} to {}", names.join(", "), shown(destination));
-        let clauses: Vec<_> = columns
-            .iter()
-            .map(|(name, kind)| format!("ADD COLUMN IF NOT EXISTS `{name}` {}", kind.name()))
-            .collect();
-        let statement = format!("ALTER TABLE `{project}.{dataset}.{table}` {}", clauses.join(", "));
+        let context = format!("cannot {deed}: {}", shown(destination));
+        let statement = format!("ALTER TABLE `{project}.{dataset}.{table}` {clause}");
         let request = QueryRequest {
             location: Some(location.to_string()),
             timeout_ms: Some(ALTER_TIMEOUT_MS),
@@ -241,7 +270,7 @@ impl Tables {
         if answer.job_complete == Some(false) {
             return Err(Fault::new(FaultKind::Unavailable, format!("{context}: it is not done yet")));
         }
-        tracing::info!(table = %shown(destination), columns = names.join(", "), "added columns to the table");
+        tracing::info!(table = %shown(destination), deed, "changed columns of the table");
         Ok(())
     }
 }
@@ -251,27 +280,50 @@ fn shown(destination: &Destination) -> String {
     format!("{project}.{dataset}.{table}")
 }
 
-/// The columns that the table lacks. A column of another type, and one that must have values and gets none, hold the
-/// table: nothing is wrong with the file.
-pub(super) fn missing<'a>(
+fn is_repeated(field: &TableFieldSchema) -> bool {
+    field.mode.as_deref() == Some("REPEATED")
+}
+
+/// What must be changed of a table before it takes a body.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes<'a> {
+    /// Columns that it lacks.
+    pub(super) missing: Vec<&'a (String, SqlType)>,
+    /// Columns whose types must take more: the name as the table has it, from what, to what.
+    pub(super) widened: Vec<(String, SqlType, SqlType)>,
+}
+
+impl Changes<'_> {
+    fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.widened.is_empty()
+    }
+}
+
+/// What the table lacks for `wanted`. A column of a type that cannot be widened, and one that must have values and gets
+/// none, hold the table: nothing is wrong with the file.
+pub(super) fn changes<'a>(
     destination: &Destination,
     fields: &[TableFieldSchema],
     wanted: &'a [(String, SqlType)],
-) -> Result<Vec<&'a (String, SqlType)>, Fault> {
+) -> Result<Changes<'a>, Fault> {
     let refused = |text: String| {
         let text = format!("{}: {text}", shown(destination));
         Fault::new(FaultKind::DestinationRefused, text)
     };
-    let mut missing = Vec::new();
+    let mut changes = Changes::default();
     for column in wanted {
         let (name, kind) = column;
         let Some(field) = fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)) else {
-            missing.push(column);
+            changes.missing.push(column);
             continue;
         };
         let found = SqlType::of_field(&field.r#type);
-        let repeated = field.mode.as_deref() == Some("REPEATED");
+        let repeated = is_repeated(field);
         if repeated || !found.is_some_and(|found| found.takes(*kind)) {
+            if let Some(found) = found.filter(|found| !repeated && found.widens_to(*kind)) {
+                changes.widened.push((field.name.clone(), found, *kind));
+                continue;
+            }
             let shown = found.map_or_else(|| format!("{:?}", field.r#type), |found| found.name().to_owned());
             let mode = if repeated { " REPEATED" } else { "" };
             return Err(refused(format!(
@@ -288,7 +340,7 @@ pub(super) fn missing<'a>(
         Some(field) => {
             Err(refused(format!("the column {} is REQUIRED, and the files do not have it", field.name)))
         }
-        None => Ok(missing),
+        None => Ok(changes),
     }
 }
 
@@ -309,13 +361,30 @@ mod tests {
         let fields = [TableFieldSchema::integer("ID"), TableFieldSchema::big_numeric("amount")];
         let wanted =
             [column("id", SqlType::Int64), column("amount", SqlType::Numeric), column("new", SqlType::Date)];
-        assert_eq!(missing(&destination(), &fields, &wanted).unwrap(), [&wanted[2]]);
+        let expected = Changes { missing: vec![&wanted[2]], widened: Vec::new() };
+        assert_eq!(changes(&destination(), &fields, &wanted).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_column_is_widened_where_nothing_is_rounded() {
+        let fields = [TableFieldSchema::integer("ID"), TableFieldSchema::numeric("amount")];
+        let wanted = [column("id", SqlType::Numeric), column("amount", SqlType::Bignumeric)];
+        let widened = vec![
+            ("ID".to_owned(), SqlType::Int64, SqlType::Numeric),
+            ("amount".to_owned(), SqlType::Numeric, SqlType::Bignumeric),
+        ];
+        let expected = Changes { missing: Vec::new(), widened };
+        assert_eq!(changes(&destination(), &fields, &wanted).unwrap(), expected);
+        for wanted in [[column("id", SqlType::Float64)], [column("amount", SqlType::Int64)]] {
+            let fault = changes(&destination(), &fields, &wanted).unwrap_err();
+            assert_eq!(fault.kind, FaultKind::DestinationRefused);
+        }
     }
 
     #[test]
     fn another_type_and_a_required_column_hold_the_table() {
         let told = |fields: &[TableFieldSchema]| {
-            let fault = missing(&destination(), fields, &[column("id", SqlType::Int64)]).unwrap_err();
+            let fault = changes(&destination(), fields, &[column("id", SqlType::Int64)]).unwrap_err();
             assert_eq!(fault.kind, FaultKind::DestinationRefused);
             fault.context
         };

@@ -2,11 +2,12 @@
 
 use std::sync::Mutex;
 
+use landbridge::domain::batch::Destination;
 use landbridge::domain::fault::FaultKind;
 use landbridge::warehouse::Warehouse;
 use serde_json::{Value, json};
 
-use super::{connect, loaded, table};
+use super::{connect, destination, loaded, table};
 use crate::support::http::{Answer, Request, Server};
 
 fn is(request: &Request, method: &str, end: &str) -> bool {
@@ -113,6 +114,92 @@ async fn a_missing_column_is_added_by_a_statement_and_the_load_names_all_columns
     let upload = requests.last().unwrap();
     let text = String::from_utf8_lossy(&upload.body).into_owned();
     assert!(text.contains(r#""name":"other""#) && text.contains(r#""name":"rate""#));
+}
+
+/// What is narrower than the files' type is altered, each column by a statement of its own; the load follows.
+#[tokio::test]
+async fn a_narrower_column_is_widened_where_nothing_is_rounded() {
+    let widened = Mutex::new(Vec::<String>::new());
+    let server = Server::start(move |request| {
+        let mut widened = widened.lock().unwrap();
+        if is(request, "POST", "/queries") {
+            widened.push(request.json()["query"].as_str().unwrap().to_owned());
+            return Answer::json(
+                200,
+                &json!({"jobComplete": true, "jobReference": {"projectId": "p", "jobId": "q"}}),
+            );
+        }
+        if is(request, "GET", "/tables/t") {
+            let narrow =
+                if widened.iter().any(|done| done.contains("`Amount`")) { "NUMERIC" } else { "INTEGER" };
+            let mut shown = table(&[("Amount", narrow)]);
+            shown["schema"]["fields"].as_array_mut().unwrap().retain(|field| field["name"] != "amount");
+            return Answer::json(200, &shown);
+        }
+        Answer::json(200, &json!({}))
+    })
+    .await;
+    let (warehouse, loaded) = (connect(&server.url).await, loaded(3).await);
+    warehouse.submit(&loaded.attempt, &loaded.body).await.unwrap();
+    let requests = server.requests();
+    let statements: Vec<_> = requests.iter().filter(|request| is(request, "POST", "/queries")).collect();
+    assert_eq!(statements.len(), 1);
+    let statement = statements[0].json();
+    assert_eq!(statement["query"], "ALTER TABLE `p.d.t` ALTER COLUMN `Amount` SET DATA TYPE NUMERIC");
+    assert_eq!(statement["location"], "EU");
+    let text = String::from_utf8_lossy(&requests.last().unwrap().body).into_owned();
+    assert!(text.contains(r#""name":"Amount","type":"NUMERIC""#), "the load names the new type: {text:.900}");
+}
+
+/// Another process widens the column at the same moment: the statement fails, and the next look sees what is there.
+#[tokio::test]
+async fn a_column_that_another_process_has_widened_is_seen_at_the_next_try() {
+    let widened = Mutex::new(false);
+    let server = Server::start(move |request| {
+        let mut widened = widened.lock().unwrap();
+        if is(request, "POST", "/queries") {
+            *widened = true;
+            return Answer::error(400, "invalidQuery");
+        }
+        if is(request, "GET", "/tables/t") {
+            let kind = if *widened { "BIGNUMERIC" } else { "INTEGER" };
+            return Answer::json(200, &table(&[("amount", kind)]));
+        }
+        Answer::json(200, &json!({}))
+    })
+    .await;
+    let (warehouse, loaded) = (connect(&server.url).await, loaded(3).await);
+    let fault = warehouse.submit(&loaded.attempt, &loaded.body).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::DestinationRefused);
+    assert!(fault.chain().contains("cannot widen amount from INT64 to NUMERIC: p.d.t"), "{}", fault.chain());
+    warehouse.submit(&loaded.attempt, &loaded.body).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_columns_of_a_table_are_told_with_what_they_hold() {
+    let server = Server::start(|request| {
+        if is(request, "GET", "/tables/t") {
+            let mut shown = table(&[("amount", "BIGNUMERIC"), ("doc", "JSON"), ("tags", "STRING")]);
+            for field in shown["schema"]["fields"].as_array_mut().unwrap() {
+                if field["name"] == "tags" {
+                    field["mode"] = json!("REPEATED");
+                }
+            }
+            return Answer::json(200, &shown);
+        }
+        Answer::error(404, "notFound")
+    })
+    .await;
+    let warehouse = connect(&server.url).await;
+    let columns = warehouse.columns(&destination()).await.unwrap();
+    let told =
+        |name: &str| columns.iter().find(|(own, _)| **own == *name).unwrap().1.map(|kind| kind.to_string());
+    assert_eq!(told("id").as_deref(), Some("INT64"));
+    assert_eq!(told("at").as_deref(), Some("DATETIME"));
+    assert_eq!(told("amount").as_deref(), Some("DECIMAL(76,38)"));
+    assert_eq!((told("doc"), told("tags")), (None, None));
+    let elsewhere = Destination { table: "none".into(), ..destination() };
+    assert_eq!(warehouse.columns(&elsewhere).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use landbridge::columns::body::Body;
-use landbridge::domain::batch::{Attempt, Batch};
+use landbridge::domain::batch::{Attempt, Batch, Destination};
 use landbridge::domain::fault::{Fault, FaultKind};
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{BatchId, JobId};
-use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
+use landbridge::warehouse::{Column, FenceAnswer, JobStatus, Submission, Warehouse};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -203,6 +203,10 @@ impl Warehouse for WrongWarehouse {
             return Ok(FenceAnswer::Accepted);
         }
         self.inner.fence(&self.renamed(attempt)).await
+    }
+
+    async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
+        self.inner.columns(destination).await
     }
 }
 

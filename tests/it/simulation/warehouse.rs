@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use landbridge::columns::body::Body;
-use landbridge::domain::batch::Attempt;
+use landbridge::domain::batch::{Attempt, Destination};
 use landbridge::domain::clock::Clock;
 use landbridge::domain::fault::{Fault, FaultKind};
 use landbridge::domain::ids::BatchId;
 use landbridge::domain::instant::Instant;
-use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
+use landbridge::warehouse::{Column, FenceAnswer, JobStatus, Submission, Warehouse};
 
 use super::books::{Books, Job, Row, Upload, Work, rows_of};
 use super::kinds::Kind;
@@ -293,5 +293,9 @@ impl Warehouse for WarehousePort {
         };
         let (before, after) = ((Kind::FenceLostBefore, 500), (Kind::FenceLostAfter, 500));
         self.process.call(Self::call("fence", attempt, before, after), work).await
+    }
+
+    async fn columns(&self, _: &Destination) -> Result<Vec<Column>, Fault> {
+        Ok(Vec::new())
     }
 }

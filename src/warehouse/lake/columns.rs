@@ -1,0 +1,80 @@
+//! The columns of a table of the lake: those of its newest file that has any.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::{Column, data_files};
+use crate::columns::labels;
+use crate::domain::fault::Fault;
+
+/// Files that are looked at: fences have no columns of the table itself.
+const LOOKS_MAX: usize = 50;
+
+/// The columns of the newest file in `folder`.
+pub(super) fn newest(folder: &Path) -> Result<Vec<Column>, Fault> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut files: Vec<_> = data_files(folder)?.into_iter().map(|path| (age(&path), path)).collect();
+    files.sort_unstable_by(|left, right| right.cmp(left));
+    for (_, path) in files.into_iter().take(LOOKS_MAX) {
+        let file = File::open(&path).map_err(|error| super::fault("open", &path, error))?;
+        let columns = labels::columns(&file, &path)?;
+        if !columns.is_empty() {
+            return Ok(columns);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Sorts by age: the day first, which a copy keeps, then the time.
+fn age(path: &Path) -> (Option<PathBuf>, Option<SystemTime>) {
+    let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    (path.parent().map(Path::to_owned), changed.ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use arrow::datatypes::{DataType, Field, Schema};
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+    use crate::columns::lineage;
+
+    fn write(folder: &Path, day: &str, age_seconds: u64, own: &[(&str, DataType)]) {
+        let folder = folder.join(format!("date={day}"));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(format!("b{age_seconds}-1.parquet"));
+        let fields = own.iter().map(|(name, kind)| Field::new(*name, kind.clone(), true));
+        let schema = Schema::new(fields.chain(lineage::fields()).collect::<Vec<_>>());
+        let file = File::create(&path).unwrap();
+        ArrowWriter::try_new(file.try_clone().unwrap(), Arc::new(schema), None).unwrap().close().unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 - age_seconds)).unwrap();
+    }
+
+    #[test]
+    fn the_newest_file_that_has_columns_tells_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = || {
+            let columns = newest(folder.path()).unwrap().into_iter();
+            let text = |(name, kind): Column| {
+                format!("{name} {}", kind.map_or("?".to_owned(), |kind| kind.to_string()))
+            };
+            columns.map(text).collect::<Vec<_>>()
+        };
+        assert_eq!(newest(&folder.path().join("none")).unwrap(), []);
+        write(folder.path(), "2026-11-22", 1, &[("old", DataType::Int64)]);
+        assert_eq!(told(), ["old INT64"]);
+        let new = [("id", DataType::Int64), ("amount", DataType::Decimal128(12, 4)), ("x", DataType::Int8)];
+        write(folder.path(), "2026-11-23", 5, &[("older", DataType::Int64)]);
+        write(folder.path(), "2026-11-23", 4, &new);
+        // A fence.
+        write(folder.path(), "2026-11-23", 3, &[]);
+        assert_eq!(told(), ["id INT64", "amount DECIMAL(12,4)", "x ?"]);
+    }
+}
