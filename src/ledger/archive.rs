@@ -15,6 +15,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::identity::Identity;
 use crate::domain::ids::{AttemptNumber, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::shape::ShapeEntry;
 use crate::domain::transition::{AttemptOutcome, BatchState, TableMode};
 use crate::ledger::reader::{BatchCursor, DeadLetter, LedgerReader, LooseFile, Scope};
 
@@ -45,6 +46,13 @@ pub enum Line {
         mode: String,
         /// Why.
         reason: String,
+    },
+    /// Which column of a table became which.
+    Shape {
+        /// The table.
+        table: TableId,
+        /// All entries, oldest first.
+        entries: Vec<ShapeEntry>,
     },
     /// A message that could not be parsed.
     DeadLetter(DeadLetter),
@@ -145,6 +153,9 @@ pub struct Counts {
     pub modes: u64,
     /// Dead letters.
     pub dead_letters: u64,
+    /// Tables that have a shape.
+    #[serde(default)]
+    pub shapes: u64,
 }
 
 impl Counts {
@@ -158,6 +169,7 @@ impl Counts {
             Line::File(_) => self.files += 1,
             Line::Mode { .. } => self.modes += 1,
             Line::DeadLetter(_) => self.dead_letters += 1,
+            Line::Shape { .. } => self.shapes += 1,
             Line::Ledger(_) | Line::End(_) => {}
         }
     }
@@ -251,6 +263,9 @@ pub async fn read(
             TableMode::Held(reason) => ("held", reason),
         };
         take(Line::Mode { table, mode: mode.to_owned(), reason })?;
+    }
+    for (table, entries) in reader.shapes().await? {
+        take(Line::Shape { table, entries })?;
     }
     loop {
         let page = reader.dead_letters(after.as_ref(), PAGE).await?;

@@ -1,10 +1,12 @@
 //! A ledger that is copied is the same ledger. Each check gets two empty ledgers and a reader of each.
 
 use landbridge::domain::batch::{Batch, Destination, Manifest, ManifestEntry};
+use landbridge::domain::column_type::ColumnType;
 use landbridge::domain::fault::Fault;
 use landbridge::domain::file::FileId;
 use landbridge::domain::ids::{AttemptNumber, TableId};
 use landbridge::domain::instant::Instant;
+use landbridge::domain::shape::{Change, ShapeEntry};
 use landbridge::domain::summary::EventSpan;
 use landbridge::ledger::archive::{Line, read, replay};
 use landbridge::ledger::reader::LedgerReader;
@@ -58,7 +60,24 @@ async fn fill(ledger: &SharedLedger) -> Result<(), Fault> {
     ledger.note_events(&[(file("d"), at(3))]).await?;
     ledger.set_mode(&TableId::new("a", "s", "t"), &TableMode::Held("look".into()), at(128)).await?;
     ledger.set_mode(&TableId::new("a", "s", "u"), &TableMode::Paused, at(128)).await?;
+    let entries: Vec<_> = (0..300).map(|number| entry(&format!("c{number}"))).collect();
+    let (some, more) = entries.split_at(3);
+    for (known, entries) in [(0, some), (3, more)] {
+        assert!(ledger.grow_shape(&TableId::new("a", "s", "t"), known, entries).await?);
+    }
     ledger.dead_letter("q", "{no json", "it cannot be parsed", at(129)).await
+}
+
+fn entry(name: &str) -> ShapeEntry {
+    ShapeEntry {
+        source: name.into(),
+        kind: ColumnType::Int64,
+        target: name.into(),
+        target_kind: ColumnType::Decimal { precision: 20, scale: 0 },
+        change: Change::Widened,
+        at: at(5),
+        file: Some("b/k@e".into()),
+    }
 }
 
 async fn lines(reader: &dyn LedgerReader) -> Vec<Line> {
@@ -84,7 +103,7 @@ pub(crate) async fn a_copy_is_the_same_ledger(
 ) {
     fill(&ledger).await.unwrap();
     let written = lines(reader).await;
-    assert_eq!(written.len(), 5 + 4 + 2 + 1, "{written:#?}");
+    assert_eq!(written.len(), 5 + 4 + 2 + 1 + 1, "{written:#?}");
     let text: Vec<_> = written.iter().map(|line| serde_json::to_string(line).unwrap()).collect();
     let parsed: Vec<Line> = text.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
     assert_eq!(parsed, written);

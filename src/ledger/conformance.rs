@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use landbridge::domain::batch::{Attempt, Batch, Destination, Manifest, ManifestEntry};
+use landbridge::domain::column_type::ColumnType;
 use landbridge::domain::fault::FaultKind;
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, TableId};
 use landbridge::domain::instant::Instant;
+use landbridge::domain::shape::{Change, ShapeEntry};
 use landbridge::domain::summary::{EventSpan, TableSummary};
 use landbridge::ledger::{
     AttemptOutcome, BatchState, Claim, DeferredFile, Home, Mending, SharedLedger, Step, TableMode, Verdict,
@@ -496,6 +498,71 @@ pub(crate) async fn a_race_has_one_winner(ledger: SharedLedger) {
     assert_eq!(ledger.open_batches(None, 100).await.unwrap().len(), 1);
 }
 
+fn entry(name: &str, number: i64) -> ShapeEntry {
+    ShapeEntry {
+        source: name.into(),
+        kind: ColumnType::Int64,
+        target: format!("{name}_{number}").into(),
+        target_kind: ColumnType::Decimal { precision: 20, scale: 0 },
+        change: Change::Widened,
+        at: at(number),
+        file: (number > 0).then(|| "b/k é@e".into()),
+    }
+}
+
+/// A shape only grows, by whoever knows all of it, and a growth may be repeated.
+pub(crate) async fn a_shape_grows_at_its_end(ledger: SharedLedger) {
+    let shape = async |name: &str| ledger.shape(&table(name)).await.unwrap();
+    let grow = async |known: usize, entries: &[ShapeEntry]| {
+        ledger.grow_shape(&table("t"), known, entries).await.unwrap()
+    };
+    assert_eq!(shape("t").await, []);
+    assert!(grow(0, &[]).await && !grow(1, &[entry("x", 1)]).await);
+    let first = [entry("a", 1), entry("b", 2)];
+    assert!(grow(0, &first).await);
+    assert!(grow(0, &first).await, "its answer was lost");
+    assert!(!grow(0, &[entry("a", 2)]).await && !grow(1, &[entry("a", 1)]).await);
+    // As many as one item of a ledger does not hold.
+    let many: Vec<_> = (0..600).map(|number| entry("c", number)).collect();
+    assert!(grow(2, &many).await);
+    assert!(grow(602, &[entry("d", 1)]).await);
+    assert!(grow(2, &many).await && grow(0, &first).await, "whatever came after it");
+    assert!(!grow(2, &many[1..]).await);
+    let expected: Vec<_> = first.into_iter().chain(many).chain([entry("d", 1)]).collect();
+    assert_eq!(shape("t").await, expected);
+    assert_eq!(shape("u").await, []);
+    while ledger.expire(at(i64::MAX), 100).await.unwrap() > 0 {}
+    assert_eq!(shape("t").await.len(), 603, "it is never forgotten");
+}
+
+/// Of many that grow one shape at one time, one does; the others read what it did, and grow again.
+pub(crate) async fn a_race_of_growths_has_one_winner(ledger: SharedLedger) {
+    ledger.grow_shape(&table("t"), 0, &[entry("a", 0)]).await.unwrap();
+    let racers = (0..12).map(|number| {
+        let ledger = Arc::clone(&ledger);
+        tokio::spawn(async move {
+            let own = [entry("b", number), entry("c", number)];
+            let won = ledger.grow_shape(&table("t"), 1, &own).await.unwrap();
+            let mut known = 1;
+            while !ledger.grow_shape(&table("t"), known, &own).await.unwrap() {
+                known = ledger.shape(&table("t")).await.unwrap().len();
+            }
+            won
+        })
+    });
+    let mut winners = 0;
+    for racer in racers.collect::<Vec<_>>() {
+        winners += u32::from(racer.await.unwrap());
+    }
+    assert_eq!(winners, 1);
+    let shape = ledger.shape(&table("t")).await.unwrap();
+    assert_eq!(shape.len(), 25);
+    for number in 0..12 {
+        let own = [entry("b", number), entry("c", number)];
+        assert_eq!(shape.windows(2).filter(|pair| **pair == own).count(), 1, "{number}");
+    }
+}
+
 /// What ended before the horizon is forgotten whole; what is open, held, deferred, poison or young stays.
 pub(crate) async fn what_is_over_is_forgotten_after_the_horizon(ledger: SharedLedger) {
     let (old, young) = (batch(&["old", "other"], 3, 10), batch(&["young"], 3, 20));
@@ -553,7 +620,8 @@ macro_rules! suite {
             only_the_same_step_is_done_already, rehoming_is_one_step_over_all_files,
             batches_are_held_and_let_go, verdicts_apply_only_where_they_may, a_file_may_be_settled_twice_at_once, deferred_files_come_oldest_first,
             strikes_and_modes_are_kept, loads_are_counted_once_on_their_day, homes_are_counted_as_files_move,
-            the_oldest_waiting_event_is_known, poison_is_mended_as_it_was_seen, what_is_over_is_forgotten_after_the_horizon, a_race_has_one_winner);
+            the_oldest_waiting_event_is_known, poison_is_mended_as_it_was_seen, what_is_over_is_forgotten_after_the_horizon, a_race_has_one_winner,
+            a_shape_grows_at_its_end, a_race_of_growths_has_one_winner);
     };
     ($empty:expr; $($check:ident),*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]

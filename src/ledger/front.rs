@@ -17,6 +17,7 @@ use crate::domain::fault::{Fault, LOADED_BEFORE, MAY_BE_LOADED};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
 
@@ -262,6 +263,14 @@ impl Ledger for FrontedLedger {
 
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
         self.inner.set_mode(table, mode, now).await
+    }
+
+    async fn shape(&self, table: &TableId) -> Result<Vec<ShapeEntry>, Fault> {
+        self.inner.shape(table).await
+    }
+
+    async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault> {
+        self.inner.grow_shape(table, known, entries).await
     }
 
     fn has_other_writers(&self) -> bool {

@@ -12,6 +12,7 @@ use crate::domain::fault::Fault;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 pub use crate::domain::transition::{
     AttemptOutcome, BatchRecord, BatchState, Claim, DeferredFile, Home, Mending, PoisonFile, Step, TableMode,
@@ -126,6 +127,13 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Sets the mode of a table, as it was decided at `now`. Where several processes write, a later decision stands.
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault>;
+
+    /// The shape of a table, oldest entry first.
+    async fn shape(&self, table: &TableId) -> Result<Vec<ShapeEntry>, Fault>;
+
+    /// Appends `entries` to the shape of a table if it has exactly `known` entries; `false` when it has others. Repeated
+    /// with the same entries it answers `true`. What is appended never changes (Invariant I-3b).
+    async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault>;
 
     /// True when other processes may change it too: modes are read again and again, and batches that another process has
     /// left behind are taken over.

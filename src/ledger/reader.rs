@@ -9,6 +9,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::identity::Identity;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::shape::ShapeEntry;
 use crate::domain::transition::TableMode;
 
 /// Of what is read.
@@ -118,6 +119,9 @@ pub trait LedgerReader: Send + Sync {
 
     /// Modes of all tables that are not running.
     async fn modes(&self) -> Result<Vec<(TableId, TableMode)>, Fault>;
+
+    /// The shapes of all tables that have one, sorted by table.
+    async fn shapes(&self) -> Result<Vec<(TableId, Vec<ShapeEntry>)>, Fault>;
 
     /// At most `limit` dead letters after `after`.
     async fn dead_letters(&self, after: Option<&FileCursor>, limit: usize) -> Result<LetterPage, Fault>;

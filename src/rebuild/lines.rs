@@ -270,7 +270,12 @@ mod tests {
         assert_eq!((plan.loaded, lines.len()), (200, 3));
         let id = |line: &Line| match line {
             Line::Batch(kept) => Some(kept.batch.id.clone()),
-            Line::Ledger(_) | Line::File(_) | Line::Mode { .. } | Line::DeadLetter(_) | Line::End(_) => None,
+            Line::Ledger(_)
+            | Line::File(_)
+            | Line::Mode { .. }
+            | Line::Shape { .. }
+            | Line::DeadLetter(_)
+            | Line::End(_) => None,
         };
         let ids: std::collections::BTreeSet<_> = lines.iter().filter_map(id).collect();
         assert_eq!(ids.len(), 3);

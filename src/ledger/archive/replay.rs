@@ -22,6 +22,12 @@ pub async fn replay(ledger: &dyn Ledger, line: Line, now: Instant) -> Result<(),
             };
             ledger.set_mode(&table, &mode, now).await
         }
+        Line::Shape { table, entries } => {
+            if ledger.grow_shape(&table, 0, &entries).await? {
+                return Ok(());
+            }
+            Err(unlike(format!("the ledger has another shape of the table {table}")))
+        }
         Line::DeadLetter(letter) => {
             ledger.dead_letter(&letter.queue, &letter.body, &letter.reason, letter.at).await
         }

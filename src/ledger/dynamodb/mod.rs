@@ -13,6 +13,8 @@
 //! | `B#` + id | `b`, `m`, `a#0000000002` | a batch with its first attempt; a long manifest; further attempts |
 //! | `OPEN` | claim time + id | a batch that is open or held |
 //! | `TABLES` | table | the figures of a table |
+//! | `SHAPES` | table | how many entries its shape has |
+//! | `S#` + table | number of the first | entries of its shape |
 //! | `MODES` | table | the mode of a table that does not run |
 //! | `DEAD` | time + hash | a message that could not be parsed |
 //! | `LEDGER` | `ledger` | the format |
@@ -41,6 +43,7 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
 use crate::domain::transition::rules::Misuse;
@@ -54,6 +57,7 @@ mod item;
 mod poison;
 pub mod reader;
 mod setup;
+mod shapes;
 mod steps;
 mod tables;
 mod transaction;
@@ -387,6 +391,14 @@ impl Ledger for DynamoDbLedger {
 
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
         self.told("set_mode", self.write_mode(table, mode, now).await)
+    }
+
+    async fn shape(&self, table: &TableId) -> Result<Vec<ShapeEntry>, Fault> {
+        self.told("shape", self.stored_shape(table).await)
+    }
+
+    async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault> {
+        self.told("grow_shape", self.grow_stored_shape(table, known, entries).await)
     }
 
     fn has_other_writers(&self) -> bool {

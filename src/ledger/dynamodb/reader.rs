@@ -19,6 +19,7 @@ use crate::domain::file::FileId;
 use crate::domain::identity::Identity;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::shape::ShapeEntry;
 use crate::domain::transition::{BatchRecord, TableMode};
 use crate::ledger::reader::{
     BatchCursor, BatchPage, FileCursor, FilePage, LedgerReader, LetterPage, Scope, StrayFile,
@@ -252,6 +253,10 @@ impl LedgerReader for DynamoDbReader {
 
     async fn modes(&self) -> Result<Vec<(TableId, TableMode)>, Fault> {
         self.ledger.told("modes", self.ledger.table_modes().await)
+    }
+
+    async fn shapes(&self) -> Result<Vec<(TableId, Vec<ShapeEntry>)>, Fault> {
+        self.ledger.told("shapes", self.ledger.stored_shapes().await)
     }
 
     async fn dead_letters(&self, after: Option<&FileCursor>, limit: usize) -> Result<LetterPage, Fault> {

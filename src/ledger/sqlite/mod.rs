@@ -18,6 +18,7 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
 use crate::domain::transition::rules::Misuse;
@@ -29,6 +30,7 @@ mod files;
 mod identity;
 pub mod reader;
 mod schema;
+mod shapes;
 mod summary;
 mod tables;
 
@@ -319,6 +321,16 @@ impl Ledger for SqliteLedger {
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
         let (table, mode) = (table.clone(), mode.clone());
         self.step("set_mode", move |step| tables::set_mode(step, &table, &mode, now)).await
+    }
+
+    async fn shape(&self, table: &TableId) -> Result<Vec<ShapeEntry>, Fault> {
+        let table = table.clone();
+        self.step("shape", move |step| shapes::shape(step, &table)).await
+    }
+
+    async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault> {
+        let (table, entries) = (table.clone(), entries.to_vec());
+        self.step("grow_shape", move |step| shapes::grow_shape(step, &table, known, &entries)).await
     }
 
     async fn close(&self) -> Result<(), Fault> {

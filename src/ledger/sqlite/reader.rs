@@ -14,13 +14,14 @@ use async_trait::async_trait;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{StepError, batches, expiry, fault_of, files, identity, schema, tables};
+use super::{StepError, batches, expiry, fault_of, files, identity, schema, shapes, tables};
 use crate::domain::audit::{BatchAccount, FileHome};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::identity::Identity;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::shape::ShapeEntry;
 use crate::domain::transition::{BatchRecord, TableMode};
 use crate::flow::cpu::blocking;
 use crate::ledger::reader::{BatchCursor, BatchPage, FileCursor, FilePage, LedgerReader, LetterPage, Scope};
@@ -176,6 +177,10 @@ impl LedgerReader for SqliteReader {
 
     async fn modes(&self) -> Result<Vec<(TableId, TableMode)>, Fault> {
         self.read("modes", tables::modes).await
+    }
+
+    async fn shapes(&self) -> Result<Vec<(TableId, Vec<ShapeEntry>)>, Fault> {
+        self.read("shapes", shapes::shapes).await
     }
 
     async fn dead_letters(&self, after: Option<&FileCursor>, limit: usize) -> Result<LetterPage, Fault> {

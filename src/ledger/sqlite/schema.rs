@@ -15,7 +15,7 @@ const VERSION: i64 = MIGRATIONS.len() as i64;
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 
 /// Each brings the format from its index to the next.
-pub(super) const MIGRATIONS: [&str; 7] = [
+pub(super) const MIGRATIONS: [&str; 8] = [
     "
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY,
@@ -91,6 +91,13 @@ CREATE TABLE dead_letters (
     "ALTER TABLE identity ADD COLUMN forgotten_before INTEGER;
      ALTER TABLE identity ADD COLUMN filling INTEGER NOT NULL DEFAULT 0 CHECK (filling IN (0, 1));
      CREATE INDEX ended_batches ON batches (updated_at) WHERE state IN (2, 3);",
+    // Which column of a table became which, and when.
+    "CREATE TABLE shapes (
+         table_id TEXT NOT NULL,
+         number INTEGER NOT NULL,
+         entry TEXT NOT NULL,
+         PRIMARY KEY (table_id, number)
+     ) STRICT, WITHOUT ROWID;",
 ];
 
 /// Checks that the file is a ledger of this version or an older one, and brings it up to date.

@@ -10,6 +10,7 @@ use landbridge::domain::fault::Fault;
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
+use landbridge::domain::shape::ShapeEntry;
 use landbridge::domain::summary::TableSummary;
 use landbridge::ledger::sqlite::SqliteLedger;
 use landbridge::ledger::{
@@ -308,6 +309,15 @@ impl Ledger for LedgerPort {
             TableMode::Held(_) => self.watch.step("table held"),
         })
         .await
+    }
+
+    async fn shape(&self, table: &TableId) -> Result<Vec<ShapeEntry>, Fault> {
+        self.step("shape", table.to_string(), self.watch.ledger.shape(table), |_| {}).await
+    }
+
+    async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault> {
+        let about = format!("{table}: {} after {known}", entries.len());
+        self.step("grow_shape", about, self.watch.ledger.grow_shape(table, known, entries), |_| {}).await
     }
 
     async fn close(&self) -> Result<(), Fault> {

@@ -9,17 +9,18 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use landbridge::bucket::{Bucket, Held};
 use landbridge::columns::body::Body;
-use landbridge::domain::batch::{Attempt, Batch};
+use landbridge::domain::batch::{Attempt, Batch, Destination};
 use landbridge::domain::fault::{Fault, FaultKind};
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::object::Object;
+use landbridge::domain::shape::ShapeEntry;
 use landbridge::domain::summary::TableSummary;
 use landbridge::ledger::{
     BatchRecord, Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
 };
-use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
+use landbridge::warehouse::{Column, FenceAnswer, JobStatus, Submission, Warehouse};
 use tokio::sync::Notify;
 
 use super::Edges;
@@ -156,6 +157,10 @@ impl Warehouse for Faulty<dyn Warehouse> {
     async fn fence(&self, attempt: &Attempt) -> Result<FenceAnswer, Fault> {
         self.faults.act("fence", self.inner.fence(attempt)).await
     }
+
+    async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
+        self.faults.act("columns", self.inner.columns(destination)).await
+    }
 }
 
 #[async_trait]
@@ -258,6 +263,14 @@ impl Ledger for Faulty<dyn Ledger> {
 
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
         self.faults.act("set_mode", self.inner.set_mode(table, mode, now)).await
+    }
+
+    async fn shape(&self, table: &TableId) -> Result<Vec<ShapeEntry>, Fault> {
+        self.faults.act("shape", self.inner.shape(table)).await
+    }
+
+    async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault> {
+        self.faults.act("grow_shape", self.inner.grow_shape(table, known, entries)).await
     }
 
     fn has_other_writers(&self) -> bool {

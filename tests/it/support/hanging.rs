@@ -8,17 +8,18 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use landbridge::bucket::{Bucket, Held};
 use landbridge::columns::body::Body;
-use landbridge::domain::batch::{Attempt, Batch};
+use landbridge::domain::batch::{Attempt, Batch, Destination};
 use landbridge::domain::fault::Fault;
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::object::Object;
+use landbridge::domain::shape::ShapeEntry;
 use landbridge::domain::summary::TableSummary;
 use landbridge::ledger::{
     BatchRecord, Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
 };
-use landbridge::warehouse::{FenceAnswer, JobStatus, Submission, Warehouse};
+use landbridge::warehouse::{Column, FenceAnswer, JobStatus, Submission, Warehouse};
 
 use super::Edges;
 
@@ -139,6 +140,10 @@ impl Warehouse for Before<dyn Warehouse> {
     async fn fence(&self, attempt: &Attempt) -> Result<FenceAnswer, Fault> {
         self.inner.fence(attempt).await
     }
+
+    async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
+        self.inner.columns(destination).await
+    }
 }
 
 fn table_of(files: &[FileId]) -> Option<&str> {
@@ -247,6 +252,14 @@ impl Ledger for Before<dyn Ledger> {
 
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
         self.inner.set_mode(table, mode, now).await
+    }
+
+    async fn shape(&self, table: &TableId) -> Result<Vec<ShapeEntry>, Fault> {
+        self.inner.shape(table).await
+    }
+
+    async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault> {
+        self.inner.grow_shape(table, known, entries).await
     }
 
     async fn close(&self) -> Result<(), Fault> {
