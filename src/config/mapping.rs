@@ -7,15 +7,16 @@ use std::sync::Arc;
 use super::document::Section;
 use super::types::{DmsColumns, Mapping, Source, TableSettings};
 use super::values::{Kind, Value};
-use super::{ConfigError, Place, against, s3};
+use super::{ConfigError, Place, against, s3, schema_changes};
 use crate::config::settings::SETTINGS;
 use crate::domain::batch::Destination;
 use crate::domain::ids::TableId;
 use crate::domain::route::{SourceRoute, TableRoute, Unmapped};
 
-const MAPPING_KEYS: [&str; 7] = ["cluster", "source", "queue", "dataset", "unmapped", "dms", "table"];
+const MAPPING_KEYS: [&str; 8] =
+    ["cluster", "source", "queue", "dataset", "unmapped", schema_changes::KEY, "dms", "table"];
 const DMS_KEYS: [&str; 3] = ["op", "timestamp", "sequence"];
-const TABLE_KEYS: [&str; 6] = ["name", "key", "as", "files", "instants", "window"];
+const TABLE_KEYS: [&str; 7] = ["name", "key", "as", "files", "instants", "window", schema_changes::KEY];
 
 /// A mapping and the places that later checks speak of.
 pub(super) struct Placed {
@@ -52,6 +53,7 @@ pub(super) fn read(
         None => (section.place("queue"), section.text("queue", errors)),
     };
     let unmapped = unmapped(&section, errors);
+    let changes = schema_changes::read(&section, errors).unwrap_or_default();
     let dms = dms(&section, errors);
     let origin = source.and_then(|text| {
         if text.starts_with("s3://") {
@@ -76,7 +78,8 @@ pub(super) fn read(
     for table in tables {
         if let Some((route, setting)) = read_table(table, &cluster, &dataset, errors) {
             routes.push(route);
-            settings.push(setting);
+            let schema_changes = schema_changes::read(&table, errors).unwrap_or(changes);
+            settings.push(TableSettings { schema_changes, ..setting });
             places.push(table.place("name"));
         }
     }
@@ -124,7 +127,7 @@ fn read_table(
         },
         files: files.map(Into::into),
     };
-    Some((route, TableSettings { key, instants, window }))
+    Some((route, TableSettings { key, instants, window, ..TableSettings::default() }))
 }
 
 fn window(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Option<std::time::Duration> {

@@ -12,6 +12,7 @@ mod load;
 mod mapping;
 mod paths;
 mod s3;
+mod schema_changes;
 pub mod secret;
 pub mod settings;
 pub mod types;

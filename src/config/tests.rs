@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::types::{Config, Ledger};
 use super::*;
 use crate::domain::route::Unmapped;
+use crate::domain::shape::Policy;
 
 /// A folder with a source directory `in`, and what is written into `landbridge.toml`.
 struct Place(tempfile::TempDir);
@@ -54,6 +55,7 @@ fn the_least_that_works_has_the_documented_defaults() {
         ("a", "t", Unmapped::Defer)
     );
     assert_eq!(&*config.mappings[0].dms.op, "Op");
+    assert_eq!(config.mappings[0].tables[0].schema_changes, Policy::Evolve);
 }
 
 #[test]
@@ -61,7 +63,7 @@ fn mapping_files_and_the_environment_are_read() {
     let place = Place::new("tables = \"tables/*.toml\"\n[batching]\nwindow = \"90s\"\n");
     fs::create_dir(place.path().join("tables")).unwrap();
     fs::create_dir(place.path().join("other")).unwrap();
-    let mapping = "cluster = \"game-a\"\nsource = \"../in\"\ndataset = \"d\"\nunmapped = \"ignore\"\n[dms]\ntimestamp = \"ts\"\n[[table]]\nname = \"s.t\"\nas = \"u\"\nwindow = \"5s\"\ninstants = [\"at\"]\n";
+    let mapping = "cluster = \"game-a\"\nsource = \"../in\"\ndataset = \"d\"\nunmapped = \"ignore\"\nschema_changes = \"freeze\"\n[dms]\ntimestamp = \"ts\"\n[[table]]\nname = \"s.t\"\nas = \"u\"\nwindow = \"5s\"\ninstants = [\"at\"]\n[[table]]\nname = \"s.v\"\nschema_changes = \"rescue\"\n";
     fs::write(place.path().join("tables/game-a.toml"), mapping).unwrap();
     let other = place.path().join("other").display().to_string();
     let overrides = [
@@ -76,6 +78,8 @@ fn mapping_files_and_the_environment_are_read() {
     assert_eq!(mapping.source, types::Source::Directory(other.into()));
     assert_eq!(&*mapping.route.tables[0].destination.table, "u");
     assert_eq!(mapping.tables[0].window, Some(Duration::from_secs(5)));
+    let policies: Vec<_> = mapping.tables.iter().map(|table| table.schema_changes).collect();
+    assert_eq!(policies, [Policy::Freeze, Policy::Rescue]);
 }
 
 /// A broken configuration, and what must stand in the message.
@@ -263,6 +267,12 @@ fn broken_mappings_name_the_place_and_the_remedy() {
         &MAPPING.replace("[[mapping.table]]", "unmapped = \"defre\"\n[[mapping.table]]"),
         &["unmapped: \"defre\" is no choice", "did you mean `defer`?"],
     );
+    for broken in [
+        MAPPING.replace("[[mapping.table]]", "schema_changes = \"freze\"\n[[mapping.table]]"),
+        MAPPING.replace("name =", "schema_changes = \"freze\"\nname ="),
+    ] {
+        check(&broken, &["schema_changes: \"freze\" is no choice", "`\"evolve\"`", "did you mean `freeze`?"]);
+    }
     check(
         &MAPPING.replace("[[mapping.table]]", "queue = \"https://sqs/q\"\n[[mapping.table]]"),
         &["queue: \"https://sqs/q\" cannot announce a directory"],

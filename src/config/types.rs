@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::secret::Secret;
 use crate::domain::route::SourceRoute;
+use crate::domain::shape::Policy;
 
 /// Everything that `landbridge run` needs.
 #[derive(Clone, Debug)]
@@ -246,4 +247,6 @@ pub struct TableSettings {
     pub instants: Vec<String>,
     /// The table's own window.
     pub window: Option<Duration>,
+    /// What is done about a type that the destination's column cannot hold.
+    pub schema_changes: Policy,
 }
