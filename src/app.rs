@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::actors::directory::Directory;
 use crate::actors::root::{Root, start_tree};
+use crate::actors::shapes::Shapes;
 use crate::actors::world::{Bounds, Ports, TableSetup, World};
 use crate::columns::rules::ColumnRules;
 use crate::config::types::Config;
@@ -20,6 +21,7 @@ use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
 use crate::domain::route::Router;
+use crate::domain::shape::ShapeRules;
 use crate::domain::table::{CloseReason, TableBounds};
 use crate::flow::cpu::CpuPool;
 use crate::flow::credit::CreditPool;
@@ -138,6 +140,7 @@ impl Tree {
             forgotten_before: AtomicI64::new(0),
             bodies: AtomicU64::new(0),
             known_good: DashMap::new(),
+            shapes: Shapes::default(),
             fatal: fatal_sender,
             ports,
         });
@@ -298,10 +301,10 @@ fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
             };
             let plan_hash = rules.hash().into();
             let destination = route.destination.clone();
-            tables.insert(
-                route.table.clone(),
-                TableSetup { destination, rules: Arc::new(rules), plan_hash, bounds },
-            );
+            let shape_rules = ShapeRules { policy: settings.schema_changes, ..ShapeRules::default() };
+            let (rules, shape_rules) = (Arc::new(rules), Arc::new(shape_rules));
+            let setup = TableSetup { destination, rules, plan_hash, shape_rules, bounds };
+            tables.insert(route.table.clone(), setup);
         }
     }
     tables

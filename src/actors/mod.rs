@@ -7,6 +7,7 @@ pub mod fetcher;
 pub mod loader;
 pub mod poller;
 pub mod root;
+pub mod shapes;
 pub mod supervision;
 pub mod watchdog;
 pub mod world;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 
 use super::directory::Directory;
+use super::shapes::Shapes;
 use crate::bucket::{Bucket, Held};
 use crate::columns::plan::ColumnPlan;
 use crate::columns::rules::ColumnRules;
@@ -21,6 +22,7 @@ use crate::domain::ids::{QueueId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
 use crate::domain::route::Router;
+use crate::domain::shape::ShapeRules;
 use crate::domain::table::TableBounds;
 use crate::domain::transition::TableMode;
 use crate::domain::watchdog::Edge;
@@ -42,6 +44,8 @@ pub struct TableSetup {
     pub rules: Arc<ColumnRules>,
     /// The hash of those rules (Invariant I-2).
     pub plan_hash: Arc<str>,
+    /// How its shape grows. No part of the hash: what it decides is in the ledger before a file of it is claimed.
+    pub shape_rules: Arc<ShapeRules>,
     /// Its bounds.
     pub bounds: TableBounds,
 }
@@ -117,6 +121,8 @@ pub struct World {
     pub bodies: AtomicU64,
     /// The columns of what was loaded last into each table, since this process began.
     pub known_good: DashMap<TableId, ColumnPlan>,
+    /// The shapes of the tables, as they were last read.
+    pub shapes: Shapes,
     /// Told when the process must end, and why.
     pub fatal: tokio::sync::watch::Sender<Option<String>>,
 }

@@ -6,12 +6,14 @@ use super::outlet::raise;
 
 mod alerts;
 mod queues;
+mod shapes;
 mod tables;
 mod tree;
 mod warehouse;
 
 pub use alerts::*;
 pub use queues::*;
+pub use shapes::*;
 pub use tables::*;
 pub use tree::*;
 pub use warehouse::*;

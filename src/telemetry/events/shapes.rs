@@ -1,0 +1,47 @@
+//! What happens to the columns of tables.
+
+use tracing::{info, warn};
+
+use super::{c, count, event, label};
+use crate::domain::ids::TableId;
+use crate::domain::shape::{Change, ShapeEntry};
+
+event! {
+    /// The shape of a table has grown.
+    ShapeGrown<'a> { table: &'a TableId, entries: &'a [ShapeEntry], renamed_hint: Option<&'a str> } |e| {
+        for entry in e.entries {
+            grown(e.table, entry);
+            count(&c::SCHEMA_CHANGES, &[label("table", e.table), label("change", entry.change.label())], 1);
+        }
+        if let Some(renamed_hint) = e.renamed_hint {
+            info!(table = %e.table, renamed_hint, "a column came as another went: was it renamed at the source?");
+        }
+    }
+}
+
+fn grown(table: &TableId, entry: &ShapeEntry) {
+    let ShapeEntry { source, kind, target, target_kind, change, file, .. } = entry;
+    let file = file.as_deref().unwrap_or_default();
+    let told = match change {
+        Change::Found => "the destination has the column",
+        Change::Added => "a new column",
+        Change::Widened => "the destination's column takes a wider type",
+        Change::Narrowed => "the destination's column holds another type of the column too",
+        Change::Renamed => "the mapping names the destination's column",
+        Change::Beside => {
+            "no type holds both the column's old values and its new ones: these go into a column of their own"
+        }
+        Change::Rescued => {
+            "no type holds both the column's old values and its new ones: these go as JSON into _rescued"
+        }
+    };
+    match change {
+        Change::Found | Change::Added | Change::Widened | Change::Narrowed | Change::Renamed => {
+            info!(%table, column = %source, %kind, %target, %target_kind, change = change.label(), file, "{told}");
+        }
+        Change::Beside | Change::Rescued => {
+            warn!(%table, column = %source, %kind, %target, %target_kind, change = change.label(), file,
+                remedy = "nothing; give the column its type back at the source if it was changed by mistake", "{told}");
+        }
+    }
+}
