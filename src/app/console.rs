@@ -13,6 +13,7 @@ use crate::actors::root::Root;
 use crate::actors::world::{TableSetup, World};
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
+use crate::domain::shape::Shape;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::{Mending, TableMode};
 use crate::messages::root::{FlushTable, ModeSet, NoSuchTable, PauseTable, ResumeTable};
@@ -151,6 +152,11 @@ impl Console for TreeConsole {
 
     async fn poison(&self, table: &TableId) -> Result<Vec<PoisonView>, Refusal> {
         self.poison_of(table).await
+    }
+
+    async fn shape(&self, table: &TableId) -> Result<Shape, Refusal> {
+        let entries = self.world.ports.ledger.shape(table).await;
+        entries.map(Shape::new).map_err(|fault| no_answer(&format!("the ledger: {}", fault.chain())))
     }
 
     async fn mend(&self, table: &TableId, chosen: Chosen, mending: Mending) -> Result<Mended, Refusal> {

@@ -21,7 +21,7 @@ const DEFAULT_URL: &str = "http://127.0.0.1:9464";
 const TOKEN: &str = "LANDBRIDGE_TOKEN";
 
 /// Which landbridge is asked, and as whom.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Target {
     /// Its address [default: http://127.0.0.1:9464, or the one that --config names]
     #[arg(long, value_name = "URL")]

@@ -13,6 +13,7 @@ mod dlq;
 pub(crate) mod fuzz;
 mod ledger;
 mod run;
+mod schema;
 mod verify;
 
 /// Carries AWS DMS change data into the warehouse, each file exactly once.
@@ -47,6 +48,9 @@ enum Command {
     /// Poison files: what they are, load them after all, or give them up
     #[command(subcommand)]
     Dlq(dlq::Command),
+    /// The columns of a table, how they came to be, and what changed
+    #[command(subcommand)]
+    Schema(schema::Command),
     /// Copy a ledger, or make a lost one anew
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -74,6 +78,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Command::Resume(arguments) => admin::act("resume", &arguments),
         Command::Flush(arguments) => admin::act("flush", &arguments),
         Command::Dlq(command) => dlq::dlq(&command),
+        Command::Schema(command) => schema::schema(&command),
         Command::Ledger(command) => ledger::ledger(&command),
         Command::Token => admin::token_command(),
         Command::Verify(arguments) => verify::verify(&arguments),

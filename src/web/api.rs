@@ -6,8 +6,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::console::{Action, Chosen, Mended, PoisonView, Refusal, RefusalKind, TableView};
+use super::schema::SchemaView;
 use super::server::Site;
 use crate::domain::ids::TableId;
+use crate::domain::shape::Shape;
 use crate::domain::transition::Mending;
 
 /// How near a name must be to be suggested, in edits.
@@ -18,6 +20,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/api/v1/tables", web::get().to(tables))
         .route("/api/v1/tables/{cluster}/{schema}/{table}", web::get().to(table))
         .route("/api/v1/tables/{cluster}/{schema}/{table}/poison", web::get().to(poison))
+        .route("/api/v1/tables/{cluster}/{schema}/{table}/schema", web::get().to(schema))
         .route("/api/v1/tables/{cluster}/{schema}/{table}/poison/{mending}", web::post().to(mend))
         .route("/api/v1/tables/{cluster}/{schema}/{table}/{action}", web::post().to(act));
 }
@@ -62,6 +65,15 @@ async fn poison(site: web::Data<Site>, path: web::Path<Named>) -> HttpResponse {
     let id = TableId::new(cluster.as_str(), schema.as_str(), table.as_str());
     match site.poison(&id).await {
         Ok(files) => HttpResponse::Ok().json(json!({"table": id.to_string(), "files": files})),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn schema(site: web::Data<Site>, path: web::Path<Named>) -> HttpResponse {
+    let (cluster, schema, table) = path.into_inner();
+    let id = TableId::new(cluster.as_str(), schema.as_str(), table.as_str());
+    match site.shape(&id).await {
+        Ok(shape) => HttpResponse::Ok().json(SchemaView::new(id.to_string(), &shape)),
         Err(refusal) => refused(&refusal),
     }
 }
@@ -161,6 +173,11 @@ impl Site {
     async fn poison(&self, id: &TableId) -> Result<Vec<PoisonView>, Refusal> {
         self.table(id).await?;
         self.console()?.poison(id).await
+    }
+
+    async fn shape(&self, id: &TableId) -> Result<Shape, Refusal> {
+        self.table(id).await?;
+        self.console()?.shape(id).await
     }
 
     async fn mend(&self, id: &TableId, chosen: Chosen, mending: Mending) -> Result<Mended, Refusal> {

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
+use crate::domain::shape::Shape;
 use crate::domain::transition::{Mending, TableMode};
 
 /// Who can tell about the tables and act on them.
@@ -20,6 +21,9 @@ pub trait Console: Send + Sync + 'static {
 
     /// Poison files of a table, discarded ones too, oldest first; at most `POISON_MAX`.
     async fn poison(&self, table: &TableId) -> Result<Vec<PoisonView>, Refusal>;
+
+    /// The history of the table's columns, oldest entry first.
+    async fn shape(&self, table: &TableId) -> Result<Shape, Refusal>;
 
     /// Redrives or discards poison files of a table. Names nothing that is not poison: then nothing is done.
     async fn mend(&self, table: &TableId, chosen: Chosen, mending: Mending) -> Result<Mended, Refusal>;

@@ -24,6 +24,7 @@ use super::token::hash_text;
 use crate::domain::clock::Clock;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
+use crate::domain::shape::{Shape, ShapeEntry};
 use crate::domain::transition::{Mending, TableMode};
 use crate::fuzz::Choices;
 
@@ -89,6 +90,13 @@ impl Console for Tree {
     async fn poison(&self, _: &TableId) -> Result<Vec<PoisonView>, Refusal> {
         let (file, reason) = (MARKUP.to_owned(), MARKUP.to_owned());
         Ok(vec![PoisonView { file, size_bytes: 1, reason, poison_since: NOW, discarded: false }])
+    }
+
+    async fn shape(&self, _: &TableId) -> Result<Shape, Refusal> {
+        let change = crate::domain::shape::Change::Added;
+        let (kind, name) = (crate::domain::column_type::ColumnType::Int64, MARKUP);
+        let (source, target) = (name.into(), name.into());
+        Ok(Shape::new([ShapeEntry { source, kind, target, target_kind: kind, change, at: NOW, file: None }]))
     }
 
     async fn mend(&self, _: &TableId, chosen: Chosen, _: Mending) -> Result<Mended, Refusal> {

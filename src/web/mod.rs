@@ -12,5 +12,6 @@ pub mod health;
 pub mod human;
 mod page;
 mod routes;
+pub mod schema;
 pub mod server;
 pub mod token;

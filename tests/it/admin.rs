@@ -3,6 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use landbridge::domain::column_type::ColumnType;
+use landbridge::domain::ids::TableId;
+use landbridge::domain::instant::Instant;
+use landbridge::domain::shape::{Change, ShapeEntry};
+use landbridge::ledger::Ledger;
+use landbridge::ledger::sqlite::SqliteLedger;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN, SET_COOKIE};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
@@ -182,6 +188,62 @@ async fn with_a_token_nobody_gets_in_without_it() {
     assert!(ok && text.contains(NAME), "{text}");
     let log = process.log();
     assert!(!log.contains(&token) && !log.contains("hunter2"));
+}
+
+/// The history of a table's columns is the ledger's: none before the first file that grew it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_columns_of_a_table_are_told_with_their_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let config =
+        configure(folder.path(), &format!("[ledger]\npath = \"{}\"\n", folder.path().join("l.db").display()));
+    let table = TableId::new("local", "public", "dms_test_table");
+    let ledger = SqliteLedger::open(&folder.path().join("l.db")).unwrap();
+    let entry = |kind: ColumnType, target_kind: ColumnType, change: Change, at: &str| ShapeEntry {
+        source: "amount".into(),
+        kind,
+        target: "amount".into(),
+        target_kind,
+        change,
+        at: Instant::from_rfc3339(at).unwrap(),
+        file: Some("local/a.parquet@e".into()),
+    };
+    let wide = ColumnType::Decimal { precision: 20, scale: 0 };
+    let entries = [
+        entry(ColumnType::Int64, ColumnType::Int64, Change::Added, "2026-11-23T06:00:00Z"),
+        entry(wide, wide, Change::Widened, "2026-11-24T06:00:00Z"),
+    ];
+    assert!(ledger.grow_shape(&table, 0, &entries).await.unwrap());
+    ledger.close().await.unwrap();
+    drop(ledger);
+    let process = Process::start(&config).await;
+    let client = Client::new();
+    let shown = json(client.get(format!("{}{TABLE}/schema", process.url)).send().await.unwrap()).await;
+    assert_eq!(shown["columns"][0], serde_json::json!({"name": "amount", "type": "DECIMAL(20,0)"}));
+    assert_eq!(
+        shown["entries"][0],
+        serde_json::json!({"column": "amount", "type": "INT64", "target": "amount", "target_type": "INT64",
+            "change": "added", "at": "2026-11-23T06:00:00.000Z", "file": "local/a.parquet@e"})
+    );
+    let unknown =
+        client.get(format!("{}/api/v1/tables/local/public/x/schema", process.url)).send().await.unwrap();
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    let (ok, text) = run(&["schema", "show", NAME], &process, None);
+    assert!(
+        ok && text.contains("amount  DECIMAL(20,0)") && text.contains("amount INT64, amount DECIMAL(20,0)"),
+        "{text}"
+    );
+    let (ok, text) = run(&["schema", "show", NAME, "--at", "2026-11-23T12:00:00Z", "--json"], &process, None);
+    let parsed: Value = serde_json::from_str(&text).unwrap();
+    assert!(ok && parsed["columns"][0]["type"] == "INT64", "{text}");
+    let (ok, text) = run(&["schema", "history", NAME, "--since", "2026-11-24"], &process, None);
+    assert!(
+        ok && text.starts_with("2026-11-24T06:00:00.000Z  widened") && text.contains("local/a.parquet@e"),
+        "{text}"
+    );
+    let (ok, text) = run(&["schema", "diff", NAME, "--since", "2026-11-23T12:00:00Z"], &process, None);
+    assert!(ok && text == "~ amount INT64 -> DECIMAL(20,0)\n", "{text}");
+    let (ok, text) = run(&["schema", "diff", NAME, "--since", "soon"], &process, None);
+    assert!(!ok && text.contains("soon"), "{text}");
 }
 
 /// A file that is no Parquet file is poison; redriven it is poison anew, since nothing was mended; discarded it is counted
