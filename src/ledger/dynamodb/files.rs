@@ -358,17 +358,4 @@ impl DynamoDbLedger {
         });
         deferred.collect()
     }
-
-    /// The oldest event time stays; a file that is not deferred is left as it is.
-    pub(super) async fn note_event(&self, file: &FileId, at: Instant) -> Result<(), StepError> {
-        let values = item([(":at", number(at.micros())), (":deferred", number(DEFERRED))]);
-        let call = self.inner.client.update_item().table_name(&*self.inner.table);
-        let call = call.set_key(Some(key(file_partition(file), FILE)));
-        let call = call.update_expression("SET f_event = :at, wait_since = :at");
-        let call = call
-            .condition_expression("f_home = :deferred AND (attribute_not_exists(f_event) OR f_event > :at)");
-        let answer = call.set_expression_attribute_values(Some(values)).send().await;
-        self.if_it_held("note_events", "dynamodb:UpdateItem", answer)?;
-        Ok(())
-    }
 }

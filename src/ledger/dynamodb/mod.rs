@@ -30,7 +30,6 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use dashmap::DashMap;
-use tokio::task::JoinSet;
 
 use self::batches::name_of;
 use self::commit::Fact;
@@ -50,6 +49,7 @@ use crate::domain::transition::rules::Misuse;
 
 mod batches;
 mod commit;
+mod event_times;
 mod expiry;
 mod files;
 mod identity;
@@ -71,8 +71,6 @@ const GET_AGAIN_MAX: usize = 10;
 const GET_AGAIN: Duration = Duration::from_millis(50);
 /// Batches of this process whose commits need not read.
 const FACTS_MAX: usize = 10_000;
-/// Deferred files whose event times are written at one time.
-const NOTES_AT_ONCE: usize = 16;
 
 /// The ledger.
 #[derive(Clone)]
@@ -270,22 +268,6 @@ impl DynamoDbLedger {
                 return Ok(items);
             }
         }
-    }
-
-    async fn notes(&self, files: &[(FileId, Instant)]) -> Result<(), StepError> {
-        let mut failed = None;
-        for some in files.chunks(NOTES_AT_ONCE) {
-            let mut notes = JoinSet::new();
-            for (file, at) in some.iter().cloned() {
-                let ledger = self.clone();
-                notes.spawn(async move { ledger.note_event(&file, at).await });
-            }
-            while let Some(note) = notes.join_next().await {
-                // The others are written all the same.
-                failed = note.map_err(|error| StepError::Misused(error.to_string()))?.err().or(failed);
-            }
-        }
-        failed.map_or(Ok(()), Err)
     }
 }
 
