@@ -63,3 +63,21 @@ async fn a_column_that_comes_later_is_added() {
     process.until_files("loaded", 3).await;
     assert_eq!(world.must_be_equal(&[]), 30);
 }
+
+/// A table that somebody made with narrower columns, with rows in it: the columns are widened in place, the rows stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn narrower_columns_of_a_table_are_widened_in_place() {
+    let world = World::new(1, 1).await;
+    let cluster = &world.clusters[0];
+    let table = format!("`{PROJECT}.{}.t0`", cluster.dataset);
+    world.query(&format!("CREATE SCHEMA `{PROJECT}.{}`", cluster.dataset)).await;
+    world.query(&format!("CREATE TABLE {table} (id INT64, amount INT64)")).await;
+    world.query(&format!("INSERT INTO {table} (id, amount) VALUES (-1, 9007199254740993)")).await;
+    world.put(cluster, "t0", 10).await;
+    let process = Process::start(&world.configure(FAST)).await;
+    process.until_files("loaded", 1).await;
+    let before = world.query(&format!("SELECT CAST(amount AS STRING) FROM {table} WHERE id = -1")).await;
+    assert!(before[0][0].as_ref().unwrap().starts_with("9007199254740993"), "{before:?}");
+    world.query(&format!("DELETE FROM {table} WHERE id = -1")).await;
+    assert_eq!(world.must_be_equal(&[]), 10);
+}
