@@ -13,7 +13,7 @@ use crate::actors::directory::Directory;
 use crate::actors::root::{Root, start_tree};
 use crate::actors::shapes::Shapes;
 use crate::actors::world::{Bounds, Ports, TableSetup, World};
-use crate::columns::rules::ColumnRules;
+use crate::columns::rules::{ColumnRules, types};
 use crate::config::types::Config;
 use crate::domain::clock::Clock;
 use crate::domain::fault::Fault;
@@ -290,7 +290,8 @@ fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
                 op: Arc::clone(&mapping.dms.op),
                 timestamp: mapping.dms.timestamp.clone(),
                 sequence: mapping.dms.sequence.clone(),
-                instants: settings.instants.iter().cloned().collect(),
+                instants: settings.all_instants(),
+                types: types(settings.types()),
             };
             let bounds = TableBounds {
                 window: settings.window.unwrap_or(config.batching.window),

@@ -21,6 +21,7 @@ use super::{lineage, outline, pages};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::object::Object;
+use crate::domain::source_type::SourceType;
 
 /// Length of the footer and magic, at the end of every Parquet file.
 const TAIL_BYTES: usize = 8;
@@ -187,7 +188,8 @@ fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Colum
             (&mut timestamp, time)
         } else {
             check_own_name(file, name, &mut names)?;
-            plan.push((Arc::from(name), stored.column_type(rules.instants.contains(name))));
+            check_source_type(file, name, stored, rules)?;
+            plan.push((Arc::from(name), stored.column_type(rules.is_instant(name))));
             own.push(leaf);
             continue;
         };
@@ -220,6 +222,23 @@ fn check_own_name<'a>(
             let text = format!("columns {} and {} differ only in case", shown(other), shown(name));
             Err(conflict(file, &text))
         }
+    }
+}
+
+/// Refuses a column that cannot hold what the mapping says is in it.
+fn check_source_type(file: &FileId, name: &str, stored: Stored, rules: &ColumnRules) -> Result<(), Fault> {
+    match rules.source_type(name) {
+        // DMS's documentation gives BIT(1) as BOOLEAN and says nothing of BIT(2) to BIT(63).
+        Some(kind @ SourceType::Bit { width: 2.. }) if stored == Stored::Bool => Err(Fault::new(
+            FaultKind::SchemaConflict,
+            format!(
+                "column {} of {file} is BOOLEAN, and the mapping says {kind}: its bits were lost before the file was \
+                 written; have DMS write the column as bytes or as a number with a change-data-type rule and reload the \
+                 table, or correct its `type` in the mapping",
+                shown(name)
+            ),
+        )),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -92,6 +92,7 @@ fn try_load(file: &Bytes) -> Result<Option<u64>, Fault> {
         timestamp: Some("ts".into()),
         sequence: Some("seq".into()),
         instants: ["moment".to_owned()].into(),
+        types: Default::default(),
     };
     let footer = read_footer(&id, Arc::clone(&object), &rules)?;
     if footer.rows() > ROWS_MAX {

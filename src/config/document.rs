@@ -180,6 +180,24 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// All sub-tables, each named by its key; what is none is an error.
+    pub(super) fn children(&self, example: &str, errors: &mut Vec<ConfigError>) -> Vec<Section<'a>> {
+        let mut children = Vec::new();
+        for (given, value) in self.table.iter() {
+            match value.get_ref().as_table() {
+                Some(table) => {
+                    children.push(Section { table, at: given.span().start, name: given.get_ref(), ..*self });
+                }
+                None => errors.push(self.error(
+                    given.get_ref(),
+                    "the value is no table",
+                    format!("expected keys in braces, as in `{example}`"),
+                )),
+            }
+        }
+        children
+    }
+
     /// An array of tables.
     pub(super) fn sections(
         &self,

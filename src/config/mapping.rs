@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::document::Section;
 use super::types::{DmsColumns, Mapping, Source, TableSettings};
 use super::values::{Kind, Value};
-use super::{ConfigError, Place, against, s3, schema_changes};
+use super::{ConfigError, Place, against, columns, s3, schema_changes};
 use crate::config::settings::SETTINGS;
 use crate::domain::batch::Destination;
 use crate::domain::ids::TableId;
@@ -16,7 +16,8 @@ use crate::domain::route::{SourceRoute, TableRoute, Unmapped};
 const MAPPING_KEYS: [&str; 8] =
     ["cluster", "source", "queue", "dataset", "unmapped", schema_changes::KEY, "dms", "table"];
 const DMS_KEYS: [&str; 3] = ["op", "timestamp", "sequence"];
-const TABLE_KEYS: [&str; 7] = ["name", "key", "as", "files", "instants", "window", schema_changes::KEY];
+const TABLE_KEYS: [&str; 8] =
+    ["name", "key", "as", "files", "instants", "columns", "window", schema_changes::KEY];
 
 /// A mapping and the places that later checks speak of.
 pub(super) struct Placed {
@@ -102,6 +103,7 @@ fn read_table(
     let target = section.text("as", errors);
     let files = section.text("files", errors);
     let (key, instants) = (section.texts("key", errors), section.texts("instants", errors));
+    let columns = columns::read(&section, &instants, errors);
     let window = window(&section, errors);
     let name = name?;
     let Some((schema, table)) =
@@ -127,7 +129,7 @@ fn read_table(
         },
         files: files.map(Into::into),
     };
-    Some((route, TableSettings { key, instants, window, ..TableSettings::default() }))
+    Some((route, TableSettings { key, instants, columns, window, ..TableSettings::default() }))
 }
 
 fn window(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Option<std::time::Duration> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 mod alerts;
+mod columns;
 mod document;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

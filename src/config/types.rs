@@ -1,6 +1,7 @@
 //! The configuration as the rest of landbridge uses it: validated, with defaults filled in and paths made absolute
 //! against the folder of the file that names them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use super::secret::Secret;
 use crate::domain::route::SourceRoute;
 use crate::domain::shape::Policy;
+use crate::domain::source_type::SourceType;
 
 /// Everything that `landbridge run` needs.
 #[derive(Clone, Debug)]
@@ -245,8 +247,30 @@ pub struct TableSettings {
     /// Columns whose values are instants (MySQL TIMESTAMP): TIMESTAMP instead of DATETIME. The file cannot tell them
     /// apart.
     pub instants: Vec<String>,
+    /// `[table.columns]`: what is said of single columns, by their names at the source.
+    pub columns: BTreeMap<String, ColumnSettings>,
     /// The table's own window.
     pub window: Option<Duration>,
     /// What is done about a type that the destination's column cannot hold.
     pub schema_changes: Policy,
+}
+
+/// What a mapping says of one column.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ColumnSettings {
+    /// Its type at the source.
+    pub source_type: Option<SourceType>,
+}
+
+impl TableSettings {
+    /// The columns that hold instants, by either way of saying so.
+    pub fn all_instants(&self) -> BTreeSet<String> {
+        let typed = self.types().filter(|(_, kind)| kind.is_instant()).map(|(name, _)| name.to_owned());
+        self.instants.iter().cloned().chain(typed).collect()
+    }
+
+    /// The columns whose types are known, with them.
+    pub fn types(&self) -> impl Iterator<Item = (&str, &SourceType)> {
+        self.columns.iter().filter_map(|(name, column)| Some((name.as_str(), column.source_type.as_ref()?)))
+    }
 }

@@ -26,6 +26,7 @@ pub mod object;
 pub mod restart;
 pub mod route;
 pub mod shape;
+pub mod source_type;
 pub mod summary;
 pub mod table;
 pub mod transition;

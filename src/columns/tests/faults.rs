@@ -9,6 +9,7 @@ use parquet::basic::{Compression, ZstdLevel};
 
 use super::super::footer::read_footer;
 use super::super::transcode::Input;
+use super::super::types::ColumnType;
 use super::genuine::FILE;
 use super::{Cells, Memory, PLAIN, Style, file, file_id, footer, inputs, rules, styles, texts, try_build};
 use crate::domain::fault::{Fault, FaultKind};
@@ -46,6 +47,35 @@ fn unsupported_types_name_file_column_and_type() {
     // With values as well as without.
     let bytes = file("optional int96 c;", &[vec![Cells::Int96(vec![Some(1)])]], PLAIN);
     assert_eq!(footer(&bytes).unwrap_err().kind, FaultKind::UnsupportedType);
+}
+
+#[test]
+fn bits_that_were_lost_are_refused() {
+    let fault = footer(&file("optional int64 id; optional boolean flags;", &[], PLAIN)).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::SchemaConflict);
+    for part in [
+        "column flags of ",
+        "bets/0.parquet@etag0 is BOOLEAN",
+        "mapping says bit(8)",
+        "change-data-type rule",
+    ] {
+        assert!(fault.context.contains(part), "{}", fault.context);
+    }
+    // One bit is one BOOLEAN, and bytes or a number hold all eight.
+    for columns in
+        ["optional boolean flag;", "optional binary flags;", "optional int64 flags;", "optional boolean f;"]
+    {
+        assert!(footer(&file(columns, &[], PLAIN)).is_ok(), "{columns}");
+    }
+}
+
+#[test]
+fn a_timestamp_of_the_mapping_is_an_instant() {
+    let columns =
+        "optional int64 BORN (TIMESTAMP(MICROS,true)); optional int64 other (TIMESTAMP(MICROS,true));";
+    let footer = footer(&file(columns, &[], PLAIN)).unwrap();
+    let kinds: Vec<_> = footer.plan().columns().iter().map(|(_, kind)| *kind).collect();
+    assert_eq!(kinds, [ColumnType::Timestamp, ColumnType::Datetime]);
 }
 
 fn unreadable(bytes: &[u8], what: &str) {

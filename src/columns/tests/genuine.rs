@@ -37,6 +37,7 @@ fn every_value_arrives() {
         timestamp: Some("DMS_TIMESTAMP".into()),
         sequence: None,
         instants: Default::default(),
+        types: Default::default(),
     };
     let rows = rows(&rules);
     let column = |name: &str| exact_texts(rows.column_by_name(name).unwrap());
@@ -75,6 +76,7 @@ fn what_no_rule_names_stays_a_column_of_the_table() {
         timestamp: None,
         sequence: None,
         instants: ["my_timestamp".to_owned()].into(),
+        types: Default::default(),
     };
     let rows = rows(&rules);
     let column = |name: &str| exact_texts(rows.column_by_name(name).unwrap());

@@ -26,7 +26,7 @@ use tempfile::TempDir;
 use super::body::Body;
 use super::footer::{Footer, read_footer};
 use super::plan::ColumnPlan;
-use super::rules::ColumnRules;
+use super::rules::{ColumnRules, types};
 use super::transcode::{BuildFailure, Input, build};
 pub(super) use super::written::{Cells, Memory, PLAIN, Style, file, styles, texts};
 use crate::domain::batch::{Batch, Destination, Manifest, ManifestEntry};
@@ -35,6 +35,7 @@ use crate::domain::file::FileId;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::object::Object;
+use crate::domain::source_type::SourceType;
 
 pub(super) const CLAIMED_AT: i64 = 1_763_856_000_123_456;
 
@@ -44,7 +45,12 @@ pub(super) fn rules() -> ColumnRules {
         timestamp: Some("ts".into()),
         sequence: Some("seq".into()),
         instants: ["moment".to_owned()].into(),
+        types: types([("Flags", &bit(8)), ("flag", &bit(1)), ("born", &SourceType::Timestamp { digits: 3 })]),
     }
+}
+
+fn bit(width: u8) -> SourceType {
+    SourceType::Bit { width }
 }
 
 pub(super) fn file_id(number: usize) -> FileId {

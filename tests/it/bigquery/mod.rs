@@ -62,6 +62,7 @@ async fn loaded(count: usize) -> Loaded {
         timestamp: Some("dms_timestamp".into()),
         sequence: Some("dms_change_seq".into()),
         instants: std::collections::BTreeSet::new(),
+        types: Default::default(),
     };
     let bucket = LocalBucket::new([(Arc::from("c"), folder.path().to_owned())]);
     let object = bucket.open(&file).await.unwrap();
