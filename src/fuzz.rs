@@ -13,7 +13,7 @@
     missing_docs
 )]
 
-use crate::{cli, cloud, columns, config, domain, ledger, warehouse, web};
+use crate::{cli, cloud, columns, config, describe, domain, ledger, warehouse, web};
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +34,7 @@ impl Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "notification", run: domain::fuzz::notification },
     Target { name: "key", run: domain::fuzz::key },
     Target { name: "parquet_bytes", run: columns::fuzz::bytes },
@@ -45,6 +45,7 @@ pub const TARGETS: [Target; 10] = [
     Target { name: "ledger", run: ledger::fuzz::stored },
     Target { name: "cloud", run: cloud::fuzz::credentials },
     Target { name: "cli", run: cli::fuzz::answer },
+    Target { name: "describe", run: describe::fuzz::mapping },
 ];
 
 /// The target of this name.

@@ -19,6 +19,7 @@ pub mod cloud;
 pub mod columns;
 pub mod config;
 pub mod demo;
+pub mod describe;
 pub mod domain;
 pub mod flow;
 #[cfg(any(test, fuzzing))]
@@ -27,6 +28,7 @@ pub mod ledger;
 pub mod messages;
 pub mod queue;
 pub mod rebuild;
+pub mod source;
 pub mod telemetry;
 pub mod verify;
 pub mod warehouse;

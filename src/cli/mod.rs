@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod admin;
 mod check;
 mod demo;
+mod describe;
 mod dlq;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -58,6 +59,8 @@ enum Command {
     Token,
     /// Prove it: every row of every loaded file is in the warehouse exactly once
     Verify(verify::Arguments),
+    /// Write into a mapping what the source database says of its tables: types of columns, primary keys
+    Describe(describe::Arguments),
     /// Say what is wrong with a configuration, without starting anything
     Check {
         /// The configuration
@@ -66,8 +69,8 @@ enum Command {
     },
 }
 
-/// Runs the command and answers the exit code: 0 done, 1 failed (of `verify`: something was found), 2 wrong arguments (or not
-/// verified).
+/// Runs the command and answers the exit code: 0 done, 1 failed (of `verify`: something was found; of `describe`: something
+/// differs), 2 wrong arguments (or not verified, not described).
 pub fn main(arguments: Arguments) -> ExitCode {
     crate::cloud::install_crypto();
     match arguments.command {
@@ -82,6 +85,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Command::Ledger(command) => ledger::ledger(&command),
         Command::Token => admin::token_command(),
         Command::Verify(arguments) => verify::verify(&arguments),
+        Command::Describe(arguments) => describe::describe(&arguments),
         Command::Check { config } => check::check(&config),
     }
 }

@@ -247,7 +247,15 @@ fn mappings(
         placed.extend(mapping::read(path, section, &overriding, errors));
     }
     let Some(pattern) = root.text("tables", errors) else { return placed };
-    for file in matching(path, &pattern, &root, errors) {
+    let files = mapping_files(path, &pattern);
+    if files.is_empty() {
+        errors.push(root.error(
+            "tables",
+            format!("no file matches {}", against(path, &pattern).display()),
+            "expected mapping files, as in `tables = \"tables/*.toml\"`",
+        ));
+    }
+    for file in files {
         let text = match read(&file) {
             Ok(text) => text,
             Err(error) => {
@@ -268,9 +276,9 @@ fn variable_part(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
-/// Files that match a pattern whose last component may hold `*`.
-fn matching(main: &Path, pattern: &str, root: &Section<'_>, errors: &mut Vec<ConfigError>) -> Vec<PathBuf> {
-    let whole = against(main, pattern);
+/// The mapping files of `main` that match `tables`, a pattern whose last component may hold `*`.
+pub fn mapping_files(main: &Path, tables: &str) -> Vec<PathBuf> {
+    let whole = against(main, tables);
     let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let matcher = wildmatch::WildMatch::new(&name);
     let folder = whole.parent().unwrap_or(Path::new("/"));
@@ -282,14 +290,27 @@ fn matching(main: &Path, pattern: &str, root: &Section<'_>, errors: &mut Vec<Con
         .filter(|path| path.file_name().is_some_and(|name| matcher.matches(&name.to_string_lossy())))
         .collect();
     files.sort();
-    if files.is_empty() {
-        errors.push(root.error(
-            "tables",
-            format!("no file matches {}", whole.display()),
-            "expected mapping files, as in `tables = \"tables/*.toml\"`",
-        ));
-    }
     files
+}
+
+/// What is wrong with the tables of a text that is to be a mapping file, or a configuration with mappings of its own.
+pub fn table_errors(path: &Path, text: &str) -> Vec<ConfigError> {
+    let mut errors = Vec::new();
+    match Document::parse(path, text) {
+        Ok(document) => {
+            let root = document.root();
+            let mut sections = root.sections("mapping", "mapping", &mut errors);
+            if sections.is_empty() {
+                sections.push(root);
+            }
+            for section in sections {
+                mapping::read(path, section, &|_, _| None, &mut errors);
+            }
+            errors.retain(|error| error.key.starts_with("table"));
+        }
+        Err(error) => errors.push(error),
+    }
+    errors
 }
 
 fn refuse_unknown_overrides(

@@ -20,7 +20,7 @@ pub mod types;
 mod values;
 mod warehouse;
 
-pub use load::load;
+pub use load::{load, mapping_files, table_errors};
 
 #[cfg(test)]
 mod tests;

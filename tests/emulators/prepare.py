@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the environments of the emulators and of the check, once, in a cache folder, and prints where they are (JSON).
 
-    prepare.py [aws|bigquery|check|chaos]...        the first three when none is named
+    prepare.py [aws|bigquery|check|mariadb|chaos]...        the first four when none is named
 
 The folder is $LANDBRIDGE_TEST_CACHE, or landbridge-tests in $XDG_CACHE_HOME or ~/.cache. An environment's name holds a hash of
 its requirements, so a changed pin makes a new one. local-bigquery needs CPython 3.13, or 3.12 with its own bound ignored.
@@ -15,6 +15,10 @@ import os
 import shutil
 import subprocess
 import sys
+
+sys.dont_write_bytecode = True
+
+import mariadb
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NEEDED = "CPython 3.13 or 3.12 with venv"
@@ -120,13 +124,16 @@ def environment(cache, name, python, version):
 
 
 def main():
-    names = sys.argv[1:] or ("aws", "bigquery", "check")
+    names = sys.argv[1:] or ("aws", "bigquery", "check", "mariadb")
     cache = cache_folder()
     os.makedirs(cache, exist_ok=True)
     with open(os.path.join(cache, "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        python, version = find_python()
-        found = {name: environment(cache, name, python, version) for name in names}
+        found = {"mariadb": mariadb.prepare(cache)} if "mariadb" in names else {}
+        environments = [name for name in names if name != "mariadb"]
+        if environments:
+            python, version = find_python()
+            found.update({name: environment(cache, name, python, version) for name in environments})
     print(json.dumps(found))
 
 

@@ -11,6 +11,9 @@ const CLIENTS: [&str; 6] =
 /// Who may use clients of clouds. `alerts` posts to a webhook.
 const WITH_CLIENTS: [&str; 8] = ["cloud", "queue", "bucket", "warehouse", "ledger", "cli", "app", "alerts"];
 
+/// The client of the source database, and the writer of mappings: each for one module alone.
+const OWNED: [(&str, &str); 2] = [("mysql_async", "source"), ("toml_edit", "describe")];
+
 /// What a module may use of the crate, and which foreign crates it must not.
 const RULES: &[(&str, &[&str], &[&str])] = &[
     (
@@ -61,6 +64,12 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         &["alerts", "domain", "telemetry", "config", "cloud"],
         &["actix", "arrow", "parquet", "rusqlite", "aws_config", "gcp_bigquery_client", "google_cloud_auth"],
     ),
+    ("source", &["source", "config", "domain"], &["actix", "arrow", "parquet", "rusqlite"]),
+    (
+        "describe",
+        &["describe", "source", "config", "domain"],
+        &["tokio", "actix", "arrow", "parquet", "rusqlite"],
+    ),
     ("rebuild", &["rebuild", "domain", "ledger", "bucket", "warehouse"], &["actix", "arrow", "parquet"]),
     ("verify", &["verify", "domain", "ledger", "warehouse"], &["actix", "arrow", "parquet"]),
     ("web", &["web", "messages", "domain", "telemetry"], &["arrow", "parquet", "rusqlite"]),
@@ -106,10 +115,17 @@ fn code(path: &Path) -> String {
 
 /// Breaches of `rules` in a module's code, as `file: what`.
 fn breaches(module: &str, name: &str, code: &str) -> Vec<String> {
-    let Some((_, crates, foreign)) = RULES.iter().find(|(rule, _, _)| *rule == module) else {
-        return Vec::new();
-    };
     let mut breaches = Vec::new();
+    for line in code.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+        for (owned, owner) in OWNED {
+            if owner != module && line.contains(&format!("{owned}::")) {
+                breaches.push(format!("{name}: {module} uses {owned}: {line}"));
+            }
+        }
+    }
+    let Some((_, crates, foreign)) = RULES.iter().find(|(rule, _, _)| *rule == module) else {
+        return breaches;
+    };
     for line in code.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
         for (at, _) in line.match_indices("crate::") {
             let used: String =
@@ -143,6 +159,7 @@ fn modules_import_only_what_they_may() {
         breaches("domain", "x.rs", "use crate::actors::root::Root;\nuse tokio::sync::watch;").len(),
         2
     );
+    assert_eq!(breaches("cli", "x.rs", "use mysql_async::Conn;").len(), 1);
 }
 
 #[test]

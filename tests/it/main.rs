@@ -20,6 +20,7 @@ mod chaos;
 mod cli;
 mod demo;
 mod deploy;
+mod describe;
 mod holding;
 mod horizon;
 mod identity;

@@ -33,6 +33,7 @@ pub mod browser;
 pub mod faults;
 pub mod hanging;
 pub mod http;
+pub mod mariadb;
 mod watched;
 
 use watched::Watched;
