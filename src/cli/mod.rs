@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod admin;
 mod check;
+mod compact;
 mod demo;
 mod describe;
 mod dlq;
@@ -61,6 +62,8 @@ enum Command {
     Verify(verify::Arguments),
     /// Write into a mapping what the source database says of its tables: types of columns, primary keys
     Describe(describe::Arguments),
+    /// DMS's Parquet files into one, as they would be loaded; nothing is loaded
+    Compact(compact::Arguments),
     /// Say what is wrong with a configuration, without starting anything
     Check {
         /// The configuration
@@ -86,6 +89,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Command::Token => admin::token_command(),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::Describe(arguments) => describe::describe(&arguments),
+        Command::Compact(arguments) => compact::compact(arguments),
         Command::Check { config } => check::check(&config),
     }
 }

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::Compression;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{
     ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
     ParquetStatisticsPolicy, RowGroupMetaData,
 };
-use parquet::schema::types::{SchemaDescriptor, Type};
+use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor, Type};
 
 use super::limits::{FOOTER_BYTES_MAX, decoded_bytes_max, shown};
 use super::plan::{ColumnPlan, folded};
@@ -38,7 +37,6 @@ pub struct Footer {
 #[derive(Debug)]
 struct Inner {
     metadata: Arc<ParquetMetaData>,
-    levels: FieldLevels,
     rows: u64,
     rules: ColumnRules,
     columns: Columns,
@@ -92,9 +90,9 @@ impl Footer {
         &self.inner.metadata
     }
 
-    /// How the Parquet reader makes arrays of the columns.
-    pub(super) fn levels(&self) -> &FieldLevels {
-        &self.inner.levels
+    /// The column at a position, as it is stored.
+    pub(super) fn column(&self, position: usize) -> Option<&ColumnDescriptor> {
+        self.inner.metadata.file_metadata().schema_descr().columns().get(position).map(|column| &**column)
     }
 
     pub(super) fn row_groups(&self) -> &[RowGroupMetaData] {
@@ -128,10 +126,7 @@ pub fn read_footer(file: &FileId, object: Arc<dyn Object>, rules: &ColumnRules) 
     if rows > decoded_bytes_max(source.size_bytes()) {
         return Err(told(format!("it states {rows} rows, more than a file of its size can be read to")));
     }
-    let levels =
-        parquet_to_arrow_field_levels(metadata.file_metadata().schema_descr(), ProjectionMask::all(), None)
-            .map_err(damaged)?;
-    let inner = Inner { metadata: Arc::new(metadata), levels, rows, rules: rules.clone(), columns };
+    let inner = Inner { metadata: Arc::new(metadata), rows, rules: rules.clone(), columns };
     Ok(Footer { inner: Arc::new(inner) })
 }
 

@@ -5,14 +5,15 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::arrow::{ArrowWriter, parquet_to_arrow_schema};
+use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
 
 use super::lineage;
+use super::plan::ColumnPlan;
+use super::target;
 use super::types::ColumnType;
 use crate::domain::batch::Batch;
 use crate::domain::fault::{Fault, FaultKind};
@@ -85,10 +86,9 @@ pub fn write_empty(file: &mut File, path: &Path, labels: &[(&str, &str)]) -> Res
         .set_created_by(CREATED_BY.to_owned())
         .set_key_value_metadata(Some(labels))
         .build();
-    let options = ArrowWriterOptions::new().with_skip_arrow_metadata(true).with_properties(properties);
-    let schema = Arc::new(Schema::new(lineage::fields()));
-    ArrowWriter::try_new_with_options(file, schema, options)
-        .and_then(ArrowWriter::close)
+    let schema = target::schema(&ColumnPlan::empty(), &[])?.root_schema_ptr();
+    SerializedFileWriter::new(file, schema, Arc::new(properties))
+        .and_then(SerializedFileWriter::close)
         .map(|_| ())
         .map_err(|error: ParquetError| unavailable("write", path, error))
 }

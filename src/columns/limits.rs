@@ -21,11 +21,6 @@ pub(super) const PAGE_HEADER_BYTES_MAX: usize = 16 << 20;
 pub(super) const PAGE_BYTES_MAX: usize = 64 << 20;
 /// Values of a page.
 pub(super) const PAGE_VALUES_MAX: u32 = 1 << 24;
-/// The fixed-length values of one row together.
-pub(super) const ROW_BYTES_MAX: usize = 64 << 20;
-/// The pages that are decompressed for the rows in hand. Rows whose pages need more are taken fewer at a time; when even
-/// one row needs more, the file is refused.
-pub(super) const PAGES_IN_HAND_BYTES_MAX: usize = 256 << 20;
 
 /// The most rows that a file may state, and the most bytes that its values may be once they are decoded: compression,
 /// dictionaries and runs of nulls make much of little.

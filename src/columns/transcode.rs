@@ -6,16 +6,25 @@
 // A failure ends its build: what its size costs is nothing beside it.
 #![allow(clippy::result_large_err)]
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use parquet::basic::Type as Physical;
+
 use super::body::Body;
-use super::footer::Footer;
-use super::labels;
+use super::chunks::{Way, Weaver};
+use super::footer::{Footer, Leaf};
+use super::layout::{Layout, Run, groups};
+use super::output::Output;
 use super::plan::ColumnPlan;
-use super::rows::{FileRows, Frame};
+use super::reading::{Part, Reading, chunk_of};
 use super::rules::ColumnRules;
-use super::spool::Spool;
+use super::synthesised::{text, write_constant, write_files, write_rows};
+use super::target::{Target, schema};
+use super::types::ColumnType;
+use super::values::Step;
+use super::{labels, lineage};
 use crate::domain::batch::Batch;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
@@ -49,7 +58,7 @@ impl From<Fault> for BuildFailure {
 
 /// Writes all rows of `inputs`, which are the batch's files in the manifest's order, into a Parquet file at `path`,
 /// with the columns of `plan` and lineage. On failure nothing stays at `path`. `wanted` is asked before every
-/// run of rows that is read: once it says no, the work ends.
+/// page that is read: once it says no, the work ends.
 pub fn build(
     batch: &Batch,
     plan: &ColumnPlan,
@@ -58,17 +67,126 @@ pub fn build(
     path: PathBuf,
     wanted: &dyn Fn() -> bool,
 ) -> Result<Body, BuildFailure> {
+    build_as(&Layout::DEFAULT, batch, plan, rules, inputs, path, wanted)
+}
+
+/// `build`, in another layout.
+pub(super) fn build_as(
+    layout: &Layout,
+    batch: &Batch,
+    plan: &ColumnPlan,
+    rules: &ColumnRules,
+    inputs: &[Input],
+    path: PathBuf,
+    wanted: &dyn Fn() -> bool,
+) -> Result<Body, BuildFailure> {
     check_inputs(batch, rules, inputs)?;
-    let frame = Frame::new(batch, plan);
-    let mut spool = Spool::create(path, frame.schema(), labels::of_batch(batch))?;
+    let columns = own_columns(plan, inputs)?;
+    let targets: Vec<_> = columns.iter().map(|column| column.target).collect();
+    let output = Output::create(path, schema(plan, &targets)?)?;
+    let mut weaver = Weaver::new(output, Reading::new(inputs.len(), wanted), *layout)?;
+    for runs in groups(inputs, layout) {
+        for column in &columns {
+            let parts = parts(inputs, &runs, |input| column.leaves.get(input).copied().flatten(), |leaf, input| {
+                let (physical, bytes) = physical(input, leaf);
+                Step::of(leaf.stored, physical, bytes, column.target).map(Way::Own)
+            })?;
+            weaver.write(column.name, column.target.kind == ColumnType::Bool, &parts)?;
+        }
+        write_lineage(batch, inputs, &runs, &mut weaver)?;
+        weaver.output.end_group(runs.iter().map(|run| run.rows).sum())?;
+    }
+    Ok(weaver.output.finish(batch.manifest.rows(), plan.clone(), labels::of_batch(batch))?)
+}
+
+/// One of the table's own columns.
+struct Column<'a> {
+    name: &'a str,
+    target: Target,
+    /// Where it is in each file, if the file has it.
+    leaves: Vec<Option<Leaf>>,
+}
+
+/// The columns of the plan, and where they are. Invariant I-3b: none of a file's own columns is left out.
+fn own_columns<'a>(plan: &'a ColumnPlan, inputs: &[Input]) -> Result<Vec<Column<'a>>, BuildFailure> {
+    let mut leaves: Vec<Vec<Option<Leaf>>> = vec![Vec::with_capacity(inputs.len()); plan.columns().len()];
     for input in inputs {
-        let mut rows = FileRows::new(&frame, plan, input)?;
-        let mut row = 0;
-        for group in 0..input.footer.row_groups().len() {
-            row = rows.write_group(group, row, &mut spool, wanted)?;
+        let parts = input.footer.columns();
+        let names = parts.plan.columns().iter().map(|(name, _)| &**name);
+        let by_name: HashMap<&str, Leaf> = names.zip(parts.own.iter().copied()).collect();
+        let mut placed = 0;
+        for ((name, _), leaves) in plan.columns().iter().zip(&mut leaves) {
+            let leaf = by_name.get(&**name).copied();
+            placed += usize::from(leaf.is_some());
+            leaves.push(leaf);
+        }
+        if placed != parts.own.len() {
+            let text =
+                format!("the batch's plan lacks {} columns of {}", parts.own.len() - placed, input.file);
+            let fault = Fault::new(FaultKind::Internal, text);
+            return Err(BuildFailure { file: Some(input.file.clone()), fault });
         }
     }
-    Ok(spool.finish(batch.manifest.rows(), plan.clone())?)
+    let columns = plan.columns().iter().zip(leaves).map(|((name, kind), leaves)| {
+        let stored = inputs.iter().zip(&leaves).filter_map(|(input, leaf)| {
+            let leaf = (*leaf)?;
+            let (physical, bytes) = physical(input, leaf);
+            Some((leaf.stored, physical, bytes))
+        });
+        Column { name, target: Target::of_files(*kind, stored), leaves }
+    });
+    Ok(columns.collect())
+}
+
+/// The physical type of a column, and the bytes of each value where that is fixed.
+fn physical(input: &Input, leaf: Leaf) -> (Physical, usize) {
+    let Some(column) = input.footer.column(leaf.position) else { return (Physical::BYTE_ARRAY, 0) };
+    (column.physical_type(), usize::try_from(column.type_length()).unwrap_or(0))
+}
+
+/// The chunks of a column in these row groups, and the way of each.
+fn parts<'a>(
+    inputs: &'a [Input],
+    runs: &[Run],
+    leaf: impl Fn(usize) -> Option<Leaf>,
+    way: impl Fn(Leaf, &Input) -> Result<Way, String>,
+) -> Result<Vec<(Part<'a>, Way)>, BuildFailure> {
+    let part = |run: &Run| {
+        let input = inputs.get(run.input).ok_or_else(|| Fault::new(FaultKind::Internal, "a run of no file"))?;
+        let Some(leaf) = leaf(run.input) else {
+            let part = Part { input, place: run.input, rows: run.rows, chunk: None };
+            return Ok((part, Way::Own(Step::Same)));
+        };
+        let chunk = Some(chunk_of(input, run.group, leaf.position)?);
+        let way = way(leaf, input).map_err(|text| Fault::new(FaultKind::Internal, text))?;
+        Ok((Part { input, place: run.input, rows: run.rows, chunk }, way))
+    };
+    runs.iter().map(part).collect()
+}
+
+fn write_lineage(
+    batch: &Batch,
+    inputs: &[Input],
+    runs: &[Run],
+    weaver: &mut Weaver<'_>,
+) -> Result<(), BuildFailure> {
+    let footer = |input: usize| inputs.get(input).map(|input| input.footer.columns());
+    let ops = parts(inputs, runs, |input| footer(input)?.op, |_, _| Ok(Way::Own(Step::Text)))?;
+    let ops: Vec<_> = ops.into_iter().map(|(part, _)| part).collect();
+    weaver.write_operations(lineage::OP, &ops)?;
+    let times = parts(inputs, runs, |input| footer(input)?.timestamp, |leaf, _| Ok(Way::CommitTime(leaf.stored)))?;
+    weaver.write(lineage::COMMITTED_AT, false, &times)?;
+    let sequences = parts(inputs, runs, |input| footer(input)?.sequence, |_, _| Ok(Way::Sequence))?;
+    weaver.write(lineage::CHANGE_SEQ, false, &sequences)?;
+    let rows = runs.iter().map(|run| run.rows).sum();
+    let Weaver { output, press, filling, .. } = weaver;
+    write_files(press, output, inputs, runs)?;
+    write_rows(press, output, filling, runs)?;
+    let mut id = Vec::new();
+    text(batch.id.as_str(), &mut id);
+    write_constant(press, output, &id, rows)?;
+    write_constant(press, output, &batch.claimed_at.micros().to_le_bytes(), rows)?;
+    Ok(())
 }
 
 /// The batch's files and their rows must be the inputs' (Invariant I-3b).

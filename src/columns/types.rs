@@ -1,13 +1,16 @@
 //! The types that landbridge carries, as Arrow has them.
 
+#[cfg(test)]
 use std::sync::Arc;
 
+#[cfg(test)]
 use arrow::datatypes::{DataType, TimeUnit};
 
 pub use crate::domain::column_type::{ColumnType, DECIMAL_PRECISION_MAX};
 
 impl ColumnType {
-    /// The Arrow type in which values of this type are written.
+    /// The Arrow type as which a reader finds values of this type.
+    #[cfg(test)]
     pub(super) fn arrow(self) -> DataType {
         match self {
             Self::Int64 => DataType::Int64,

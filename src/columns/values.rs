@@ -1,15 +1,9 @@
-//! Stored values to carried values: exactly, or not at all.
+//! Stored values to carried values: exactly, or not at all. Both as they stand in PLAIN pages, one after the other.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Float64Array,
-    Int32Array, Int64Array, PrimitiveArray, Time64MicrosecondArray, TimestampMicrosecondArray,
-};
-use arrow::buffer::{NullBuffer, ScalarBuffer};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Int32Type, Int64Type};
+use parquet::basic::Type as Physical;
 
 use super::stored::Stored;
+use super::target::Target;
 use super::types::ColumnType;
 
 const MICROS_PER_MILLI: i64 = 1000;
@@ -17,188 +11,249 @@ const MICROS_PER_MILLI: i64 = 1000;
 /// Why a value cannot be carried: lower case, for a fault's context.
 pub(super) type Refusal = String;
 
-/// The values of `array`, stored as `stored`, as values of type `to`. `to` is the stored type or one that it unifies
-/// with.
-pub(super) fn carry(array: &ArrayRef, stored: Stored, to: ColumnType) -> Result<ArrayRef, Refusal> {
-    match (stored, to) {
-        (Stored::Signed, ColumnType::Int64) => whole_numbers(array),
-        (Stored::Unsigned32 { max }, ColumnType::Int64) => unsigned(array, max),
-        (Stored::Unsigned64, ColumnType::Decimal { precision, scale }) => {
-            let values = longs(array)?;
-            let step = Rescale::new(20, 0, scale)?;
-            decimals(values.len(), values.nulls(), precision, scale, |row| {
-                let value = values.values().get(row)?;
-                step.apply(i128::from(value.cast_unsigned()))
-            })
-        }
-        (
-            Stored::Decimal { precision: from_precision, scale: from_scale },
-            ColumnType::Decimal { precision, scale },
-        ) => rescaled(array, &Rescale::new(from_precision, from_scale, scale)?, precision, scale),
-        (Stored::Text, ColumnType::String) | (Stored::Bool, ColumnType::Bool) => Ok(Arc::clone(array)),
-        (Stored::Bytes, ColumnType::Bytes) => bytes(array),
-        (Stored::Float, ColumnType::Float64) => floats(array),
-        (Stored::Days, ColumnType::Date) => {
-            let days = integers(array)?;
-            Ok(Arc::new(Date32Array::new(days.values().clone(), days.nulls().cloned())))
-        }
-        (Stored::Millis | Stored::Micros, ColumnType::Datetime) => Ok(Arc::new(moments(array, stored)?)),
-        (Stored::Millis | Stored::Micros, ColumnType::Timestamp) => {
-            Ok(Arc::new(moments(array, stored)?.with_timezone("UTC")))
-        }
-        (Stored::TimeMillis | Stored::TimeMicros, ColumnType::Time) => times_of_day(array),
-        (
-            Stored::Signed
-            | Stored::Unsigned32 { .. }
-            | Stored::Unsigned64
-            | Stored::Decimal { .. }
-            | Stored::Text
-            | Stored::Bytes
-            | Stored::Bool
-            | Stored::Float
-            | Stored::Days
-            | Stored::Millis
-            | Stored::Micros
-            | Stored::TimeMillis
-            | Stored::TimeMicros,
-            _,
-        ) => Err(format!("values stored as {stored:?} cannot be carried as {to}")),
-    }
+/// What is done with the values of a column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Step {
+    /// Nothing.
+    Same,
+    /// Nothing: they are text, and must be UTF-8.
+    Text,
+    /// Nothing, but no number may have more digits than its type.
+    Digits { number: Number, limit: i128 },
+    /// INT32 to INT64.
+    Widen,
+    /// INT32 without sign, at most `max`, to INT64.
+    Unsigned { max: u32 },
+    /// FLOAT to DOUBLE.
+    Double,
+    /// Milliseconds to microseconds.
+    Millis,
+    /// Milliseconds in INT32 to microseconds in INT64.
+    TimeMillis,
+    /// Bytes of one length to bytes that each have theirs.
+    Fixed { bytes: usize },
+    /// A decimal, into another scale or another number.
+    Decimal { from: Number, limit: i128, factor: i128, to: Number },
 }
 
-/// Moments in microseconds, without a time zone.
-pub(super) fn moments(array: &ArrayRef, stored: Stored) -> Result<TimestampMicrosecondArray, Refusal> {
-    let values = longs(array)?;
-    let nulls = values.nulls().cloned();
-    if stored == Stored::Micros {
-        return Ok(TimestampMicrosecondArray::new(values.values().clone(), nulls));
-    }
-    let micros = checked(values, |millis| millis.checked_mul(MICROS_PER_MILLI))
-        .map_err(|millis| format!("the moment of {millis} milliseconds is out of range"))?;
-    Ok(TimestampMicrosecondArray::new(micros.into(), nulls))
+/// How the unscaled value of a decimal is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Number {
+    Int32,
+    Int64,
+    /// INT64 without sign.
+    Unsigned64,
+    /// Big-endian bytes.
+    Fixed(usize),
+    /// Big-endian bytes, each with its length.
+    Bytes,
 }
 
-fn times_of_day(array: &ArrayRef) -> Result<ArrayRef, Refusal> {
-    let Some(millis) = array.as_primitive_opt::<Int32Type>() else {
-        let micros = longs(array)?;
-        let micros = Time64MicrosecondArray::new(micros.values().clone(), micros.nulls().cloned());
-        return Ok(Arc::new(micros));
-    };
-    let wide = millis.values().iter();
-    let wide = wide.map(|value| i64::from(*value) * MICROS_PER_MILLI).collect();
-    Ok(Arc::new(Time64MicrosecondArray::new(wide, millis.nulls().cloned())))
-}
-
-/// Each value through `carry`; a null's value is whatever the reader left there, and stays out of it.
-fn checked<F: ArrowPrimitiveType, T: Copy + Default>(
-    values: &PrimitiveArray<F>,
-    carry: impl Fn(F::Native) -> Option<T>,
-) -> Result<Vec<T>, F::Native> {
-    let nulls = values.nulls();
-    let one = |(row, value): (usize, &F::Native)| match carry(*value) {
-        Some(carried) => Ok(carried),
-        None if nulls.is_some_and(|nulls| nulls.is_null(row)) => Ok(T::default()),
-        None => Err(*value),
-    };
-    values.values().iter().enumerate().map(one).collect()
-}
-
-fn whole_numbers(array: &ArrayRef) -> Result<ArrayRef, Refusal> {
-    let Some(values) = array.as_primitive_opt::<Int32Type>() else {
-        return longs(array).map(|_| Arc::clone(array));
-    };
-    let wide: ScalarBuffer<i64> = values.values().iter().map(|value| i64::from(*value)).collect();
-    Ok(Arc::new(Int64Array::new(wide, values.nulls().cloned())))
-}
-
-fn unsigned(array: &ArrayRef, max: u32) -> Result<ArrayRef, Refusal> {
-    let values = integers(array)?;
-    let wide = checked(values, |value| {
-        let value = value.cast_unsigned();
-        (value <= max).then_some(i64::from(value))
-    })
-    .map_err(|value| format!("{} is more than {max}, the most of its type", value.cast_unsigned()))?;
-    Ok(Arc::new(Int64Array::new(wide.into(), values.nulls().cloned())))
-}
-
-fn floats(array: &ArrayRef) -> Result<ArrayRef, Refusal> {
-    if array.data_type() == &DataType::Float64 {
-        return Ok(Arc::clone(array));
-    }
-    let values = array.as_primitive_opt::<Float32Type>().ok_or_else(|| surprise(array))?;
-    // Every FLOAT is a DOUBLE too.
-    let wide: ScalarBuffer<f64> = values.values().iter().map(|value| f64::from(*value)).collect();
-    Ok(Arc::new(Float64Array::new(wide, values.nulls().cloned())))
-}
-
-fn bytes(array: &ArrayRef) -> Result<ArrayRef, Refusal> {
-    let Some(fixed) = array.as_any().downcast_ref::<FixedSizeBinaryArray>() else {
-        return match array.as_any().downcast_ref::<BinaryArray>() {
-            Some(_) => Ok(Arc::clone(array)),
-            None => Err(surprise(array)),
-        };
-    };
-    Ok(Arc::new(fixed.iter().collect::<BinaryArray>()))
-}
-
-/// From one scale to a scale at least as large.
-struct Rescale {
-    /// The least number that has too many digits for the stored type.
-    limit: i128,
-    factor: i128,
-}
-
-impl Rescale {
-    fn new(precision: u8, scale: i8, to_scale: i8) -> Result<Self, Refusal> {
-        let refusal = || format!("a decimal of scale {scale} cannot be carried in scale {to_scale}");
-        let power = |exponent: u32| 10_i128.checked_pow(exponent).ok_or_else(refusal);
-        let digits = i16::from(to_scale) - i16::from(scale);
-        Ok(Self {
-            limit: power(u32::from(precision))?,
-            factor: power(u32::try_from(digits).map_err(|_| refusal())?)?,
+impl Step {
+    /// How values that are stored as `stored`, in `physical` (of `bytes` bytes, where it is fixed), become those of `to`.
+    pub(super) fn of(stored: Stored, physical: Physical, bytes: usize, to: Target) -> Result<Self, Refusal> {
+        let is_int32 = physical == Physical::INT32;
+        Ok(match (stored, to.kind) {
+            (Stored::Signed, ColumnType::Int64) if is_int32 && to.physical != physical => Self::Widen,
+            (Stored::Signed, ColumnType::Int64)
+            | (Stored::Bool, ColumnType::Bool)
+            | (Stored::Days, ColumnType::Date)
+            | (Stored::Micros, ColumnType::Datetime | ColumnType::Timestamp)
+            | (Stored::TimeMicros, ColumnType::Time) => Self::Same,
+            (Stored::Unsigned32 { max }, ColumnType::Int64) => Self::Unsigned { max },
+            (Stored::Text, ColumnType::String) => Self::Text,
+            (Stored::Bytes, ColumnType::Bytes) if physical == Physical::BYTE_ARRAY => Self::Same,
+            (Stored::Bytes, ColumnType::Bytes) => Self::Fixed { bytes },
+            (Stored::Float, ColumnType::Float64) if physical == to.physical => Self::Same,
+            (Stored::Float, ColumnType::Float64) => Self::Double,
+            (Stored::Millis, ColumnType::Datetime | ColumnType::Timestamp) => Self::Millis,
+            (Stored::TimeMillis, ColumnType::Time) => Self::TimeMillis,
+            (Stored::Unsigned64, ColumnType::Decimal { scale, .. }) => {
+                decimal(Number::Unsigned64, (20, 0), number(to.physical, to.fixed_bytes)?, scale)?
+            }
+            (Stored::Decimal { precision, scale: from_scale }, ColumnType::Decimal { scale, .. }) => {
+                let from = number(physical, bytes)?;
+                decimal(from, (precision, from_scale), number(to.physical, to.fixed_bytes)?, scale)?
+            }
+            (
+                Stored::Signed
+                | Stored::Unsigned32 { .. }
+                | Stored::Unsigned64
+                | Stored::Decimal { .. }
+                | Stored::Text
+                | Stored::Bytes
+                | Stored::Bool
+                | Stored::Float
+                | Stored::Days
+                | Stored::Millis
+                | Stored::Micros
+                | Stored::TimeMillis
+                | Stored::TimeMicros,
+                kind,
+            ) => return Err(format!("values stored as {stored:?} cannot be carried as {kind}")),
         })
     }
 
-    fn apply(&self, value: i128) -> Option<i128> {
-        // The writer cuts a decimal down to the bytes that its precision needs: one too large would change silently.
-        (value > -self.limit && value < self.limit).then(|| value.checked_mul(self.factor)).flatten()
+    /// True when the bytes of the values stay as they are.
+    pub(super) fn keeps_bytes(self) -> bool {
+        match self {
+            Self::Same | Self::Text | Self::Digits { .. } => true,
+            Self::Widen
+            | Self::Unsigned { .. }
+            | Self::Double
+            | Self::Millis
+            | Self::TimeMillis
+            | Self::Fixed { .. }
+            | Self::Decimal { .. } => false,
+        }
+    }
+
+    /// Holds values against what they must be.
+    pub(super) fn check(self, values: &[u8]) -> Result<(), Refusal> {
+        match self {
+            Self::Text => check_text(values),
+            Self::Digits { number, limit } => each_number(number, values, |value| within(value, limit).map(|_| ())),
+            Self::Same
+            | Self::Widen
+            | Self::Unsigned { .. }
+            | Self::Double
+            | Self::Millis
+            | Self::TimeMillis
+            | Self::Fixed { .. }
+            | Self::Decimal { .. } => Ok(()),
+        }
+    }
+
+    /// Appends what `values` become to `out`.
+    pub(super) fn carry(self, values: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        match self {
+            Self::Same | Self::Text | Self::Digits { .. } => {
+                self.check(values)?;
+                out.extend_from_slice(values);
+            }
+            Self::Widen => integers(values).for_each(|value| out.extend(i64::from(value).to_le_bytes())),
+            Self::Unsigned { max } => {
+                for value in integers(values).map(i32::cast_unsigned) {
+                    if value > max {
+                        return Err(format!("{value} is more than {max}, the most of its type"));
+                    }
+                    out.extend(i64::from(value).to_le_bytes());
+                }
+            }
+            // Every FLOAT is a DOUBLE too.
+            Self::Double => integers(values)
+                .map(|bits| f64::from(f32::from_bits(bits.cast_unsigned())))
+                .for_each(|value| out.extend(value.to_le_bytes())),
+            Self::Millis => {
+                for millis in longs(values) {
+                    let micros = millis.checked_mul(MICROS_PER_MILLI).ok_or_else(|| {
+                        format!("the moment of {millis} milliseconds is out of range")
+                    })?;
+                    out.extend(micros.to_le_bytes());
+                }
+            }
+            Self::TimeMillis => integers(values)
+                .for_each(|value| out.extend((i64::from(value) * MICROS_PER_MILLI).to_le_bytes())),
+            Self::Fixed { bytes } => {
+                let length = u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes();
+                for value in values.chunks(bytes.max(1)) {
+                    out.extend(length);
+                    out.extend_from_slice(value);
+                }
+            }
+            Self::Decimal { from, limit, factor, to } => {
+                out.reserve(values.len());
+                each_number(from, values, |value| {
+                    let value = within(value, limit)?.checked_mul(factor).ok_or(DIGITS)?;
+                    write_number(to, value, out);
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
     }
 }
 
-fn rescaled(array: &ArrayRef, step: &Rescale, precision: u8, scale: i8) -> Result<ArrayRef, Refusal> {
-    let (rows, nulls) = (array.len(), array.nulls());
-    if let Some(values) = array.as_primitive_opt::<Int32Type>() {
-        let value = |row: usize| values.values().get(row).map(|value| i128::from(*value));
-        return decimals(rows, nulls, precision, scale, |row| step.apply(value(row)?));
-    }
-    if let Some(values) = array.as_primitive_opt::<Int64Type>() {
-        let value = |row: usize| values.values().get(row).map(|value| i128::from(*value));
-        return decimals(rows, nulls, precision, scale, |row| step.apply(value(row)?));
-    }
-    if let Some(values) = array.as_any().downcast_ref::<FixedSizeBinaryArray>() {
-        return decimals(rows, nulls, precision, scale, |row| step.apply(big_endian(values.value(row))?));
-    }
-    let values = array.as_any().downcast_ref::<BinaryArray>().ok_or_else(|| surprise(array))?;
-    decimals(rows, nulls, precision, scale, |row| step.apply(big_endian(values.value(row))?))
+const DIGITS: &str = "a decimal has more digits than its type, or none";
+
+fn within(value: Option<i128>, limit: i128) -> Result<i128, Refusal> {
+    value.filter(|value| *value > -limit && *value < limit).ok_or_else(|| DIGITS.to_owned())
 }
 
-fn decimals(
-    rows: usize,
-    nulls: Option<&NullBuffer>,
-    precision: u8,
-    scale: i8,
-    value: impl Fn(usize) -> Option<i128>,
-) -> Result<ArrayRef, Refusal> {
-    let one = |row: usize| match value(row) {
-        Some(value) => Ok(value),
-        None if nulls.is_some_and(|nulls| nulls.is_null(row)) => Ok(0),
-        None => Err(format!("a decimal has more digits than its type, or none, {row} rows into the batch")),
-    };
-    let values = (0..rows).map(one).collect::<Result<Vec<i128>, Refusal>>()?;
-    let array = Decimal128Array::try_new(values.into(), nulls.cloned())
-        .and_then(|array| array.with_precision_and_scale(precision, scale))
-        .map_err(|error| error.to_string())?;
-    Ok(Arc::new(array))
+fn number(physical: Physical, bytes: usize) -> Result<Number, Refusal> {
+    match physical {
+        Physical::INT32 => Ok(Number::Int32),
+        Physical::INT64 => Ok(Number::Int64),
+        Physical::FIXED_LEN_BYTE_ARRAY => Ok(Number::Fixed(bytes)),
+        Physical::BYTE_ARRAY => Ok(Number::Bytes),
+        Physical::BOOLEAN | Physical::INT96 | Physical::FLOAT | Physical::DOUBLE => {
+            Err(format!("{physical} is no decimal"))
+        }
+    }
+}
+
+/// From one scale to a scale at least as large.
+fn decimal(
+    from: Number,
+    (precision, scale): (u8, i8),
+    to: Number,
+    to_scale: i8,
+) -> Result<Step, Refusal> {
+    let refusal = || format!("a decimal of scale {scale} cannot be carried in scale {to_scale}");
+    let power = |exponent: u32| 10_i128.checked_pow(exponent).ok_or_else(refusal);
+    let digits = i16::from(to_scale) - i16::from(scale);
+    let limit = power(u32::from(precision))?;
+    let factor = power(u32::try_from(digits).map_err(|_| refusal())?)?;
+    if factor == 1 && from == to { Ok(Step::Digits { number: from, limit }) } else { Ok(Step::Decimal { from, limit, factor, to }) }
+}
+
+fn integers(values: &[u8]) -> impl Iterator<Item = i32> {
+    values.as_chunks::<4>().0.iter().map(|bytes| i32::from_le_bytes(*bytes))
+}
+
+fn longs(values: &[u8]) -> impl Iterator<Item = i64> {
+    values.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes))
+}
+
+/// The values of a PLAIN page of BYTE_ARRAY, which was checked.
+pub(super) fn byte_arrays(values: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = values;
+    std::iter::from_fn(move || {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let (value, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        rest = after;
+        Some(value)
+    })
+}
+
+fn check_text(values: &[u8]) -> Result<(), Refusal> {
+    // The lengths between the values are ASCII too, where all values are short.
+    if values.is_ascii() {
+        return Ok(());
+    }
+    for value in byte_arrays(values) {
+        simdutf8::compat::from_utf8(value).map_err(|error| format!("a text is not UTF-8: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Gives each number to `each`; `None` where none of at most 16 bytes is.
+fn each_number(
+    number: Number,
+    values: &[u8],
+    mut each: impl FnMut(Option<i128>) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    match number {
+        Number::Int32 => integers(values).try_for_each(|value| each(Some(value.into()))),
+        Number::Int64 => longs(values).try_for_each(|value| each(Some(value.into()))),
+        Number::Unsigned64 => longs(values).try_for_each(|value| each(Some(value.cast_unsigned().into()))),
+        Number::Fixed(16) => {
+            let mut wide = values.as_chunks::<16>().0.iter();
+            wide.try_for_each(|bytes| each(Some(i128::from_be_bytes(*bytes))))
+        }
+        Number::Fixed(bytes) => values.chunks(bytes.max(1)).try_for_each(|value| each(big_endian(value))),
+        Number::Bytes => byte_arrays(values).try_for_each(|value| each(big_endian(value))),
+    }
 }
 
 /// A two's complement number of any length; `None` when it is empty or needs more than 16 bytes.
@@ -211,20 +266,26 @@ fn big_endian(bytes: &[u8]) -> Option<i128> {
     let fill = if first.is_ascii() { 0x00 } else { 0xFF };
     let (head, tail) = bytes.split_at(bytes.len().saturating_sub(16));
     let mut whole = [fill; 16];
-    whole.iter_mut().rev().zip(tail.iter().rev()).for_each(|(to, from)| *to = *from);
+    let place = whole.get_mut(16 - tail.len()..)?;
+    place.copy_from_slice(tail);
     let value = i128::from_be_bytes(whole);
     let fits = head.iter().all(|byte| *byte == fill) && (value < 0) == (fill == 0xFF);
     fits.then_some(value)
 }
 
-fn integers(array: &ArrayRef) -> Result<&Int32Array, Refusal> {
-    array.as_primitive_opt().ok_or_else(|| surprise(array))
-}
-
-fn longs(array: &ArrayRef) -> Result<&Int64Array, Refusal> {
-    array.as_primitive_opt().ok_or_else(|| surprise(array))
-}
-
-fn surprise(array: &ArrayRef) -> Refusal {
-    format!("the reader gave {}, which its stored type excludes", array.data_type())
+/// Appends a number that fits.
+fn write_number(to: Number, value: i128, out: &mut Vec<u8>) {
+    let little = value.to_le_bytes();
+    match to {
+        Number::Int32 => out.extend(little.into_iter().take(4)),
+        Number::Int64 | Number::Unsigned64 => out.extend((value as i64).to_le_bytes()),
+        Number::Fixed(bytes) => {
+            let big = value.to_be_bytes();
+            out.extend_from_slice(big.get(16_usize.saturating_sub(bytes)..).unwrap_or(&big));
+        }
+        Number::Bytes => {
+            out.extend(16_u32.to_le_bytes());
+            out.extend(value.to_be_bytes());
+        }
+    }
 }

@@ -1,48 +1,99 @@
 //! The pages of one column chunk.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use parquet::basic::{Encoding, Type as Physical};
-use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::header::{Data, Header, Kind, Problem, V2};
 use super::inflate::Inflater;
 use super::values::{Dictionary, Refusal, Shape};
-use super::{Budget, range, runs, shares_prefixes};
+use super::{range, runs, shares_prefixes};
 use crate::columns::limits::{PAGE_HEADER_BYTES_MAX, shown};
 use crate::columns::source::Source;
 use crate::columns::thrift::Broken;
 
-/// How much is read at first where a header is expected: it is tens of bytes, unless it holds long statistics.
+/// How much is read at once: most chunks of DMS whole.
+const READ_BYTES: usize = 1 << 20;
+/// How much is read at first where only a header is expected: it is tens of bytes, unless it holds long statistics.
 const HEADER_BYTES: usize = 4 << 10;
 /// And how many times more when that is too little.
 const HEADER_GROWS: usize = 16;
 
 /// Reads the pages of a chunk, one after the other.
-pub(super) struct ChunkPages {
+pub(in crate::columns) struct ChunkPages {
     source: Source,
     name: String,
     shape: Shape,
     optional: bool,
     shares_prefixes: bool,
     inflater: Inflater,
-    budget: Arc<Budget>,
     dictionary: Option<Dictionary>,
     /// Where the next page begins, and where the chunk ends.
     position: u64,
     end: u64,
+    /// What was read of it last, and from where.
+    window: Bytes,
+    window_start: u64,
     /// Its number, for messages.
     page: usize,
     /// Values that the footer states and no page has had yet.
     values_left: u64,
 }
 
+/// A page as it is stored, its header and checksum held against its chunk.
+#[derive(Clone, Debug)]
+pub(in crate::columns) struct Stored {
+    header: Header,
+    bytes: Bytes,
+}
+
+impl Stored {
+    /// The bytes behind the header.
+    pub(in crate::columns) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The bytes that they become.
+    pub(in crate::columns) fn unpacked_bytes(&self) -> usize {
+        self.header.bytes
+    }
+
+    /// Its values, null or not.
+    pub(in crate::columns) fn values(&self) -> usize {
+        match self.header.kind {
+            Kind::Data(data) | Kind::DataV2(data, _) | Kind::Dictionary(data) => data.values as usize,
+            Kind::Index => 0,
+        }
+    }
+
+    /// True for the dictionary.
+    pub(in crate::columns) fn is_dictionary(&self) -> bool {
+        matches!(self.header.kind, Kind::Dictionary(_))
+    }
+
+    /// True when values stand in it one after the other, behind their levels, so that it may stand in any chunk.
+    pub(in crate::columns) fn is_plain(&self) -> bool {
+        matches!(self.header.kind, Kind::Data(data) if data.encoding == Encoding::PLAIN && data.levels == Encoding::RLE)
+    }
+}
+
+/// What is in a page.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::columns) struct Content<'a> {
+    /// Its values, null or not.
+    pub(in crate::columns) rows: usize,
+    /// Those that are not null.
+    pub(in crate::columns) present: usize,
+    /// Runs of levels, where a value may be null.
+    pub(in crate::columns) levels: Option<&'a [u8]>,
+    pub(in crate::columns) values: &'a [u8],
+    pub(in crate::columns) encoding: Encoding,
+}
+
 impl ChunkPages {
     /// Opens a chunk. Nothing is read yet.
-    pub(super) fn open(source: Source, chunk: &ColumnChunkMetaData, budget: Arc<Budget>) -> Result<Self> {
+    pub(in crate::columns) fn open(source: Source, chunk: &ColumnChunkMetaData) -> Result<Self> {
         let column = chunk.column_descr();
         let name = shown(column.name()).to_owned();
         let unsound = |text: String| ParquetError::General(format!("column {name}: {text}"));
@@ -59,37 +110,36 @@ impl ChunkPages {
             optional: column.max_def_level() > 0,
             shares_prefixes: shares_prefixes(chunk),
             inflater,
-            budget,
             dictionary: None,
             position: start,
             end: start.saturating_add(length),
+            window: Bytes::new(),
+            window_start: start,
             page: 0,
             values_left,
             name,
         })
     }
 
-    /// The bytes of the longest value that a row of this column may have, as far as that is not plain from its pages'
-    /// length: the longest of a dictionary, the longest page of values that share their beginnings.
-    pub(super) fn longest_bytes(mut self) -> Result<usize> {
-        let mut longest = 0;
-        while let Some((header, start)) = self.next_header()? {
-            match header.kind {
-                Kind::Dictionary(data) => {
-                    self.dictionary_page(&header, data, start)?;
-                    longest = longest.max(self.dictionary.map_or(0, |dictionary| dictionary.longest_bytes));
-                }
-                Kind::Data(data) | Kind::DataV2(data, _) if data.encoding == Encoding::DELTA_BYTE_ARRAY => {
-                    longest = longest.max(header.bytes);
-                }
-                Kind::Data(_) | Kind::DataV2(..) | Kind::Index => {}
-            }
-            if !self.shares_prefixes {
-                // A dictionary comes first or not at all.
-                break;
-            }
+    /// How its values are stored.
+    pub(in crate::columns) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// `length` bytes from `from` on, which lie in the chunk.
+    fn bytes(&mut self, from: u64, length: usize) -> Result<Bytes> {
+        let within = |window: &Bytes, start: u64| {
+            let offset = usize::try_from(from.checked_sub(start)?).ok()?;
+            let end = offset.checked_add(length)?;
+            (end <= window.len()).then(|| window.slice(offset..end))
+        };
+        if let Some(found) = within(&self.window, self.window_start) {
+            return Ok(found);
         }
-        Ok(longest)
+        let left = usize::try_from(self.end.saturating_sub(from)).unwrap_or(usize::MAX);
+        self.window = self.source.bytes(from, length.max(READ_BYTES).min(left).max(length))?;
+        self.window_start = from;
+        Ok(self.window.slice(..length))
     }
 
     /// The next page's header and where its bytes begin; moves on behind them.
@@ -102,7 +152,7 @@ impl ChunkPages {
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(PAGE_HEADER_BYTES_MAX);
         let mut length = HEADER_BYTES.min(most);
         let (header, header_bytes) = loop {
-            let bytes = self.source.bytes(self.position, length)?;
+            let bytes = self.bytes(self.position, length)?;
             match Header::read(&bytes) {
                 Ok(found) => break found,
                 Err(Problem::Broken(Broken::Short)) if length < most => {
@@ -127,25 +177,33 @@ impl ChunkPages {
         ParquetError::General(format!("page {} of column {}: {}", self.page, self.name, text.as_ref()))
     }
 
-    fn next_page(&mut self) -> Result<Option<Page>> {
+    /// The next page that holds anything; `None` behind the last.
+    pub(in crate::columns) fn next_page(&mut self) -> Result<Option<Stored>> {
         loop {
             let Some((header, start)) = self.next_header()? else {
-                return self.ended();
+                return self.ended().map(|()| None);
             };
             match header.kind {
-                Kind::Index => {}
-                Kind::Dictionary(data) => return self.dictionary_page(&header, data, start).map(Some),
+                Kind::Index => continue,
                 // Nothing is in it, and nothing asks for it.
-                Kind::Data(Data { values: 0, .. }) | Kind::DataV2(Data { values: 0, .. }, _) => {}
-                Kind::Data(data) => return self.data_page(&header, data, start).map(Some),
-                Kind::DataV2(data, v2) => return self.data_page_v2(&header, data, v2, start).map(Some),
+                Kind::Data(Data { values: 0, .. }) | Kind::DataV2(Data { values: 0, .. }, _) => continue,
+                Kind::Dictionary(_) if self.dictionary.is_some() => {
+                    return Err(self.wrong("it is a second dictionary"));
+                }
+                Kind::Dictionary(_) if self.page > 1 => {
+                    return Err(self.wrong("it is a dictionary, and comes after values"));
+                }
+                Kind::Dictionary(_) => {}
+                Kind::Data(data) | Kind::DataV2(data, _) => self.count(data.values)?,
             }
+            let bytes = self.stored(&header, start)?;
+            return Ok(Some(Stored { header, bytes }));
         }
     }
 
-    fn ended(&self) -> Result<Option<Page>> {
+    fn ended(&self) -> Result<()> {
         if self.values_left == 0 {
-            return Ok(None);
+            return Ok(());
         }
         let text =
             format!("column {}: {} of its values are in none of its pages", self.name, self.values_left);
@@ -153,8 +211,8 @@ impl ChunkPages {
     }
 
     /// The page's bytes as they are stored, held against their checksum.
-    fn stored(&self, header: &Header, start: u64) -> Result<Bytes> {
-        let stored = self.source.bytes(start, header.stored_bytes)?;
+    fn stored(&mut self, header: &Header, start: u64) -> Result<Bytes> {
+        let stored = self.bytes(start, header.stored_bytes)?;
         match header.crc {
             Some(crc) if crc != crc32fast::hash(&stored) => {
                 Err(self.wrong("its checksum is not that of its bytes"))
@@ -163,9 +221,15 @@ impl ChunkPages {
         }
     }
 
-    /// The page's bytes, all decompressed but the first `head`.
-    fn inflated(&mut self, header: &Header, start: u64, head: usize, compressed: bool) -> Result<Bytes> {
-        let stored = self.stored(header, start)?;
+    /// The page's bytes, all decompressed but the first `head`; `space` is where they are put if they have to be.
+    fn inflated<'a>(
+        &mut self,
+        page: &'a Stored,
+        head: usize,
+        compressed: bool,
+        space: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8]> {
+        let (header, stored) = (&page.header, &page.bytes);
         if self.inflater.is_stored() || !compressed {
             if stored.len() != header.bytes {
                 return Err(self.wrong(format!(
@@ -174,54 +238,55 @@ impl ChunkPages {
                     header.bytes
                 )));
             }
-            self.budget.take(stored.len())?;
             return Ok(stored);
         }
-        self.budget.take(header.bytes)?;
         let (levels, rest) =
             stored.split_at_checked(head).ok_or_else(|| self.wrong("its levels are longer than the page"))?;
         if rest.is_empty() || header.bytes == head {
             // A page of nulls alone has nothing to compress.
-            return if header.bytes == head {
-                Ok(stored.slice(..head))
-            } else {
-                Err(self.wrong("it has no values"))
-            };
+            return if header.bytes == head { Ok(levels) } else { Err(self.wrong("it has no values")) };
         }
-        let inflated = self.inflater.inflate(levels, rest, header.bytes);
-        inflated.map(Bytes::from).map_err(|text| self.wrong(text))
+        self.inflater.inflate(levels, rest, header.bytes, space).map_err(|text| self.wrong(text))?;
+        Ok(space)
     }
 
-    fn dictionary_page(&mut self, header: &Header, data: Data, start: u64) -> Result<Page> {
-        if self.dictionary.is_some() {
-            return Err(self.wrong("it is a second dictionary"));
-        }
-        if self.page > 1 {
-            return Err(self.wrong("it is a dictionary, and comes after values"));
-        }
-        let buf = self.inflated(header, start, 0, true)?;
-        let checked = self.shape.check_dictionary(data.encoding, &buf, data.values);
+    /// The values of the dictionary, as they stand one after the other.
+    pub(in crate::columns) fn unpack_dictionary<'a>(
+        &mut self,
+        page: &'a Stored,
+        space: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8]> {
+        let Kind::Dictionary(data) = page.header.kind else {
+            return Err(self.wrong("it is no dictionary"));
+        };
+        let values = self.inflated(page, 0, true, space)?;
+        let checked = self.shape.check_dictionary(data.encoding, values, data.values);
         self.dictionary = Some(checked.map_err(|text| self.wrong(text))?);
-        Ok(Page::DictionaryPage { buf, num_values: data.values, encoding: data.encoding, is_sorted: false })
+        Ok(values)
     }
 
-    fn data_page(&mut self, header: &Header, data: Data, start: u64) -> Result<Page> {
-        self.count(data.values)?;
-        let buf = self.inflated(header, start, 0, true)?;
-        self.check_v1(data, &buf).map_err(|text| self.wrong(text))?;
-        Ok(Page::DataPage {
-            buf,
-            num_values: data.values,
-            encoding: data.encoding,
-            def_level_encoding: data.levels,
-            rep_level_encoding: Encoding::RLE,
-            statistics: None,
-        })
+    /// What is in a page of values, checked.
+    pub(in crate::columns) fn unpack<'a>(
+        &mut self,
+        page: &'a Stored,
+        space: &'a mut Vec<u8>,
+    ) -> Result<Content<'a>> {
+        match page.header.kind {
+            Kind::Data(data) => {
+                let bytes = self.inflated(page, 0, true, space)?;
+                self.content(data, bytes).map_err(|text| self.wrong(text))
+            }
+            Kind::DataV2(data, v2) => {
+                let bytes = self.inflated(page, v2.heads().0, v2.compressed, space)?;
+                self.content_v2(data, v2, bytes).map_err(|text| self.wrong(text))
+            }
+            Kind::Dictionary(_) | Kind::Index => Err(self.wrong("it has no values")),
+        }
     }
 
-    fn check_v1(&self, data: Data, page: &[u8]) -> Result<(), Refusal> {
+    fn content<'a>(&self, data: Data, page: &'a [u8]) -> Result<Content<'a>, Refusal> {
         if !self.optional {
-            return self.check_values(data, page, data.values);
+            return self.checked(data, None, page, data.values);
         }
         if data.levels != Encoding::RLE {
             return Err(format!("its levels are encoded by {}, which is not read", data.levels));
@@ -229,28 +294,10 @@ impl ChunkPages {
         let (length, rest) = page.split_first_chunk::<4>().ok_or("it has no levels")?;
         let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
         let (levels, values) = rest.split_at_checked(length).ok_or("its levels are longer than the page")?;
-        self.check_values(data, values, runs::present(levels, data.values)?)
+        self.checked(data, Some(levels), values, runs::present(levels, data.values)?)
     }
 
-    fn data_page_v2(&mut self, header: &Header, data: Data, v2: V2, start: u64) -> Result<Page> {
-        self.count(data.values)?;
-        let buf = self.inflated(header, start, v2.heads().0, v2.compressed)?;
-        self.check_v2(data, v2, &buf).map_err(|text| self.wrong(text))?;
-        Ok(Page::DataPageV2 {
-            buf,
-            num_values: data.values,
-            encoding: data.encoding,
-            num_nulls: v2.nulls,
-            // Some writers state none; without lists there are as many as values.
-            num_rows: data.values,
-            def_levels_byte_len: v2.level_bytes,
-            rep_levels_byte_len: v2.repetition_bytes,
-            is_compressed: false,
-            statistics: None,
-        })
-    }
-
-    fn check_v2(&self, data: Data, v2: V2, page: &[u8]) -> Result<(), Refusal> {
+    fn content_v2<'a>(&self, data: Data, v2: V2, page: &'a [u8]) -> Result<Content<'a>, Refusal> {
         let (head, repetition) = v2.heads();
         let (levels, values) = page.split_at_checked(head).ok_or("its levels are longer than the page")?;
         // What some writers put there says that no value repeats.
@@ -263,7 +310,19 @@ impl ChunkPages {
             );
             return Err(text);
         }
-        self.check_values(data, values, present)
+        self.checked(data, self.optional.then_some(levels), values, present)
+    }
+
+    fn checked<'a>(
+        &self,
+        data: Data,
+        levels: Option<&'a [u8]>,
+        values: &'a [u8],
+        present: u32,
+    ) -> Result<Content<'a>, Refusal> {
+        self.check_values(data, values, present)?;
+        let (rows, present) = (data.values as usize, present as usize);
+        Ok(Content { rows, present, levels, values, encoding: data.encoding })
     }
 
     fn check_values(&self, data: Data, values: &[u8], present: u32) -> Result<(), Refusal> {
@@ -282,27 +341,5 @@ impl ChunkPages {
             }
             None => Err(self.wrong("it has more values than its row group has rows")),
         }
-    }
-}
-
-impl Iterator for ChunkPages {
-    type Item = Result<Page>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.get_next_page().transpose()
-    }
-}
-
-impl PageReader for ChunkPages {
-    fn get_next_page(&mut self) -> Result<Option<Page>> {
-        self.next_page()
-    }
-
-    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
-        Err(ParquetError::NYI("pages are read in order".to_owned()))
-    }
-
-    fn skip_next_page(&mut self) -> Result<()> {
-        Err(ParquetError::NYI("pages are read in order".to_owned()))
     }
 }

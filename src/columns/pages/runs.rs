@@ -53,15 +53,16 @@ pub(super) fn check(runs: &[u8], width: u8, values: u32, limit: u32) -> Result<(
 }
 
 /// One run.
-struct Run<'a> {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run<'a> {
     /// Numbers in it.
-    count: u64,
+    pub(super) count: u64,
     /// Their bits, when each has its own; the last run of a page may be cut after the numbers that are needed.
-    packed: Option<&'a [u8]>,
+    pub(super) packed: Option<&'a [u8]>,
 }
 
 impl<'a> Run<'a> {
-    fn next(rest: &mut &'a [u8], width: u8) -> Result<Self, Refusal> {
+    pub(super) fn next(rest: &mut &'a [u8], width: u8) -> Result<Self, Refusal> {
         let head = varint(rest).ok_or("its runs end too early")?;
         let length = head >> 1;
         // The reader's own limit is 2^31 - 1; beyond it a head is damaged.

@@ -10,15 +10,15 @@ pub(super) type Refusal = String;
 
 /// A column's type, as far as its values' bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
-    pub(super) physical: Physical,
+pub(in crate::columns) struct Shape {
+    pub(in crate::columns) physical: Physical,
     /// Bytes of a FIXED_LEN_BYTE_ARRAY; 0 for all others.
-    pub(super) fixed_bytes: usize,
+    pub(in crate::columns) fixed_bytes: usize,
 }
 
 impl Shape {
     /// Bytes of each value; `None` when each has its own length.
-    pub(super) fn width(self) -> Option<usize> {
+    pub(in crate::columns) fn width(self) -> Option<usize> {
         match self.physical {
             Physical::BOOLEAN | Physical::BYTE_ARRAY => None,
             Physical::INT32 | Physical::FLOAT => Some(4),

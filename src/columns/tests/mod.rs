@@ -12,12 +12,9 @@ mod types;
 use std::fs::File;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, Time64MicrosecondType,
-    TimestampMicrosecondType,
-};
+use arrow::datatypes::DataType;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::ParquetMetaData;
@@ -25,9 +22,11 @@ use tempfile::TempDir;
 
 use super::body::Body;
 use super::footer::{Footer, read_footer};
+pub(super) use super::fuzz::oracle::exact_texts;
+use super::layout::Layout;
 use super::plan::ColumnPlan;
 use super::rules::{ColumnRules, types};
-use super::transcode::{BuildFailure, Input, build};
+use super::transcode::{BuildFailure, Input, build, build_as};
 pub(super) use super::written::{Cells, Memory, PLAIN, Style, file, styles, texts};
 use crate::domain::batch::{Batch, Destination, Manifest, ManifestEntry};
 use crate::domain::fault::Fault;
@@ -106,9 +105,18 @@ pub(super) struct Built {
 }
 
 pub(super) fn try_build(inputs: &[Input], wanted: &dyn Fn() -> bool) -> Result<Built, Box<BuildFailure>> {
+    try_build_as(&Layout::DEFAULT, inputs, wanted)
+}
+
+pub(super) fn try_build_as(
+    layout: &Layout,
+    inputs: &[Input],
+    wanted: &dyn Fn() -> bool,
+) -> Result<Built, Box<BuildFailure>> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("body.parquet");
-    let built = build(&batch_of(inputs), &plan_of(inputs), &rules(), inputs, path.clone(), wanted);
+    let (batch, plan) = (batch_of(inputs), plan_of(inputs));
+    let built = build_as(layout, &batch, &plan, &rules(), inputs, path.clone(), wanted);
     let body = built.map_err(|failure| {
         assert!(!path.exists(), "a failed build leaves its file");
         Box::new(failure)
@@ -139,35 +147,6 @@ impl Built {
     pub(super) fn kind(&self, name: &str) -> DataType {
         self.rows.schema().field_with_name(name).unwrap().data_type().clone()
     }
-}
-
-/// Each value as a text that no other value has.
-// DataType is Arrow's and grows; what is not named below is never written.
-#[allow(clippy::wildcard_enum_match_arm)]
-pub(super) fn exact_texts(array: &ArrayRef) -> Vec<Option<String>> {
-    let one = |row: usize| {
-        if array.is_null(row) {
-            return None;
-        }
-        Some(match array.data_type() {
-            DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
-            DataType::Decimal128(_, scale) => {
-                format!("{}e-{scale}", array.as_primitive::<Decimal128Type>().value(row))
-            }
-            DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
-            DataType::Binary => format!("{:?}", array.as_binary::<i32>().value(row)),
-            DataType::Boolean => array.as_boolean().value(row).to_string(),
-            DataType::Float64 => format!("{:x}", array.as_primitive::<Float64Type>().value(row).to_bits()),
-            DataType::Date32 => array.as_primitive::<Date32Type>().value(row).to_string(),
-            DataType::Timestamp(_, zone) => {
-                let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
-                format!("{micros}{}", if zone.is_some() { "Z" } else { "" })
-            }
-            DataType::Time64(_) => array.as_primitive::<Time64MicrosecondType>().value(row).to_string(),
-            other => panic!("{other} is not written"),
-        })
-    };
-    (0..array.len()).map(one).collect()
 }
 
 /// Texts, as `Built::column` gives them.

@@ -3,11 +3,13 @@
 use std::cell::Cell;
 
 use super::super::labels;
+use super::super::layout::Layout;
 use super::super::plan::ColumnPlan;
 use super::super::rules::ColumnRules;
 use super::super::transcode::Input;
 use super::{
     Cells, PLAIN, batch_of, built, file, file_id, inputs, plan_of, rules, some, styles, texts, try_build,
+    try_build_as,
 };
 use crate::domain::batch::Batch;
 use crate::domain::fault::FaultKind;
@@ -89,12 +91,16 @@ fn large_bodies_have_bounded_row_groups() {
             file("optional binary blob;", &[vec![cells]], PLAIN)
         })
         .collect();
-    let built = built(&files);
-    assert!(built.metadata.num_row_groups() >= 3);
-    for group in built.metadata.row_groups() {
-        assert!(group.total_byte_size() < 40 << 20, "{}", group.total_byte_size());
+    let one = built(&files);
+    assert_eq!((one.metadata.num_row_groups(), one.rows.num_rows()), (1, 3000));
+    let bounded = |group_bytes, group_rows| Layout { group_bytes, group_rows, ..Layout::DEFAULT };
+    for (layout, groups) in
+        [(bounded(16 << 20, 1 << 20), 3), (bounded(24 << 20, 1 << 20), 2), (bounded(1 << 30, 1_500), 3)]
+    {
+        let built = try_build_as(&layout, &inputs(&files).unwrap(), &|| true).unwrap();
+        assert_eq!(built.metadata.num_row_groups(), groups, "{layout:?}");
+        assert_eq!(built.rows, one.rows);
     }
-    assert_eq!(built.rows.num_rows(), 3000);
 }
 
 #[test]

@@ -1,0 +1,121 @@
+//! Many small dictionaries into one.
+
+use std::collections::HashMap;
+
+use parquet::basic::Encoding;
+use parquet::file::metadata::ColumnChunkMetaData;
+
+use super::output::Output;
+use super::output::indices::{Indices, write_dictionary};
+use super::output::pages::{Press, codec};
+use super::pages::chunk::ChunkPages;
+use super::pages::places::{Places, read_levels};
+use super::reading::{Part, Problem, Reading};
+use super::source::Source;
+use super::values::Step;
+use crate::domain::fault::Fault;
+
+/// More different values than this are written one by one: the places of more take about as much as the values do, once both
+/// are compressed.
+const VALUES_MAX: usize = 256;
+const BYTES_MAX: usize = 64 << 10;
+
+/// The dictionary of a chunk that is made of many, and the places of all its rows.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    known: HashMap<Vec<u8>, u16>,
+    values: Vec<u8>,
+    indices: Indices,
+    /// The place in the new dictionary for each of the one in hand.
+    moved: Vec<u16>,
+    places: Vec<u32>,
+}
+
+impl Gathering {
+    /// Begins a chunk.
+    pub(super) fn begin(&mut self) {
+        self.known.clear();
+        self.values.clear();
+        self.indices.begin(VALUES_MAX);
+    }
+
+    /// The rows of a file that does not have the column.
+    pub(super) fn take_nulls(&mut self, rows: u64) {
+        self.indices.levels.push_run(false, usize::try_from(rows).unwrap_or(usize::MAX));
+    }
+
+    /// Takes over a chunk; false when it is not all places in a small dictionary.
+    pub(super) fn take(
+        &mut self,
+        reading: &mut Reading<'_>,
+        part: &Part<'_>,
+        source: &Source,
+        chunk: &ColumnChunkMetaData,
+        step: Step,
+    ) -> Result<bool, Problem> {
+        self.moved.clear();
+        let mut pages = ChunkPages::open(source.clone(), chunk)?;
+        while let Some(page) = pages.next_page()? {
+            reading.ask()?;
+            if page.is_dictionary() {
+                if page.values() > VALUES_MAX {
+                    return Ok(false);
+                }
+                let values = pages.unpack_dictionary(&page, &mut reading.unpacked)?;
+                step.check(values)?;
+                reading.dictionary.set(pages.shape(), values);
+                if !self.unite(reading) {
+                    return Ok(false);
+                }
+                continue;
+            }
+            let content = pages.unpack(&page, &mut reading.unpacked)?;
+            if !matches!(content.encoding, Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY) {
+                return Ok(false);
+            }
+            let bytes = content.values.len();
+            match content.levels {
+                Some(levels) => read_levels(levels, content.rows, &mut self.indices.levels),
+                None => self.indices.levels.push_run(true, content.rows),
+            }
+            self.places.clear();
+            Places::new(content.values).take(content.present, &mut self.places);
+            let moved = |place: &u32| self.moved.get(*place as usize).copied().unwrap_or(0);
+            self.indices.places.extend(self.places.iter().map(moved));
+            reading.count(part, bytes)?;
+        }
+        Ok(true)
+    }
+
+    /// Unites the dictionary in hand with that of the chunk; false when there are too many values.
+    fn unite(&mut self, reading: &Reading<'_>) -> bool {
+        for place in 0..reading.dictionary.len() {
+            let value = reading.dictionary.entry(u32::try_from(place).unwrap_or(u32::MAX));
+            let found = self.known.get(value).copied();
+            let place = match found {
+                Some(place) => place,
+                None => {
+                    let next = self.known.len();
+                    if next >= VALUES_MAX || self.values.len().saturating_add(value.len()) > BYTES_MAX {
+                        return false;
+                    }
+                    let place = u16::try_from(next).unwrap_or(u16::MAX);
+                    self.known.insert(value.to_vec(), place);
+                    self.values.extend_from_slice(value);
+                    place
+                }
+            };
+            self.moved.push(place);
+        }
+        true
+    }
+
+    /// Writes the chunk.
+    pub(super) fn write(&mut self, press: &mut Press, output: &mut Output) -> Result<(), Fault> {
+        let mut chunk = output.begin(codec());
+        write_dictionary(press, output, &mut chunk, &self.values, self.known.len())?;
+        self.indices.narrow(self.known.len());
+        self.indices.write(press, output, &mut chunk)?;
+        output.end(&chunk, Some(self.indices.nulls()))
+    }
+}

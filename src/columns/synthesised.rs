@@ -1,0 +1,81 @@
+//! Lineage that is in no file: which file and row, which batch, and when.
+
+use super::layout::Run;
+use super::output::indices::{write_dictionary, write_runs};
+use super::output::pages::{Filling, Press, codec};
+use super::output::Output;
+use super::transcode::Input;
+use crate::domain::fault::Fault;
+
+/// Writes a column of one value in all rows.
+pub(super) fn write_constant(
+    press: &mut Press,
+    output: &mut Output,
+    value: &[u8],
+    rows: u64,
+) -> Result<(), Fault> {
+    let mut chunk = output.begin(codec());
+    write_dictionary(press, output, &mut chunk, value, 1)?;
+    let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+    write_runs(press, output, &mut chunk, 1, std::iter::once((0, rows)))?;
+    output.end(&chunk, Some(0))
+}
+
+/// Writes the file of each row.
+pub(super) fn write_files(
+    press: &mut Press,
+    output: &mut Output,
+    inputs: &[Input],
+    runs: &[Run],
+) -> Result<(), Fault> {
+    let mut values = Vec::new();
+    let mut places: Vec<(usize, usize)> = Vec::with_capacity(runs.len());
+    let (mut count, mut last) = (0_usize, None);
+    for run in runs {
+        if last != Some(run.input) {
+            let name = inputs.get(run.input).map(|input| input.file.source_file()).unwrap_or_default();
+            text(&name, &mut values);
+            count += 1;
+            last = Some(run.input);
+        }
+        places.push((count - 1, usize::try_from(run.rows).unwrap_or(usize::MAX)));
+    }
+    let mut chunk = output.begin(codec());
+    write_dictionary(press, output, &mut chunk, &values, count)?;
+    write_runs(press, output, &mut chunk, count, places.into_iter())?;
+    output.end(&chunk, Some(0))
+}
+
+/// Writes the number of each row in its file.
+pub(super) fn write_rows(
+    press: &mut Press,
+    output: &mut Output,
+    filling: &mut Filling,
+    runs: &[Run],
+) -> Result<(), Fault> {
+    /// Numbers that are written at one time.
+    const STEP: u64 = 1 << 13;
+    let mut chunk = output.begin(codec());
+    filling.begin(false);
+    for run in runs {
+        let end = run.first_row.saturating_add(run.rows);
+        let mut row = run.first_row;
+        while row < end {
+            let next = row.saturating_add(STEP).min(end);
+            (row..next).for_each(|row| filling.values.extend(row.to_le_bytes()));
+            filling.levels.push_run(true, usize::try_from(next - row).unwrap_or(0));
+            row = next;
+            if filling.is_full() {
+                filling.write(press, output, &mut chunk)?;
+            }
+        }
+    }
+    filling.write(press, output, &mut chunk)?;
+    output.end(&chunk, Some(0))
+}
+
+/// Appends a text as it stands in a PLAIN page.
+pub(super) fn text(text: &str, values: &mut Vec<u8>) {
+    values.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
+    values.extend_from_slice(text.as_bytes());
+}
