@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test check lint fmt docs bench bench-latency bench-large sim chaos fuzz clean
+.PHONY: demo test check lint fmt docs bench bench-pieces bench-pipeline bench-latency bench-large sim chaos fuzz clean
 
 # DMS-shaped traffic of 70 tables into a lake for a minute, then a reconciliation of every row.
 demo:
@@ -48,8 +48,18 @@ TARGETS ?=
 fuzz:
 	fuzz/run.sh $(SECONDS) $(TARGETS)
 
-# Rows per CPU-second and peak memory, large files and small (needs /usr/bin/time).
+# Files into one Parquet file, against polars, DuckDB and pyarrow at the same work; the last line is JSON (docs/performance.md).
+ROUNDS ?= 5
 bench:
+	$(CARGO) build --release --quiet
+	benches/columns.py --rounds $(ROUNDS)
+
+# The pieces of that, one by one.
+bench-pieces:
+	$(CARGO) bench --bench pieces
+
+# The whole product: rows per CPU-second and peak memory, large files and small (needs /usr/bin/time).
+bench-pipeline:
 	benches/rows_per_cpu_second.sh
 
 # From S3 put to row queryable on stand-ins of the clouds, at 20 files a second.

@@ -73,15 +73,22 @@ fn written(arguments: Arguments) -> Result<(u64, u64), Fault> {
         let (input, modified) = open(path, &table, &rules)?;
         newest = newest.max(modified);
         plan = plan.unify(input.footer.plan()).map_err(|conflict| {
-            Fault::new(FaultKind::SchemaConflict, format!("{} does not fit the files before: {conflict}", path.display()))
+            Fault::new(
+                FaultKind::SchemaConflict,
+                format!("{} does not fit the files before: {conflict}", path.display()),
+            )
         })?;
         inputs.push(input);
     }
     let entries =
         inputs.iter().map(|input| ManifestEntry { file: input.file.clone(), rows: input.footer.rows() });
     let manifest = Manifest { entries: entries.collect() };
-    let destination =
-        Destination { project: "".into(), location: "".into(), dataset: "local".into(), table: "table".into() };
+    let destination = Destination {
+        project: "".into(),
+        location: "".into(),
+        dataset: "local".into(),
+        table: "table".into(),
+    };
     let batch = Batch::plan(table, destination, Instant::from_micros(newest), None, manifest);
     // A body is removed when it is dropped: it is built beside the file that is wanted, and then takes its name.
     let mut beside = arguments.out.clone().into_os_string();

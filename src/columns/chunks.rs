@@ -109,7 +109,12 @@ impl<'a> Weaver<'a> {
     }
 
     /// Copies the pages; false when one cannot be, and nothing was written.
-    fn copy(&mut self, name: &str, codec: Compression, parts: &[(Part<'_>, Way)]) -> Result<bool, BuildFailure> {
+    fn copy(
+        &mut self,
+        name: &str,
+        codec: Compression,
+        parts: &[(Part<'_>, Way)],
+    ) -> Result<bool, BuildFailure> {
         let mut out = self.output.begin(codec);
         for (part, way) in parts {
             let Some(chunk) = part.chunk else { continue };

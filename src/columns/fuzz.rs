@@ -13,12 +13,14 @@ use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 
 use super::body::Body;
 use super::footer::{Footer, read_footer};
-use super::lineage;
 use super::layout::Layout;
+use super::lineage;
 use super::rules::ColumnRules;
 use super::transcode::{Input, build_as};
 use super::written::Memory;

@@ -18,8 +18,12 @@ pub(super) struct Layout {
 
 impl Layout {
     /// BigQuery wants 16 MiB and more, and reads row groups side by side; memory does not depend on it.
-    pub(super) const DEFAULT: Self =
-        Self { group_bytes: 128 << 20, group_rows: 1 << 20, copied_bytes_min: 8 << 10, copied_texts_checked: true };
+    pub(super) const DEFAULT: Self = Self {
+        group_bytes: 128 << 20,
+        group_rows: 1 << 20,
+        copied_bytes_min: 12 << 10,
+        copied_texts_checked: true,
+    };
 }
 
 /// A row group of a file.
@@ -45,7 +49,8 @@ pub(super) fn groups(inputs: &[Input], layout: &Layout) -> Vec<Vec<Run>> {
             if rows == 0 {
                 continue;
             }
-            let stored = stated.columns().iter().map(|chunk| u64::try_from(chunk.compressed_size()).unwrap_or(0));
+            let stored =
+                stated.columns().iter().map(|chunk| u64::try_from(chunk.compressed_size()).unwrap_or(0));
             let bytes = stored.fold(0_u64, u64::saturating_add);
             let run = Run { input, group, first_row, rows };
             first_row = first_row.saturating_add(rows);

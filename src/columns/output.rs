@@ -27,6 +27,8 @@ pub(super) mod pages;
 const MAGIC: &[u8] = b"PAR1";
 /// What is gathered before it is written.
 const BUFFER_BYTES: usize = 1 << 20;
+/// What is written at once, since a copy would take longer than the call.
+const DIRECT_BYTES: usize = 128 << 10;
 /// The version of the format, as footers have it.
 const VERSION: i32 = 2;
 
@@ -93,10 +95,11 @@ impl Output {
     }
 
     fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        if self.buffer.len().saturating_add(bytes.len()) > BUFFER_BYTES {
+        let is_long = bytes.len() >= DIRECT_BYTES;
+        if is_long || self.buffer.len().saturating_add(bytes.len()) > BUFFER_BYTES {
             self.flush()?;
         }
-        if bytes.len() < BUFFER_BYTES {
+        if !is_long {
             self.buffer.extend_from_slice(bytes);
             return Ok(());
         }
@@ -217,9 +220,7 @@ impl Output {
             FileMetaData::new(VERSION, written, Some(CREATED_BY.to_owned()), Some(labels), schema, None);
         let metadata = ParquetMetaData::new(file, groups);
         let mut footer = Vec::new();
-        ParquetMetaDataWriter::new(&mut footer, &metadata)
-            .finish()
-            .map_err(|error| self.unbuilt(error))?;
+        ParquetMetaDataWriter::new(&mut footer, &metadata).finish().map_err(|error| self.unbuilt(error))?;
         self.write_bytes(&footer)?;
         self.flush()?;
         self.target.finished = true;

@@ -147,7 +147,5 @@ pub(super) fn source_of(input: &Input) -> Source {
 /// The chunk of a file's row group at this position.
 pub(super) fn chunk_of(input: &Input, group: usize, position: usize) -> Result<&ColumnChunkMetaData, Fault> {
     let found = input.footer.row_groups().get(group).and_then(|group| group.columns().get(position));
-    found.ok_or_else(|| {
-        Fault::new(FaultKind::Internal, format!("{} has no column {position}", input.file))
-    })
+    found.ok_or_else(|| Fault::new(FaultKind::Internal, format!("{} has no column {position}", input.file)))
 }

@@ -1,9 +1,9 @@
 //! Lineage that is in no file: which file and row, which batch, and when.
 
 use super::layout::Run;
+use super::output::Output;
 use super::output::indices::{write_dictionary, write_runs};
 use super::output::pages::{Filling, Press, codec};
-use super::output::Output;
 use super::transcode::Input;
 use crate::domain::fault::Fault;
 

@@ -121,10 +121,12 @@ fn bytes_of_digits(digits: u8) -> usize {
 /// The schema of a body: the columns of `plan`, then lineage.
 pub(super) fn schema(plan: &ColumnPlan, targets: &[Target]) -> Result<Arc<SchemaDescriptor>, Fault> {
     let own = plan.columns().iter().zip(targets).map(|((name, _), target)| target.schema(name, false));
-    let added = lineage::COLUMNS.iter().map(|(name, kind, required)| Target::of(*kind).schema(name, *required));
+    let added =
+        lineage::COLUMNS.iter().map(|(name, kind, required)| Target::of(*kind).schema(name, *required));
     let fields: Result<Vec<_>, _> = own.chain(added).map(|field| field.map(Arc::new)).collect();
     let root = fields.and_then(|fields| Type::group_type_builder("schema").with_fields(fields).build());
-    let cannot = |error| Fault::from_error(FaultKind::Internal, "cannot make the schema of a body".to_owned(), error);
+    let cannot =
+        |error| Fault::from_error(FaultKind::Internal, "cannot make the schema of a body".to_owned(), error);
     Ok(Arc::new(SchemaDescriptor::new(Arc::new(root.map_err(cannot)?))))
 }
 

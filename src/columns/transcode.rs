@@ -87,10 +87,15 @@ pub(super) fn build_as(
     let mut weaver = Weaver::new(output, Reading::new(inputs.len(), wanted), *layout)?;
     for runs in groups(inputs, layout) {
         for column in &columns {
-            let parts = parts(inputs, &runs, |input| column.leaves.get(input).copied().flatten(), |leaf, input| {
-                let (physical, bytes) = physical(input, leaf);
-                Step::of(leaf.stored, physical, bytes, column.target).map(Way::Own)
-            })?;
+            let parts = parts(
+                inputs,
+                &runs,
+                |input| column.leaves.get(input).copied().flatten(),
+                |leaf, input| {
+                    let (physical, bytes) = physical(input, leaf);
+                    Step::of(leaf.stored, physical, bytes, column.target).map(Way::Own)
+                },
+            )?;
             weaver.write(column.name, column.target.kind == ColumnType::Bool, &parts)?;
         }
         write_lineage(batch, inputs, &runs, &mut weaver)?;
@@ -152,7 +157,8 @@ fn parts<'a>(
     way: impl Fn(Leaf, &Input) -> Result<Way, String>,
 ) -> Result<Vec<(Part<'a>, Way)>, BuildFailure> {
     let part = |run: &Run| {
-        let input = inputs.get(run.input).ok_or_else(|| Fault::new(FaultKind::Internal, "a run of no file"))?;
+        let input =
+            inputs.get(run.input).ok_or_else(|| Fault::new(FaultKind::Internal, "a run of no file"))?;
         let Some(leaf) = leaf(run.input) else {
             let part = Part { input, place: run.input, rows: run.rows, chunk: None };
             return Ok((part, Way::Own(Step::Same)));
@@ -174,7 +180,8 @@ fn write_lineage(
     let ops = parts(inputs, runs, |input| footer(input)?.op, |_, _| Ok(Way::Own(Step::Text)))?;
     let ops: Vec<_> = ops.into_iter().map(|(part, _)| part).collect();
     weaver.write_operations(lineage::OP, &ops)?;
-    let times = parts(inputs, runs, |input| footer(input)?.timestamp, |leaf, _| Ok(Way::CommitTime(leaf.stored)))?;
+    let times =
+        parts(inputs, runs, |input| footer(input)?.timestamp, |leaf, _| Ok(Way::CommitTime(leaf.stored)))?;
     weaver.write(lineage::COMMITTED_AT, false, &times)?;
     let sequences = parts(inputs, runs, |input| footer(input)?.sequence, |_, _| Ok(Way::Sequence))?;
     weaver.write(lineage::CHANGE_SEQ, false, &sequences)?;

@@ -112,7 +112,9 @@ impl Step {
     pub(super) fn check(self, values: &[u8]) -> Result<(), Refusal> {
         match self {
             Self::Text => check_text(values),
-            Self::Digits { number, limit } => each_number(number, values, |value| within(value, limit).map(|_| ())),
+            Self::Digits { number, limit } => {
+                each_number(number, values, |value| within(value, limit).map(|_| ()))
+            }
             Self::Same
             | Self::Widen
             | Self::Unsigned { .. }
@@ -146,9 +148,9 @@ impl Step {
                 .for_each(|value| out.extend(value.to_le_bytes())),
             Self::Millis => {
                 for millis in longs(values) {
-                    let micros = millis.checked_mul(MICROS_PER_MILLI).ok_or_else(|| {
-                        format!("the moment of {millis} milliseconds is out of range")
-                    })?;
+                    let micros = millis
+                        .checked_mul(MICROS_PER_MILLI)
+                        .ok_or_else(|| format!("the moment of {millis} milliseconds is out of range"))?;
                     out.extend(micros.to_le_bytes());
                 }
             }
@@ -193,18 +195,17 @@ fn number(physical: Physical, bytes: usize) -> Result<Number, Refusal> {
 }
 
 /// From one scale to a scale at least as large.
-fn decimal(
-    from: Number,
-    (precision, scale): (u8, i8),
-    to: Number,
-    to_scale: i8,
-) -> Result<Step, Refusal> {
+fn decimal(from: Number, (precision, scale): (u8, i8), to: Number, to_scale: i8) -> Result<Step, Refusal> {
     let refusal = || format!("a decimal of scale {scale} cannot be carried in scale {to_scale}");
     let power = |exponent: u32| 10_i128.checked_pow(exponent).ok_or_else(refusal);
     let digits = i16::from(to_scale) - i16::from(scale);
     let limit = power(u32::from(precision))?;
     let factor = power(u32::try_from(digits).map_err(|_| refusal())?)?;
-    if factor == 1 && from == to { Ok(Step::Digits { number: from, limit }) } else { Ok(Step::Decimal { from, limit, factor, to }) }
+    if factor == 1 && from == to {
+        Ok(Step::Digits { number: from, limit })
+    } else {
+        Ok(Step::Decimal { from, limit, factor, to })
+    }
 }
 
 fn integers(values: &[u8]) -> impl Iterator<Item = i32> {

@@ -59,10 +59,16 @@ pub(super) struct Style {
     pub(super) codec: Compression,
     pub(super) version: WriterVersion,
     pub(super) dictionary: bool,
+    /// Values of a page at most.
+    pub(super) page_rows: usize,
 }
 
-pub(super) const PLAIN: Style =
-    Style { codec: Compression::UNCOMPRESSED, version: WriterVersion::PARQUET_1_0, dictionary: false };
+pub(super) const PLAIN: Style = Style {
+    codec: Compression::UNCOMPRESSED,
+    version: WriterVersion::PARQUET_1_0,
+    dictionary: false,
+    page_rows: 20_000,
+};
 
 pub(super) fn styles() -> Vec<Style> {
     let codecs = [Compression::UNCOMPRESSED, Compression::GZIP(GzipLevel::default()), Compression::SNAPPY];
@@ -71,7 +77,7 @@ pub(super) fn styles() -> Vec<Style> {
     for codec in codecs {
         for version in versions {
             for dictionary in [false, true] {
-                styles.push(Style { codec, version, dictionary });
+                styles.push(Style { codec, version, dictionary, ..PLAIN });
             }
         }
     }
@@ -85,6 +91,8 @@ pub(super) fn file(columns: &str, groups: &[Vec<Cells>], style: Style) -> Bytes 
         .set_compression(style.codec)
         .set_writer_version(style.version)
         .set_dictionary_enabled(style.dictionary)
+        .set_data_page_row_count_limit(style.page_rows)
+        .set_write_batch_size(style.page_rows.min(1024))
         .set_created_by("AWS".to_owned())
         .build();
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).unwrap();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the environments of the emulators and of the check, once, in a cache folder, and prints where they are (JSON).
+"""Makes the environments of the emulators, of the check and of the measurements, once, in a cache folder, and prints where they are (JSON).
 
-    prepare.py [aws|bigquery|check|mariadb|chaos]...        the first four when none is named
+    prepare.py [aws|bigquery|check|mariadb|chaos|bench]...        the first four when none is named
 
 The folder is $LANDBRIDGE_TEST_CACHE, or landbridge-tests in $XDG_CACHE_HOME or ~/.cache. An environment's name holds a hash of
 its requirements, so a changed pin makes a new one. local-bigquery needs CPython 3.13, or 3.12 with its own bound ignored.

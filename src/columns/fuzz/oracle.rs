@@ -2,8 +2,8 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, Time64MicrosecondType,
-    TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type,
+    Time64MicrosecondType, TimestampMicrosecondType,
 };
 
 use super::super::stored::Stored;
@@ -39,7 +39,11 @@ pub(in crate::columns) fn exact_texts(array: &ArrayRef) -> Vec<Option<String>> {
 }
 
 /// The same texts for values as they stand in a file: the array has their physical type.
-pub(in crate::columns) fn stored_texts(array: &ArrayRef, stored: Stored, kind: ColumnType) -> Vec<Option<String>> {
+pub(in crate::columns) fn stored_texts(
+    array: &ArrayRef,
+    stored: Stored,
+    kind: ColumnType,
+) -> Vec<Option<String>> {
     (0..array.len()).map(|row| (!array.is_null(row)).then(|| text(array, row, stored, kind))).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Files of chosen columns, values and style.
 
-use super::super::written::{Cells, file, styles};
+use super::super::written::{Cells, Style, file, styles};
 use crate::fuzz::Choices;
 use bytes::Bytes;
 
@@ -65,6 +65,8 @@ fn optional<T: Clone>(
 pub(super) fn chosen(choices: &mut Choices<'_>) -> (Bytes, u64) {
     let style = *choices.pick(&styles());
     let kinds: Vec<Kind> = (0..=choices.below(COLUMNS_MAX)).map(|_| *choices.pick(&KINDS)).collect();
+    // Half of the files have many pages a chunk; without a choice of its own, so that the corpus keeps its meaning.
+    let style = Style { page_rows: if kinds.len() % 2 == 1 { 7 } else { style.page_rows }, ..style };
     let declared = kinds
         .iter()
         .enumerate()

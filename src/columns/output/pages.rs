@@ -32,7 +32,8 @@ pub(in crate::columns) struct Press {
 impl Press {
     pub(in crate::columns) fn new() -> Result<Self, Fault> {
         let compressor = zstd::bulk::Compressor::new(LEVEL);
-        let cannot = |error| Fault::from_error(FaultKind::Internal, "cannot set up Zstandard".to_owned(), error);
+        let cannot =
+            |error| Fault::from_error(FaultKind::Internal, "cannot set up Zstandard".to_owned(), error);
         Ok(Self { compressor: compressor.map_err(cannot)?, page: Vec::new(), stored: Vec::new() })
     }
 
@@ -56,8 +57,7 @@ impl Press {
         self.compressor.compress_to_buffer(&self.page, &mut self.stored).map_err(|error| {
             Fault::from_error(FaultKind::Internal, "cannot compress a page".to_owned(), error)
         })?;
-        let header =
-            PageHeader { kind, stored_bytes: self.stored.len(), bytes: self.page.len(), values };
+        let header = PageHeader { kind, stored_bytes: self.stored.len(), bytes: self.page.len(), values };
         output.page(chunk, header, &self.stored)
     }
 }

@@ -47,8 +47,7 @@ fn typed<T: DataType, E: From<ParquetError>>(
 ) -> Result<(), E> {
     let longest = if content.encoding == Encoding::DELTA_BYTE_ARRAY { content.values.len() } else { 16 };
     let step = (BYTES_IN_HAND / longest.max(1)).clamp(1, VALUES_IN_HAND);
-    let mut reader =
-        ColumnReaderImpl::<T>::new(descriptor(shape)?, Box::new(OnePage(Some(page(content)?))));
+    let mut reader = ColumnReaderImpl::<T>::new(descriptor(shape)?, Box::new(OnePage(Some(page(content)?))));
     let (mut left, mut out) = (content.present, Vec::new());
     while left > 0 {
         let mut values = Vec::with_capacity(step.min(left));

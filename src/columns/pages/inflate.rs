@@ -116,7 +116,8 @@ fn gunzip(
 ) -> Result<(), Refusal> {
     let wanted = bytes.saturating_sub(head.len());
     out.resize(bytes, 0);
-    let (start, target) = out.split_at_mut_checked(head.len()).ok_or("its levels are longer than the page")?;
+    let (start, target) =
+        out.split_at_mut_checked(head.len()).ok_or("its levels are longer than the page")?;
     start.copy_from_slice(head);
     let whole = u32::try_from(wanted).ok() == gzip_claims(stored);
     if whole && decompressor.gzip_decompress(stored, target) == Ok(wanted) {

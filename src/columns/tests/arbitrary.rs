@@ -1,16 +1,17 @@
 //! Arbitrary tables come out as they went in.
 
-use parquet::basic::Compression;
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterVersion;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 
-use super::{Cells, Style, built, file, styles, times};
+use super::super::layout::Layout;
+use super::{Cells, Style, file, inputs, styles, times, try_build_as};
 
 /// A column's type as the file declares it, its stored values, and the exact texts that they are.
-type Column = (&'static str, Vec<Cells>, Vec<Option<String>>);
+type Column = (String, Vec<Cells>, Vec<Option<String>>);
 
 /// Values in row groups of these sizes.
 fn column<T: Clone + std::fmt::Debug + 'static>(
@@ -21,12 +22,29 @@ fn column<T: Clone + std::fmt::Debug + 'static>(
     text: impl Fn(&T) -> String + Clone + 'static,
 ) -> BoxedStrategy<Column> {
     let groups = groups.to_vec();
-    vec(option::weighted(0.8, value), groups.iter().sum::<usize>())
-        .prop_map(move |values| {
+    // How many are null, and whether the column says that none is.
+    let shares = prop_oneof![
+        Just((100, "required")),
+        Just((100, "optional")),
+        Just((80, "optional")),
+        Just((10, "optional"))
+    ];
+    let value = value.boxed();
+    let rows = groups.iter().sum::<usize>();
+    (shares, any::<bool>())
+        .prop_flat_map(move |((share, repetition), few)| {
+            // Few different values make dictionaries worth their while.
+            let one =
+                (value.clone(), 0..100).prop_map(move |(value, drawn)| (drawn < share).then_some(value));
+            let own = vec(one, if few { rows.min(3) } else { rows });
+            (Just(repetition), own)
+        })
+        .prop_map(move |(repetition, own)| {
+            let values: Vec<_> = own.into_iter().cycle().take(rows).collect();
             let texts = values.iter().map(|value| value.as_ref().map(&text)).collect();
             let mut rest = values.into_iter();
             let stored = groups.iter().map(|size| cells(rest.by_ref().take(*size).collect())).collect();
-            (declared, stored, texts)
+            (format!("{repetition} {declared}"), stored, texts)
         })
         .boxed()
 }
@@ -83,43 +101,90 @@ fn long_columns(groups: &[usize]) -> Vec<BoxedStrategy<Column>> {
     kinds
 }
 
-type Table = (Vec<usize>, Vec<Column>, Style);
+type Table = (Vec<usize>, Vec<Column>);
 
 fn any_table() -> impl Strategy<Value = Table> {
-    (vec(0..40_usize, 1..4), 0..styles().len()).prop_flat_map(|(groups, style)| {
+    vec(0..40_usize, 1..4).prop_flat_map(|groups| {
         let columns = vec(any_column(&groups), 1..8);
-        (Just(groups), columns, Just(styles()[style]))
+        (Just(groups), columns)
     })
 }
 
-fn write(table: &Table) -> bytes::Bytes {
-    let (groups, columns, style) = table;
-    let declared: String = columns
-        .iter()
-        .enumerate()
-        .map(|(number, (declared, ..))| {
-            format!("optional {}; ", declared.replace('#', &format!("c{number}")))
+fn any_style() -> impl Strategy<Value = Style> {
+    let codecs =
+        styles().into_iter().map(|style| style.codec).chain([Compression::ZSTD(ZstdLevel::default())]);
+    let codecs: Vec<_> = codecs.collect();
+    let versions = [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0];
+    (
+        proptest::sample::select(codecs),
+        proptest::sample::select(versions.to_vec()),
+        any::<bool>(),
+        1..50_usize,
+    )
+        .prop_map(|(codec, version, dictionary, page_rows)| Style {
+            codec,
+            version,
+            dictionary,
+            page_rows,
         })
+}
+
+/// Thresholds that make every way be gone.
+fn any_layout() -> impl Strategy<Value = Layout> {
+    let bytes = prop_oneof![Just(0), Just(u64::MAX), Just(Layout::DEFAULT.copied_bytes_min)];
+    let groups = prop_oneof![Just((1, 1)), Just((1 << 20, 50)), Just((1 << 20, 1 << 20))];
+    (bytes, groups, any::<bool>()).prop_map(
+        |(copied_bytes_min, (group_bytes, group_rows), copied_texts_checked)| Layout {
+            group_bytes,
+            group_rows,
+            copied_bytes_min,
+            copied_texts_checked,
+        },
+    )
+}
+
+/// A file of the columns that are not left out.
+fn write(table: &Table, without: Option<usize>, style: Style) -> bytes::Bytes {
+    let (groups, columns) = table;
+    let kept = || columns.iter().enumerate().filter(|(number, _)| Some(*number) != without);
+    let declared: String = kept()
+        .map(|(number, (declared, ..))| format!("{}; ", declared.replace('#', &format!("c{number}"))))
         .collect();
     let groups: Vec<Vec<Cells>> = (0..groups.len())
-        .map(|group| columns.iter().map(|(_, cells, _)| cells[group].clone()).collect())
+        .map(|group| kept().map(|(_, (_, cells, _))| cells[group].clone()).collect())
         .collect();
-    file(&declared, &groups, *style)
+    file(&declared, &groups, style)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn tables_survive(table in any_table(), copies in 1..4_usize) {
-        let files = vec![write(&table); copies];
-        let built = built(&files);
-        for (number, (declared, _, texts)) in table.1.iter().enumerate() {
-            prop_assert_eq!(built.column(&format!("c{number}")), times(texts.clone(), copies), "{}", declared);
-        }
+    fn tables_survive(
+        table in any_table(),
+        files in vec((any_style(), option::weighted(0.1, 0..8_usize)), 1..5),
+        same_style in any::<bool>(),
+        layout in any_layout(),
+    ) {
+        // The first file has every column; DMS writes all files of a task alike.
+        let style = |own: Style| if same_style { files[0].0 } else { own };
+        let without = |number: usize, own: Option<usize>| {
+            own.filter(|column| number > 0 && table.1.len() > 1 && *column < table.1.len())
+        };
+        let written = files.iter().enumerate();
+        let written: Vec<_> =
+            written.map(|(number, (own, left_out))| write(&table, without(number, *left_out), style(*own))).collect();
+        let built = try_build_as(&layout, &inputs(&written).unwrap(), &|| true);
+        let built = built.unwrap_or_else(|failure| panic!("{}", failure.fault.chain()));
         let rows: usize = table.0.iter().sum();
+        for (column, (declared, _, texts)) in table.1.iter().enumerate() {
+            let each = files.iter().enumerate().flat_map(|(number, (_, left_out))| {
+                if without(number, *left_out) == Some(column) { vec![None; rows] } else { texts.clone() }
+            });
+            prop_assert_eq!(built.column(&format!("c{column}")), each.collect::<Vec<_>>(), "{}", declared);
+        }
         let numbers: Vec<_> = (0..rows).map(|row| Some(row.to_string())).collect();
-        prop_assert_eq!(built.column("_source_row"), times(numbers, copies));
+        prop_assert_eq!(built.column("_source_row"), times(numbers, files.len()));
     }
 }
 

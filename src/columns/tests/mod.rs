@@ -8,6 +8,7 @@ mod hostile;
 mod lineage;
 mod shapes;
 mod types;
+mod ways;
 
 use std::fs::File;
 use std::sync::Arc;
