@@ -102,7 +102,7 @@ impl<'a> Weaver<'a> {
                 return None;
             }
             found = Some(codec);
-            bytes = bytes.saturating_add(u64::try_from(chunk.compressed_size()).unwrap_or(0));
+            bytes = bytes.saturating_add(u64::try_from(chunk.uncompressed_size()).unwrap_or(0));
         }
         let mean = bytes.checked_div(parts.len() as u64)?;
         found.filter(|_| mean >= self.layout.copied_bytes_min)

@@ -102,10 +102,10 @@ pub(super) fn commit_times(rows: Rows<'_>, stored: Stored, filling: &mut Filling
 }
 
 fn commit_texts(rows: Rows<'_>, filling: &mut Filling) -> Result<(), Refusal> {
-    let mut kept = Bits::default();
+    let (mut kept, mut reader) = (Bits::default(), commit_time::Reader::default());
     filling.values.reserve(rows.levels.ones().saturating_mul(size_of::<i64>()));
     for text in byte_arrays(rows.values) {
-        let micros = commit_time::parse(text);
+        let micros = reader.read(text);
         kept.push(micros.is_some());
         if let Some(micros) = micros {
             filling.values.extend(micros.to_le_bytes());

@@ -15,19 +15,25 @@ use super::source::Source;
 use super::values::Step;
 use crate::domain::fault::Fault;
 
-/// More different values than this are written one by one: the places of more take about as much as the values do, once both
-/// are compressed.
-const VALUES_MAX: usize = 256;
-const BYTES_MAX: usize = 64 << 10;
+/// More different short values than this are written one by one: the places of more take about as much as the values do, once
+/// both are compressed.
+const SHORT_VALUES_MAX: usize = 256;
+/// A value is long from here, with its length: a place is then much smaller than it.
+const LONG_BYTES: usize = 24;
+/// More different long values than this, or more bytes of them, would take too much memory.
+const LONG_VALUES_MAX: usize = 1 << 19;
+const BYTES_MAX: usize = 16 << 20;
+/// After so many rows, values of which more than nine in ten are new are not worth a dictionary.
+const ROWS_JUDGED: usize = 1 << 16;
 
 /// The dictionary of a chunk that is made of many, and the places of all its rows.
 #[derive(Debug, Default)]
 pub(super) struct Gathering {
-    known: HashMap<Vec<u8>, u16>,
+    known: HashMap<Vec<u8>, u32>,
     values: Vec<u8>,
     indices: Indices,
     /// The place in the new dictionary for each of the one in hand.
-    moved: Vec<u16>,
+    moved: Vec<u32>,
     places: Vec<u32>,
 }
 
@@ -36,7 +42,7 @@ impl Gathering {
     pub(super) fn begin(&mut self) {
         self.known.clear();
         self.values.clear();
-        self.indices.begin(VALUES_MAX);
+        self.indices.begin(1);
     }
 
     /// The rows of a file that does not have the column.
@@ -58,10 +64,10 @@ impl Gathering {
         while let Some(page) = pages.next_page()? {
             reading.ask()?;
             if page.is_dictionary() {
-                if page.values() > VALUES_MAX {
+                let values = pages.unpack_dictionary(&page, &mut reading.unpacked)?;
+                if !self.is_worth(page.values(), values.len()) {
                     return Ok(false);
                 }
-                let values = pages.unpack_dictionary(&page, &mut reading.unpacked)?;
                 step.check(values)?;
                 reading.dictionary.set(pages.shape(), values);
                 if !self.unite(reading) {
@@ -96,10 +102,7 @@ impl Gathering {
                 Some(place) => place,
                 None => {
                     let next = self.known.len();
-                    if next >= VALUES_MAX || self.values.len().saturating_add(value.len()) > BYTES_MAX {
-                        return false;
-                    }
-                    let place = u16::try_from(next).unwrap_or(u16::MAX);
+                    let place = u32::try_from(next).unwrap_or(u32::MAX);
                     self.known.insert(value.to_vec(), place);
                     self.values.extend_from_slice(value);
                     place
@@ -107,7 +110,17 @@ impl Gathering {
             };
             self.moved.push(place);
         }
-        true
+        self.is_worth(0, 0)
+    }
+
+    /// False when so many more values, of so many bytes, would be too many.
+    fn is_worth(&self, more: usize, bytes: usize) -> bool {
+        let (values, rows) = (self.known.len().max(more), self.indices.places.len());
+        let bytes = self.values.len().max(bytes);
+        let long = bytes >= values.saturating_mul(LONG_BYTES);
+        let most = if long { LONG_VALUES_MAX } else { SHORT_VALUES_MAX };
+        let is_new = rows >= ROWS_JUDGED && values > rows / 10 * 9;
+        values <= most && bytes <= BYTES_MAX && !is_new
     }
 
     /// Writes the chunk.

@@ -9,8 +9,8 @@ pub(super) struct Layout {
     pub(super) group_bytes: u64,
     /// And at this many rows. A row group of a file is never cut.
     pub(super) group_rows: u64,
-    /// Column chunks of at least this many bytes each, on the mean, are copied as they are, where they can be; smaller ones
-    /// are put together into pages of the usual size.
+    /// Column chunks that become at least this many bytes each, on the mean, are copied as they are, where they can be;
+    /// smaller ones are put together into pages of the usual size.
     pub(super) copied_bytes_min: u64,
     /// Whether texts are held against UTF-8 where their chunks are copied, too.
     pub(super) copied_texts_checked: bool,
@@ -21,7 +21,7 @@ impl Layout {
     pub(super) const DEFAULT: Self = Self {
         group_bytes: 128 << 20,
         group_rows: 1 << 20,
-        copied_bytes_min: 12 << 10,
+        copied_bytes_min: 32 << 10,
         copied_texts_checked: true,
     };
 }

@@ -52,6 +52,10 @@ impl Target {
             return own;
         };
         match (first, kind) {
+            // BigQuery takes INT32 as INT64, and so does every reader: half the bytes to make, where any have to be made.
+            ((Stored::Signed, physical @ Physical::INT32, _), ColumnType::Int64) => {
+                Self { kind, physical, fixed_bytes: 0 }
+            }
             (
                 (Stored::Decimal { precision: from, scale: from_scale }, physical, fixed_bytes),
                 ColumnType::Decimal { precision, scale },

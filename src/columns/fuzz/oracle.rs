@@ -18,6 +18,7 @@ pub(in crate::columns) fn exact_texts(array: &ArrayRef) -> Vec<Option<String>> {
             return None;
         }
         Some(match array.data_type() {
+            DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
             DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
             DataType::Decimal128(_, scale) => {
                 format!("{}e-{scale}", array.as_primitive::<Decimal128Type>().value(row))

@@ -67,7 +67,7 @@ pub(in crate::columns) struct Indices {
     /// For each row, whether it has a value.
     pub(in crate::columns) levels: Bits,
     /// The places of those that have.
-    pub(in crate::columns) places: Vec<u16>,
+    pub(in crate::columns) places: Vec<u32>,
     nulls: u64,
 }
 
@@ -119,17 +119,21 @@ impl Indices {
     }
 }
 
-/// Numbers of `width` bits one behind the other, the last of them filled up to a group of eight.
-fn pack(places: &[u16], width: u32, out: &mut Vec<u8>) {
-    for group in places.chunks(8) {
-        let (mut buffer, mut held) = (0_u128, 0);
-        for place in group {
-            buffer |= u128::from(*place) << held;
-            held += width;
+/// Numbers of `width` bits (at most 32) one behind the other, the last of them filled up to a group of eight.
+fn pack(places: &[u32], width: u32, out: &mut Vec<u8>) {
+    let (mut buffer, mut held) = (0_u64, 0);
+    let filled = places.len().next_multiple_of(8) - places.len();
+    for place in places.iter().chain(std::iter::repeat_n(&0, filled)) {
+        buffer |= u64::from(*place) << held;
+        held += width;
+        if held >= 32 {
+            out.extend((buffer as u32).to_le_bytes());
+            buffer >>= 32;
+            held -= 32;
         }
-        let bytes = buffer.to_le_bytes();
-        out.extend_from_slice(bytes.get(..usize::try_from(width).unwrap_or(0)).unwrap_or(&bytes));
     }
+    let rest = buffer.to_le_bytes();
+    out.extend(rest.into_iter().take(usize::try_from(held / 8).unwrap_or(0)));
 }
 
 #[cfg(test)]
@@ -146,5 +150,9 @@ mod tests {
         assert_eq!(out, [0b1000_1000, 0b1100_0110, 0b1111_1010]);
         pack(&[1], 3, &mut out);
         assert_eq!(out[3..], [1, 0, 0]);
+        out.clear();
+        pack(&[0x7_FFFF, 0, 1, 0, 0, 0, 0, 0, 0x7_FFFF], 19, &mut out);
+        assert_eq!((out.len(), &out[..6]), (38, &[0xFF, 0xFF, 7, 0, 0x40, 0][..]));
+        assert_eq!(out[19..22], [0xFF, 0xFF, 7]);
     }
 }

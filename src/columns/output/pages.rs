@@ -51,14 +51,21 @@ impl Press {
         kind: PageKind,
         values: usize,
     ) -> Result<(), Fault> {
-        let bound = zstd::zstd_safe::compress_bound(self.page.len());
+        self.pressed()?;
+        let header = PageHeader { kind, stored_bytes: self.stored.len(), bytes: self.page.len(), values };
+        output.page(chunk, header, &self.stored)
+    }
+}
+
+impl Press {
+    /// The page that was filled, compressed.
+    pub(in crate::columns) fn pressed(&mut self) -> Result<&[u8], Fault> {
         self.stored.clear();
-        self.stored.reserve(bound);
+        self.stored.reserve(zstd::zstd_safe::compress_bound(self.page.len()));
         self.compressor.compress_to_buffer(&self.page, &mut self.stored).map_err(|error| {
             Fault::from_error(FaultKind::Internal, "cannot compress a page".to_owned(), error)
         })?;
-        let header = PageHeader { kind, stored_bytes: self.stored.len(), bytes: self.page.len(), values };
-        output.page(chunk, header, &self.stored)
+        Ok(&self.stored)
     }
 }
 

@@ -17,7 +17,12 @@ fn check(column: &str, kind: ColumnType, cells: &Cells, expected: &[String]) {
         let mut texts: Vec<_> = expected.iter().cloned().map(Some).collect();
         texts.push(None);
         assert_eq!(built.column(name), texts, "{column} {style:?}");
-        assert_eq!(built.kind(name), kind.arrow(), "{column} {style:?}");
+        // What is INT32 in all files stays so.
+        let is_short =
+            kind == ColumnType::Int64 && matches!(cells, Cells::Int32(_)) && !column.contains("UINT");
+        let is_short = is_short && !column.contains("INTEGER");
+        let expected = if is_short { DataType::Int32 } else { kind.arrow() };
+        assert_eq!(built.kind(name), expected, "{column} {style:?}");
     }
 }
 

@@ -128,7 +128,7 @@ fn small_dictionaries_become_one_and_large_ones_values() {
             })
             .collect()
     };
-    for (count, gathered) in [(5, true), (100, false), (400, false)] {
+    for (count, gathered) in [(5, true), (80, true), (100, false), (400, false)] {
         let built = built(&Layout::DEFAULT, &written(count));
         let expected = (0..3).flat_map(|number| {
             let words = words(number * count, count).into_iter().enumerate();
