@@ -151,7 +151,7 @@ def compare(paths):
             if not same:
                 sys.exit("column %s of %s is not that of %s" % (name, path, paths[0]))
         # A second reader, through every page.
-        counted = duckdb.sql("SELECT %s FROM read_parquet('%s')" % (", ".join('count("%s"), max("%s")' % (n, n) for n in names), path)).fetchone()
+        counted = duckdb.sql("SELECT %s FROM read_parquet('%s')" % (", ".join('count("%s"), max("%s")' % (n, n) for n in names), path)).fetchall()[0]
         if counted[names.index("_source_row") * 2] != first.metadata.num_rows:
             sys.exit("DuckDB does not find all rows of %s" % path)
 

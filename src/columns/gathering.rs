@@ -79,7 +79,6 @@ impl Gathering {
             if !matches!(content.encoding, Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY) {
                 return Ok(false);
             }
-            let bytes = content.values.len();
             match content.levels {
                 Some(levels) => read_levels(levels, content.rows, &mut self.indices.levels),
                 None => self.indices.levels.push_run(true, content.rows),
@@ -88,6 +87,8 @@ impl Gathering {
             Places::new(content.values).take(content.present, &mut self.places);
             let moved = |place: &u32| self.moved.get(*place as usize).copied().unwrap_or(0);
             self.indices.places.extend(self.places.iter().map(moved));
+            // A place is small, and what it points to may not be.
+            let bytes = self.places.iter().map(|place| reading.dictionary.entry(*place).len()).sum();
             reading.count(part, bytes)?;
         }
         Ok(true)
