@@ -120,10 +120,10 @@ def main():
             for contestant, (cpu, wall, memory, size) in found.items():
                 print(
                     "  %-10s %6.2f CPU s (%5.2fx) %6.2f s wall %5d MiB peak %10d bytes (%.3fx)"
-                    % (contestant, cpu, cpu / own[0], wall, memory >> 20, size, size / own[3]),
+                    % (contestant, cpu, cpu / own[0], wall, int(memory) >> 20, size, size / own[3]),
                     flush=True,
                 )
-            peak = max(peak, own[2])
+            peak = max(peak, int(own[2]))
             result[name] = {"vs_%s" % peer: round(found[peer][0] / own[0], 2) for peer in PEERS}
             result[name]["bytes_vs_polars"] = round(own[3] / found["polars"][3], 3)
             result[name]["rows_per_cpu_second"] = round(rows / own[0])

@@ -296,14 +296,13 @@ fn steps(rows: u64) -> impl Iterator<Item = usize> {
 
 /// True when a chunk states PLAIN pages only.
 // Encodings belong to parquet and grow; whatever is not named below is read and written anew.
-#[allow(clippy::wildcard_enum_match_arm, deprecated)]
+#[allow(deprecated)]
 fn is_plain(chunk: &ColumnChunkMetaData) -> bool {
     dictionary_offset(chunk).is_none()
         && chunk.column_type() != Physical::BOOLEAN
-        && chunk.encodings().all(|encoding| match encoding {
-            Encoding::PLAIN | Encoding::RLE | Encoding::BIT_PACKED => true,
-            _ => false,
-        })
+        && chunk
+            .encodings()
+            .all(|encoding| matches!(encoding, Encoding::PLAIN | Encoding::RLE | Encoding::BIT_PACKED))
 }
 
 /// True when a page's own bytes do not say what its header says: it is then looked into.

@@ -86,6 +86,7 @@ impl Footer {
         &self.inner.columns
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(super) fn metadata(&self) -> &Arc<ParquetMetaData> {
         &self.inner.metadata
     }

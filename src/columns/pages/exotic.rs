@@ -21,12 +21,15 @@ use super::values::Shape;
 const BYTES_IN_HAND: usize = 8 << 20;
 const VALUES_IN_HAND: usize = 8192;
 
+/// Takes so many values, as they stand in a PLAIN page.
+type Each<'a, E> = dyn FnMut(usize, &[u8]) -> Result<(), E> + 'a;
+
 /// Gives the values of a page, some at a time, to `each`: how many, and how they stand in a PLAIN page; of a BOOLEAN, one
 /// byte each.
 pub(super) fn decode<E: From<ParquetError>>(
     shape: Shape,
     content: &Content<'_>,
-    each: &mut dyn FnMut(usize, &[u8]) -> Result<(), E>,
+    each: &mut Each<'_, E>,
 ) -> Result<(), E> {
     match shape.physical {
         Physical::BOOLEAN => typed::<BoolType, E>(shape, content, each),
@@ -43,7 +46,7 @@ pub(super) fn decode<E: From<ParquetError>>(
 fn typed<T: DataType, E: From<ParquetError>>(
     shape: Shape,
     content: &Content<'_>,
-    each: &mut dyn FnMut(usize, &[u8]) -> Result<(), E>,
+    each: &mut Each<'_, E>,
 ) -> Result<(), E> {
     let longest = if content.encoding == Encoding::DELTA_BYTE_ARRAY { content.values.len() } else { 16 };
     let step = (BYTES_IN_HAND / longest.max(1)).clamp(1, VALUES_IN_HAND);
