@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 
+use super::supervision::report;
 use super::world::World;
 use crate::columns::types::ColumnType;
 use crate::domain::batch::Destination;
@@ -91,6 +92,12 @@ impl Shapes {
     /// The shape as it was last read or grown; none before the first file.
     pub fn known(&self, table: &TableId) -> Option<Arc<Shape>> {
         self.known.get(table).map(|shape| Arc::clone(&shape))
+    }
+
+    /// Forgets what was read: another batch, or another process, may have widened a column since, and the warehouse has
+    /// refused a body of the narrower type. The body that is built again is of the wider one, with the same rows.
+    pub fn forget(&self, table: &TableId) {
+        self.known.remove(table);
     }
 
     fn remember_file(&self, table: &TableId, columns: &Columns) {
@@ -196,7 +203,7 @@ impl World {
             Unplaced::Conflict(conflict) if conflict.is_the_tables() => {
                 let reason = conflict.to_string();
                 if let Some(root) = self.directory.root() {
-                    root.do_send(HoldTable { table: table.clone(), reason: reason.clone() });
+                    report(&root, HoldTable { table: table.clone(), reason: reason.clone() });
                 }
                 Fault::new(FaultKind::DestinationRefused, reason)
             }

@@ -17,6 +17,7 @@ use super::target;
 use super::types::ColumnType;
 use crate::domain::batch::Batch;
 use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::shape::Existing;
 
 /// The batch.
 pub const BATCH_ID: &str = "landbridge.batch_id";
@@ -70,7 +71,7 @@ pub fn read(file: &File, path: &Path) -> Result<Labels, Fault> {
 
 /// The table's own columns in the file that `file` is open on, landbridge's left out; `None` for a type that landbridge
 /// does not write. `path` is for the error.
-pub fn columns(file: &File, path: &Path) -> Result<Vec<(Arc<str>, Option<ColumnType>)>, Fault> {
+pub fn columns(file: &File, path: &Path) -> Result<Vec<Existing>, Fault> {
     let failed = |error| unavailable("read the footer of", path, error);
     let metadata = ParquetMetaDataReader::new().parse_and_finish(file).map_err(failed)?;
     let schema = parquet_to_arrow_schema(metadata.file_metadata().schema_descr(), None).map_err(failed)?;

@@ -145,6 +145,9 @@ pub enum Unresolved {
     Conflict(Conflict),
 }
 
+/// A column that a destination has, with the type that holds what is in it; `None` for one that landbridge does not write.
+pub type Existing = (Arc<str>, Option<ColumnType>);
+
 #[derive(Clone, Debug)]
 struct Known {
     kind: ColumnType,
@@ -230,7 +233,7 @@ impl Shape {
     pub fn grow(
         &self,
         wanted: &[(Arc<str>, ColumnType)],
-        existing: &[(Arc<str>, Option<ColumnType>)],
+        existing: &[Existing],
         rules: &ShapeRules,
         at: Instant,
         file: Option<Arc<str>>,

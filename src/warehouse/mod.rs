@@ -1,14 +1,12 @@
 //! The port to a warehouse whose job ids can be used once, and its adapters.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
 use crate::columns::body::Body;
 use crate::domain::batch::{Attempt, Destination};
-use crate::domain::column_type::ColumnType;
 use crate::domain::fault::Fault;
 pub use crate::domain::job::{FenceAnswer, JobStatus, Submission};
+use crate::domain::shape::Existing;
 
 pub mod audit;
 pub mod bigquery;
@@ -18,7 +16,7 @@ pub mod lineage;
 pub mod stamps;
 
 /// A column that a destination has.
-pub type Column = (Arc<str>, Option<ColumnType>);
+pub type Column = Existing;
 
 /// Where the rows go. An `Err` of any call leaves open whether it had an effect, unless its kind says that the
 /// request was refused (`AccessDenied`, `DestinationRefused`, `ContentRefused`).

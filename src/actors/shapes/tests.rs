@@ -127,6 +127,8 @@ async fn what_is_known_asks_nobody_and_what_the_ledger_knows_asks_no_warehouse()
     // It widens a column: this process may write the narrower type until it hears of it, and both are exact.
     other.resolve(&[("id", ColumnType::Decimal { precision: 20, scale: 0 })]).await.unwrap();
     assert_eq!(place.resolve(&[("id", Int64)]).await.unwrap(), ["id INT64"]);
+    place.shapes.forget(&table());
+    assert_eq!(place.resolve(&[("id", Int64)]).await.unwrap(), ["id DECIMAL(20,0)"]);
     assert_eq!(
         place.resolve(&[("id", Int64), ("new", Text)]).await.unwrap(),
         ["id DECIMAL(20,0)", "new STRING"]

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::name::{folded, hashed, plain, with_suffix};
-use super::{Cause, Change, Conflict, Policy, Shape, ShapeEntry, ShapeRules, Unresolved, is_rescue};
+use super::{
+    Cause, Change, Conflict, Existing, Policy, Shape, ShapeEntry, ShapeRules, Unresolved, is_rescue,
+};
 use crate::domain::column_type::ColumnType;
 use crate::domain::instant::Instant;
 use crate::domain::lineage;
@@ -22,9 +24,12 @@ pub(super) struct Growth<'a> {
     at: Instant,
     file: Option<Arc<str>>,
     /// The destination's own columns by their names without case.
-    existing: HashMap<String, (Arc<str>, Option<ColumnType>)>,
+    existing: HashMap<String, Existing>,
     /// The shape's columns, by their names without case.
     taken: HashSet<String>,
+    /// The names by which the mapping knows the shape's columns, and those that it gave them: a column of neither is new.
+    logical: HashSet<String>,
+    renamed: HashSet<String>,
 }
 
 /// A column of the destination that a column of the files may go to.
@@ -38,14 +43,18 @@ struct Candidate {
 impl<'a> Growth<'a> {
     pub(super) fn new(
         shape: &Shape,
-        existing: &[(Arc<str>, Option<ColumnType>)],
+        existing: &[Existing],
         rules: &'a ShapeRules,
         at: Instant,
         file: Option<Arc<str>>,
     ) -> Self {
-        let taken = shape.widest.keys().map(|target| folded(target)).collect();
         let existing = existing.iter().map(|column| (folded(&column.0), column.clone())).collect();
-        Self { shape: shape.clone(), known: shape.entries.len(), rules, at, file, existing, taken }
+        let (shape, known) = (shape.clone(), shape.entries.len());
+        let (taken, logical, renamed) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let mut growth = Self { shape, known, rules, at, file, existing, taken, logical, renamed };
+        let entries = growth.shape.entries.clone();
+        entries.iter().for_each(|entry| growth.index(&entry.source, &entry.target, entry.change));
+        growth
     }
 
     /// Names that stay as they are come first, then those that must change, then columns whose type is another one than
@@ -63,7 +72,10 @@ impl<'a> Growth<'a> {
             unknown.into_iter().partition(|(source, _)| keeps_its_name(source));
         let mut later = Vec::new();
         for (source, kind) in first.into_iter().chain(second) {
-            let is_new = !self.shape.by_source.contains_key(source) && self.candidates(source).is_empty();
+            let logical = self.logical(source);
+            let is_new = !self.shape.by_source.contains_key(source)
+                && !self.logical.contains(logical)
+                && !self.renamed.contains(&plain(logical));
             if !is_new || !self.place(source, *kind) {
                 later.push((source, *kind));
             }
@@ -87,6 +99,19 @@ impl<'a> Growth<'a> {
     /// The name that the mapping gives a column, or its own.
     fn logical<'b>(&'b self, source: &'b str) -> &'b str {
         self.rules.renames.get(source).map_or(source, String::as_str)
+    }
+
+    /// Notes under which names `candidates` finds an entry.
+    fn index(&mut self, source: &str, target: &str, change: Change) {
+        if change == Change::Rescued {
+            return;
+        }
+        self.taken.insert(folded(target));
+        let logical = self.logical(source).to_owned();
+        self.logical.insert(logical);
+        if change == Change::Renamed {
+            self.renamed.insert(target.to_owned());
+        }
     }
 
     fn conflict(&self, column: &Arc<str>, cause: Cause) -> Conflict {
@@ -123,9 +148,7 @@ impl<'a> Growth<'a> {
         target_kind: ColumnType,
         change: Change,
     ) {
-        if change != Change::Rescued {
-            self.taken.insert(folded(target));
-        }
+        self.index(source, target, change);
         self.shape.append([ShapeEntry {
             source: Arc::clone(source),
             kind,

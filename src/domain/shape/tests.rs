@@ -345,7 +345,7 @@ proptest! {
             }
         }
         // No two columns of the destination meet without case, and columns of two names never share one.
-        let mut owners: BTreeMap<String, BTreeSet<(Arc<str>, Arc<str>)>> = BTreeMap::new();
+        let mut owners: BTreeMap<String, BTreeSet<_>> = BTreeMap::new();
         for entry in shape.entries().iter().filter(|entry| entry.change != Change::Rescued) {
             prop_assert!(is_admitted(&entry.target), "{}", entry.target);
             prop_assert!(!lineage::is_reserved(&entry.target) && &*entry.target != lineage::RESCUED);

@@ -21,10 +21,10 @@ use super::schema::{SqlType, check_name, clustering};
 use super::stamps::labels;
 use crate::columns::lineage;
 use crate::domain::batch::Destination;
-use crate::domain::column_type::ColumnType;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::identity::Stamp;
 use crate::flow::pulse;
+use crate::warehouse::Column;
 
 /// Rounds of looking and mending, before it is a fault.
 const ROUNDS_MAX: usize = 4;
@@ -136,10 +136,7 @@ impl Tables {
     }
 
     /// The table's own columns, as they are now; none when there is no such table.
-    pub(super) async fn columns(
-        &self,
-        destination: &Destination,
-    ) -> Result<Vec<(Arc<str>, Option<ColumnType>)>, Fault> {
+    pub(super) async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
         let fields = self.look(destination).await?.unwrap_or_default();
         let columns = fields.iter().map(|field| {
             let kind = SqlType::of_field(&field.r#type).filter(|_| !is_repeated(field));
