@@ -3,7 +3,6 @@
 #[cfg(test)]
 use std::sync::Arc;
 
-#[cfg(test)]
 use arrow::datatypes::{DataType, TimeUnit};
 
 pub use crate::domain::column_type::{ColumnType, DECIMAL_PRECISION_MAX};
@@ -26,23 +25,34 @@ impl ColumnType {
         }
     }
 
-    /// The type of values that landbridge wrote in this Arrow type; `None` where it writes none.
+    /// The type of values that landbridge wrote in a column that a reader finds as this Arrow type; `None` where it writes
+    /// none such. Columns that are copied keep the width that they have in the files.
+    // DataType is Arrow's, and open to additions.
+    #[allow(clippy::wildcard_enum_match_arm)]
     pub(super) fn of_arrow(kind: &DataType) -> Option<Self> {
-        let known = [
-            Self::Int64,
-            Self::String,
-            Self::Bytes,
-            Self::Bool,
-            Self::Float64,
-            Self::Date,
-            Self::Datetime,
-            Self::Timestamp,
-            Self::Time,
-        ];
-        if let DataType::Decimal128(precision, scale) = kind {
-            return Some(Self::Decimal { precision: *precision, scale: *scale });
-        }
-        known.into_iter().find(|known| known.arrow() == *kind)
+        Some(match kind {
+            DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::UInt8
+            | DataType::UInt16
+            | DataType::UInt32 => Self::Int64,
+            DataType::Decimal32(precision, scale)
+            | DataType::Decimal64(precision, scale)
+            | DataType::Decimal128(precision, scale) => {
+                Self::Decimal { precision: *precision, scale: *scale }
+            }
+            DataType::Utf8 => Self::String,
+            DataType::Binary | DataType::FixedSizeBinary(_) => Self::Bytes,
+            DataType::Boolean => Self::Bool,
+            DataType::Float32 | DataType::Float64 => Self::Float64,
+            DataType::Date32 => Self::Date,
+            DataType::Timestamp(TimeUnit::Millisecond | TimeUnit::Microsecond, None) => Self::Datetime,
+            DataType::Timestamp(TimeUnit::Millisecond | TimeUnit::Microsecond, Some(_)) => Self::Timestamp,
+            DataType::Time32(_) | DataType::Time64(_) => Self::Time,
+            _ => return None,
+        })
     }
 }
 
@@ -67,6 +77,12 @@ mod tests {
             let kind: ColumnType = kind.parse().unwrap();
             assert_eq!(ColumnType::of_arrow(&kind.arrow()), Some(kind));
         }
-        assert_eq!(ColumnType::of_arrow(&DataType::Int8), None);
+        // Copied as the file has it.
+        for narrow in [DataType::Int8, DataType::UInt16, DataType::Int32] {
+            assert_eq!(ColumnType::of_arrow(&narrow), Some(ColumnType::Int64));
+        }
+        for foreign in [DataType::UInt64, DataType::Duration(TimeUnit::Second), DataType::Null] {
+            assert_eq!(ColumnType::of_arrow(&foreign), None);
+        }
     }
 }

@@ -70,11 +70,16 @@ mod tests {
         assert_eq!(newest(&folder.path().join("none")).unwrap(), []);
         write(folder.path(), "2026-11-22", 1, &[("old", DataType::Int64)]);
         assert_eq!(told(), ["old INT64"]);
-        let new = [("id", DataType::Int64), ("amount", DataType::Decimal128(12, 4)), ("x", DataType::Int8)];
+        let new = [
+            ("id", DataType::Int64),
+            ("amount", DataType::Decimal128(12, 4)),
+            ("x", DataType::Int32),
+            ("y", DataType::UInt64),
+        ];
         write(folder.path(), "2026-11-23", 5, &[("older", DataType::Int64)]);
         write(folder.path(), "2026-11-23", 4, &new);
         // A fence.
         write(folder.path(), "2026-11-23", 3, &[]);
-        assert_eq!(told(), ["id INT64", "amount DECIMAL(12,4)", "x ?"]);
+        assert_eq!(told(), ["id INT64", "amount DECIMAL(12,4)", "x INT64", "y ?"]);
     }
 }
