@@ -48,7 +48,7 @@ pub(super) fn push(mapping: &mut dyn TableLike, entry: Table) {
 }
 
 /// The columns of an entry; made where there are none yet.
-pub(super) fn columns_mut<'a>(entry: &'a mut dyn TableLike, inline: bool) -> Option<&'a mut dyn TableLike> {
+pub(super) fn columns_mut(entry: &mut dyn TableLike, inline: bool) -> Option<&mut dyn TableLike> {
     if entry.get("columns").is_none() {
         let fresh = if inline { toml_edit::value(InlineTable::new()) } else { Item::Table(Table::new()) };
         entry.insert("columns", fresh);

@@ -23,7 +23,9 @@ pub(crate) fn mapping(bytes: &[u8]) {
     };
     let mut choices = Choices::new(rest);
     let mapping = String::from_utf8_lossy(written).into_owned();
-    let source: Vec<_> = (0..choices.below(4)).map(|_| table(&mut choices)).collect();
+    let mut source: Vec<_> = (0..choices.below(4)).map(|_| table(&mut choices)).collect();
+    source.sort_by(|left, right| left.name.cmp(&right.name));
+    source.dedup_by(|left, right| left.name == right.name);
     let meant = |_: &str| true;
     let Ok((fresh, changes)) = update(&mapping, None, &source, meant) else { return };
     assert_eq!(fresh != mapping, changes.any_written(), "{mapping:?} {fresh:?} {changes:?}");

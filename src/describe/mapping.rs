@@ -26,16 +26,17 @@ pub fn update(
 ) -> Result<(String, Changes), String> {
     let mut document = parsed(text)?;
     let mapping = mapping(&mut document, cluster)?;
-    let mut found: BTreeMap<String, &SourceTable> =
+    let found: BTreeMap<String, &SourceTable> =
         tables.iter().map(|table| (table.full_name(), table)).collect();
     let mut changes = Changes::default();
-    let mut taken = BTreeSet::new();
+    let (mut taken, mut there) = (BTreeSet::new(), BTreeSet::new());
     if let Some(item) = mapping.get_mut("table") {
         let inline = !item.is_array_of_tables();
         for entry in tables_mut(item) {
             let Some(name) = self::text(entry, "name") else { continue };
             taken.insert(destination(entry, &name).to_ascii_lowercase());
-            match found.remove(&name) {
+            there.insert(name.clone());
+            match found.get(&name) {
                 Some(table) => changes.tables.push(update_entry(entry, inline, table, name)?),
                 None if meant(&name) => changes.tables.push(TableChange::new(name, TableState::Gone)),
                 None => {}
@@ -43,7 +44,7 @@ pub fn update(
         }
     }
     // In the source's order, which is by name.
-    for table in tables.iter().filter(|table| found.contains_key(&table.full_name())) {
+    for table in tables.iter().filter(|table| !there.contains(&table.full_name())) {
         let (entry, change) = new_entry(table, &mut taken)?;
         if let Some(entry) = entry {
             push(mapping, entry);

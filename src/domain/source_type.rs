@@ -7,6 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+mod letters;
 mod parse;
 #[cfg(test)]
 mod tests;

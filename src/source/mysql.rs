@@ -236,7 +236,9 @@ impl Failure {
                         FaultKind::Unavailable
                     }
                 };
-                return Fault::from_error(kind, format!("cannot read from {name}"), error);
+                // The client tells each cause within the next one: its source would be told again.
+                let text = error.to_string();
+                (kind, text.trim_start_matches("Input/output error: ").to_owned())
             }
             Self::NoTls => {
                 (FaultKind::Unavailable, "the server offers no TLS; `?ssl=off` goes without".to_owned())

@@ -134,3 +134,41 @@ async fn every_type_and_every_name_comes_into_the_mapping_and_is_read_back() {
         .collect();
     assert!(positions.is_sorted(), "{written}");
 }
+
+/// The server of these tests takes what MySQL may hold, and gives it as it is: whoever compares values begins here.
+#[tokio::test]
+async fn the_server_holds_what_mysql_may_hold() {
+    let mut database = MariaDb::get().database("values").await;
+    let values = [
+        ("BIGINT UNSIGNED", "18446744073709551615", &b"18446744073709551615"[..]),
+        ("DECIMAL(65,30)", "-0.000000000000000000000000000001", b"-0.000000000000000000000000000001"),
+        (
+            "BIT(64)",
+            "b'1000000000000000000000000000000000000000000000000000000000000001'",
+            b"\x80\0\0\0\0\0\0\x01",
+        ),
+        ("BIT(9)", "b'100000010'", b"\x01\x02"),
+        ("DATE", "'0000-00-00'", b"0000-00-00"),
+        ("DATETIME(6)", "'2019-00-10 23:59:59.999999'", b"2019-00-10 23:59:59.999999"),
+        ("TIMESTAMP(6) NULL", "'2038-01-19 03:14:07.999999'", b"2038-01-19 03:14:07.999999"),
+        ("TIME(6)", "'-838:59:59.000000'", b"-838:59:59.000000"),
+        ("YEAR", "0", b"0000"),
+        ("VARCHAR(9)", "'a\\0\u{1F3B0}'", "a\0\u{1F3B0}".as_bytes()),
+        ("SET('x','y z')", "'y z,x'", b"x,y z"),
+        (
+            "POINT",
+            "ST_GeomFromText('POINT(1 2)')",
+            b"\0\0\0\0\x01\x01\0\0\0\0\0\0\0\0\0\xF0\x3F\0\0\0\0\0\0\0\x40",
+        ),
+    ];
+    let columns: Vec<_> = values.iter().enumerate().map(|(at, (kind, ..))| format!("c{at} {kind}")).collect();
+    database.run(&format!("CREATE TABLE t ({})", columns.join(", "))).await;
+    let written: Vec<_> = values.iter().map(|(_, value, _)| *value).collect();
+    database.run(&format!("INSERT INTO t VALUES ({})", written.join(", "))).await;
+    database.run("INSERT INTO t () VALUES ()").await;
+    let rows = database.rows("SELECT * FROM t").await;
+    for ((kind, value, expected), found) in values.iter().zip(&rows[0]) {
+        assert_eq!(found.as_deref(), Some(*expected), "{value} in {kind}");
+    }
+    assert!(rows[1].iter().all(Option::is_none));
+}

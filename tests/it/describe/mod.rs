@@ -56,8 +56,8 @@ fn describe(place: &Path, database: &Database<'_>, more: &[&str]) -> (i32, Strin
     (output.status.code().unwrap(), text)
 }
 
-#[tokio::test]
-async fn a_mapping_follows_its_source_and_people_keep_their_words() {
+/// Two tables that are worth it, and two that are not; and the mapping that is written of them, behind what was there.
+async fn casino() -> (Database<'static>, Place, String) {
     let mut database = MariaDb::get().database("follow").await;
     database
         .run("CREATE TABLE bets (id BIGINT UNSIGNED PRIMARY KEY, placed TIMESTAMP(6) NULL, note TEXT)")
@@ -67,7 +67,20 @@ async fn a_mapping_follows_its_source_and_people_keep_their_words() {
     database.run("CREATE VIEW seen AS SELECT id FROM bets").await;
     let place = Place::new();
     let before = place.text();
+    let name = &database.name;
+    let expected = format!(
+        "{before}\n[[table]]\nname = \"{name}.bets\"\nkey = [\"id\"]\n\n[table.columns]\nid = {{ type = \"bigint unsigned\" \
+         }}\nplaced = {{ type = \"timestamp(6)\" }}\nnote = {{ type = \"text\" }}\n\n[[table]]\nname = \
+         \"{name}.users\"\nkey = [\"id\", \"region\"]\n\n[table.columns]\nregion = {{ type = \"int\" }}\nid = {{ type = \
+         \"int\" }}\nborn = {{ type = \"datetime\" }}\n"
+    );
+    (database, place, expected)
+}
 
+#[tokio::test]
+async fn tables_keys_and_types_are_written_once() {
+    let (database, place, expected) = casino().await;
+    let before = place.text();
     let (code, text) = describe(&place.config(), &database, &["--check"]);
     assert!(
         code == 1 && text.contains("2 tables described: 2 new, 0 changed; nothing was written"),
@@ -76,21 +89,19 @@ async fn a_mapping_follows_its_source_and_people_keep_their_words() {
     assert_eq!(place.text(), before);
     let (code, text) = describe(&place.config(), &database, &[]);
     assert!(code == 0 && text.contains("  + placed  timestamp(6)\n"), "{text}");
-    let name = &database.name.clone();
-    let expected = format!(
-        "{before}\n[[table]]\nname = \"{name}.bets\"\nkey = [\"id\"]\n\n[table.columns]\nid = {{ type = \"bigint unsigned\" \
-         }}\nplaced = {{ type = \"timestamp(6)\" }}\nnote = {{ type = \"text\" }}\n\n[[table]]\nname = \
-         \"{name}.users\"\nkey = [\"id\", \"region\"]\n\n[table.columns]\nregion = {{ type = \"int\" }}\nid = {{ type = \
-         \"int\" }}\nborn = {{ type = \"datetime\" }}\n"
-    );
     assert_eq!(place.text(), expected);
     for more in [&[][..], &["--check"]] {
         let (code, text) = describe(&place.config(), &database, more);
         assert!(code == 0 && text.contains("2 tables described: 0 new, 0 changed; "), "{text}");
         assert_eq!(place.text(), expected);
     }
+}
 
-    // People write into it, and the source changes.
+#[tokio::test]
+async fn a_mapping_follows_its_source_and_people_keep_their_words() {
+    let (mut database, place, expected) = casino().await;
+    let name = &database.name.clone();
+    // People have written into it, and the source has changed.
     let theirs = expected.replace("note = {", "# What the dealer said.\nnote = {").replace(
         &format!("name = \"{name}.users\"\n"),
         &format!("name = \"{name}.users\" # us\nwindow = \"5m\"\n"),

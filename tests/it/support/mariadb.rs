@@ -105,7 +105,12 @@ impl Database<'_> {
             Value::NULL => None,
             Value::Bytes(bytes) => Some(bytes),
             // The text protocol has no others.
-            other => panic!("{other:?}"),
+            other @ (Value::Int(_)
+            | Value::UInt(_)
+            | Value::Float(_)
+            | Value::Double(_)
+            | Value::Date(..)
+            | Value::Time(..)) => panic!("{other:?}"),
         };
         rows.into_iter().map(|row| row.unwrap().into_iter().map(value).collect()).collect()
     }
