@@ -155,6 +155,7 @@ fn measure(files: &[Bytes]) -> (Duration, u64) {
         timestamp: Some("ts".into()),
         sequence: None,
         instants: Default::default(),
+        types: Default::default(),
     };
     let table = TableId::new("c", "s", "t");
     let inputs = inputs(files, &rules, &table);

@@ -23,6 +23,7 @@ use crate::flow::pulse;
 use crate::messages::fetcher::Fetched;
 use crate::telemetry::events;
 
+mod places;
 mod probe;
 mod reopen;
 
@@ -217,6 +218,10 @@ impl Performer {
                     fault: &fault,
                 }
                 .emit();
+                if fault.kind == FaultKind::DestinationRefused {
+                    // By a shape that was read before it grew elsewhere, perhaps.
+                    self.world.shapes.forget(&self.table);
+                }
                 Event::SubmitFailed { kind: fault.kind, reason: fault.chain() }
             }
         }
@@ -279,18 +284,10 @@ impl Performer {
         let bytes: u64 = batch.manifest.entries.iter().map(|entry| entry.file.size_bytes).sum();
         // A body is rarely larger than its files; where it is, the estimate's error is bounded by the slots.
         let credit = self.world.spool_credit.take(bytes).await;
-        let plan =
-            self.inputs.iter().try_fold(ColumnPlan::empty(), |plan, input| plan.unify(input.footer.plan()));
-        let plan = match plan {
-            Ok(plan) => plan,
-            Err(conflict) => {
-                let fault = Fault::new(
-                    FaultKind::SchemaConflict,
-                    format!("the files of one batch differ: {conflict}"),
-                );
-                return self.unbuilt(None, fault);
-            }
-        };
+        if let Err((file, fault)) = self.place_columns().await {
+            return self.unbuilt(Some(file), fault);
+        }
+        let plan = ColumnPlan::of_places(self.inputs.iter().map(|input| input.footer.places()));
         let inputs = std::mem::take(&mut self.inputs);
         // Where a page makes the decoder panic, only a batch of one file tells whose page it was.
         let alone = match batch.manifest.entries.as_slice() {

@@ -64,6 +64,7 @@ fn written(arguments: Arguments) -> Result<(u64, u64), Fault> {
         timestamp: arguments.timestamp.map(Into::into),
         sequence: arguments.sequence.map(Into::into),
         instants: arguments.instant.into_iter().collect(),
+        types: Default::default(),
     };
     let table = TableId::new("local", "files", "table");
     let (mut inputs, mut plan) = (Vec::new(), ColumnPlan::empty());

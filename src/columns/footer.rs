@@ -1,6 +1,6 @@
 //! A file's footer: its columns as landbridge carries them, its rows, and what the reader needs to read them.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use parquet::basic::Compression;
@@ -12,11 +12,12 @@ use parquet::file::metadata::{
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor, Type};
 
 use super::limits::{FOOTER_BYTES_MAX, decoded_bytes_max, shown};
-use super::plan::{ColumnPlan, folded};
+use super::plan::ColumnPlan;
 use super::rules::ColumnRules;
 use super::source::{Source, without_prefixes};
 use super::stored::{Stored, describe};
-use super::{lineage, outline, pages};
+use super::types::ColumnType;
+use super::{outline, pages};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::object::Object;
@@ -32,7 +33,12 @@ const ENCRYPTED_MAGIC: &[u8] = b"PARE";
 #[derive(Clone, Debug)]
 pub struct Footer {
     inner: Arc<Inner>,
+    /// Where the table's own columns go, in their order, where the table's shape has said so.
+    places: Option<Arc<Places>>,
 }
+
+/// Columns by their names, with their types.
+pub type Places = Vec<(Arc<str>, ColumnType)>;
 
 #[derive(Debug)]
 struct Inner {
@@ -75,6 +81,16 @@ impl Footer {
     /// The table's own columns in the file.
     pub fn plan(&self) -> &ColumnPlan {
         &self.inner.columns.plan
+    }
+
+    /// The same file with the places of its own columns in the table, in their order: one each.
+    pub fn placed(&self, places: Places) -> Self {
+        Self { inner: Arc::clone(&self.inner), places: Some(Arc::new(places)) }
+    }
+
+    /// Where the table's own columns go: to columns of their names and types unless `placed` says otherwise.
+    pub fn places(&self) -> &[(Arc<str>, ColumnType)] {
+        self.places.as_ref().map_or_else(|| self.plan().columns(), |places| places.as_slice())
     }
 
     /// The rules by which the columns got their parts.
@@ -128,7 +144,7 @@ pub fn read_footer(file: &FileId, object: Arc<dyn Object>, rules: &ColumnRules) 
         return Err(told(format!("it states {rows} rows, more than a file of its size can be read to")));
     }
     let inner = Inner { metadata: Arc::new(metadata), rows, rules: rules.clone(), columns };
-    Ok(Footer { inner: Arc::new(inner) })
+    Ok(Footer { inner: Arc::new(inner), places: None })
 }
 
 /// The footer's Thrift bytes, found from the end of the file, and where they begin.
@@ -163,7 +179,7 @@ fn footer_bytes(source: &Source) -> ParquetResult<(bytes::Bytes, u64)> {
 
 /// Gives every column of the file its part, or refuses the file.
 fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Columns, Fault> {
-    let mut names: HashMap<String, &str> = HashMap::new();
+    let mut names = HashSet::new();
     let (mut plan, mut own) = (Vec::new(), Vec::new());
     let (mut op, mut timestamp, mut sequence) = (None, None, None);
     for (position, field) in root.get_fields().iter().enumerate() {
@@ -203,22 +219,13 @@ fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Colum
     Ok(Columns { plan: ColumnPlan::from_checked(plan), own, op, timestamp, sequence })
 }
 
-fn check_own_name<'a>(
-    file: &FileId,
-    name: &'a str,
-    names: &mut HashMap<String, &'a str>,
-) -> Result<(), Fault> {
-    if lineage::is_reserved(name) {
-        let text = format!("column {} has the name of a column that landbridge adds", shown(name));
-        return Err(conflict(file, &text));
+/// A name twice leaves open which column is meant. Names that a warehouse would take for one, or for a lineage column's,
+/// get places of their own by the table's shape.
+fn check_own_name<'a>(file: &FileId, name: &'a str, names: &mut HashSet<&'a str>) -> Result<(), Fault> {
+    if names.insert(name) {
+        return Ok(());
     }
-    match names.insert(folded(name), name) {
-        None => Ok(()),
-        Some(other) => {
-            let text = format!("columns {} and {} differ only in case", shown(other), shown(name));
-            Err(conflict(file, &text))
-        }
-    }
+    Err(conflict(file, &format!("column {} is there twice", shown(name))))
 }
 
 /// Refuses a column that cannot hold what the mapping says is in it.

@@ -1,6 +1,6 @@
 //! The columns of a table as a batch carries them: names and types, in order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,6 +48,18 @@ impl ColumnPlan {
 
     /// Takes columns whose names have been checked to differ in more than case.
     pub(super) fn from_checked(columns: Vec<(Arc<str>, ColumnType)>) -> Self {
+        Self { columns }
+    }
+
+    /// The columns of a batch whose files have these places, in the order in which they come. Of one column the table's
+    /// shape gives one type to all.
+    pub fn of_places<'a>(files: impl IntoIterator<Item = &'a [(Arc<str>, ColumnType)]>) -> Self {
+        let (mut columns, mut seen) = (Vec::new(), HashSet::new());
+        for (name, kind) in files.into_iter().flatten() {
+            if seen.insert(&**name) {
+                columns.push((Arc::clone(name), *kind));
+            }
+        }
         Self { columns }
     }
 

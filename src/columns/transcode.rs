@@ -117,7 +117,7 @@ fn own_columns<'a>(plan: &'a ColumnPlan, inputs: &[Input]) -> Result<Vec<Column<
     let mut leaves: Vec<Vec<Option<Leaf>>> = vec![Vec::with_capacity(inputs.len()); plan.columns().len()];
     for input in inputs {
         let parts = input.footer.columns();
-        let names = parts.plan.columns().iter().map(|(name, _)| &**name);
+        let names = input.footer.places().iter().map(|(name, _)| &**name);
         let by_name: HashMap<&str, Leaf> = names.zip(parts.own.iter().copied()).collect();
         let mut placed = 0;
         for ((name, _), leaves) in plan.columns().iter().zip(&mut leaves) {

@@ -41,6 +41,8 @@ pub(super) enum Step {
 pub(super) enum Number {
     Int32,
     Int64,
+    /// INT32 without sign.
+    Unsigned32,
     /// INT64 without sign.
     Unsigned64,
     /// Big-endian bytes.
@@ -68,6 +70,14 @@ impl Step {
             (Stored::Float, ColumnType::Float64) => Self::Double,
             (Stored::Millis, ColumnType::Datetime | ColumnType::Timestamp) => Self::Millis,
             (Stored::TimeMillis, ColumnType::Time) => Self::TimeMillis,
+            // A column that has taken decimals since.
+            (Stored::Signed, ColumnType::Decimal { scale, .. }) => {
+                let from = number(physical, bytes)?;
+                decimal(from, (19, 0), number(to.physical, to.fixed_bytes)?, scale)?
+            }
+            (Stored::Unsigned32 { .. }, ColumnType::Decimal { scale, .. }) => {
+                decimal(Number::Unsigned32, (10, 0), number(to.physical, to.fixed_bytes)?, scale)?
+            }
             (Stored::Unsigned64, ColumnType::Decimal { scale, .. }) => {
                 decimal(Number::Unsigned64, (20, 0), number(to.physical, to.fixed_bytes)?, scale)?
             }
@@ -247,6 +257,7 @@ fn each_number(
     match number {
         Number::Int32 => integers(values).try_for_each(|value| each(Some(value.into()))),
         Number::Int64 => longs(values).try_for_each(|value| each(Some(value.into()))),
+        Number::Unsigned32 => integers(values).try_for_each(|value| each(Some(value.cast_unsigned().into()))),
         Number::Unsigned64 => longs(values).try_for_each(|value| each(Some(value.cast_unsigned().into()))),
         Number::Fixed(16) => {
             let mut wide = values.as_chunks::<16>().0.iter();
@@ -278,7 +289,7 @@ fn big_endian(bytes: &[u8]) -> Option<i128> {
 fn write_number(to: Number, value: i128, out: &mut Vec<u8>) {
     let little = value.to_le_bytes();
     match to {
-        Number::Int32 => out.extend(little.into_iter().take(4)),
+        Number::Int32 | Number::Unsigned32 => out.extend(little.into_iter().take(4)),
         Number::Int64 | Number::Unsigned64 => out.extend((value as i64).to_le_bytes()),
         Number::Fixed(bytes) => {
             let big = value.to_be_bytes();

@@ -63,7 +63,7 @@ fn mapping_files_and_the_environment_are_read() {
     let place = Place::new("tables = \"tables/*.toml\"\n[batching]\nwindow = \"90s\"\n");
     fs::create_dir(place.path().join("tables")).unwrap();
     fs::create_dir(place.path().join("other")).unwrap();
-    let mapping = "cluster = \"game-a\"\nsource = \"../in\"\ndataset = \"d\"\nunmapped = \"ignore\"\nschema_changes = \"freeze\"\n[dms]\ntimestamp = \"ts\"\n[[table]]\nname = \"s.t\"\nas = \"u\"\nwindow = \"5s\"\ninstants = [\"at\"]\n[[table]]\nname = \"s.v\"\nschema_changes = \"rescue\"\n";
+    let mapping = "cluster = \"game-a\"\nsource = \"../in\"\ndataset = \"d\"\nunmapped = \"ignore\"\nschema_changes = \"freeze\"\n[dms]\ntimestamp = \"ts\"\n[[table]]\nname = \"s.t\"\nas = \"u\"\nwindow = \"5s\"\ninstants = [\"at\"]\n[[table]]\nname = \"s.v\"\nschema_changes = \"evolve\"\n";
     fs::write(place.path().join("tables/game-a.toml"), mapping).unwrap();
     let other = place.path().join("other").display().to_string();
     let overrides = [
@@ -79,7 +79,7 @@ fn mapping_files_and_the_environment_are_read() {
     assert_eq!(&*mapping.route.tables[0].destination.table, "u");
     assert_eq!(mapping.tables[0].window, Some(Duration::from_secs(5)));
     let policies: Vec<_> = mapping.tables.iter().map(|table| table.schema_changes).collect();
-    assert_eq!(policies, [Policy::Freeze, Policy::Rescue]);
+    assert_eq!(policies, [Policy::Freeze, Policy::Evolve]);
 }
 
 /// A broken configuration, and what must stand in the message.

@@ -249,6 +249,9 @@ impl Delivery {
             | FaultKind::DiskFull
             | FaultKind::LedgerCorrupt
             | FaultKind::Internal => {
+                // The table may have taken a wider type since the body was built: it is built anew, once.
+                let is_first = kind == FaultKind::DestinationRefused && self.pace.refused_for(now).is_zero();
+                self.has_body &= !is_first;
                 // Unknown: the job may exist all the same. Ask about this very id (Invariant I-3).
                 let wait = self.pace.back_off(LONGEST_WAIT);
                 self.phase = Phase::Asking;

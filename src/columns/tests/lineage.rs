@@ -112,15 +112,10 @@ fn dms_columns_of_a_strange_type_are_a_conflict() {
 }
 
 #[test]
-fn names_that_a_warehouse_cannot_tell_apart_are_a_conflict() {
-    for columns in [
-        "optional int64 id; optional int64 ID;",
-        "optional int64 ä; optional int64 Ä;",
-        "optional int64 id; optional int64 id;",
-        "optional binary Op (UTF8); optional binary Op (UTF8);",
-        "optional int64 _source_row;",
-        "optional int64 _Batch_ID;",
-    ] {
+fn a_name_that_is_there_twice_is_a_conflict() {
+    for columns in
+        ["optional int64 id; optional int64 id;", "optional binary Op (UTF8); optional binary Op (UTF8);"]
+    {
         let fault = footer(&file(columns, &[], PLAIN)).unwrap_err();
         assert_eq!(fault.kind, FaultKind::SchemaConflict, "{columns}");
         assert!(fault.context.contains("rename"), "{}", fault.context);

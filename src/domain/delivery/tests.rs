@@ -317,6 +317,18 @@ fn a_refused_destination_is_fenced_after_patience_and_holds_the_table() {
 }
 
 #[test]
+fn a_body_that_its_table_refuses_is_built_anew_once() {
+    let mut delivery = claimed(&batch(&["x"]));
+    let refused = || Event::SubmitFailed { kind: FaultKind::DestinationRefused, reason: "narrower".into() };
+    let not_found = || Event::Status(JobStatus::NotFound);
+    assert_eq!(play(&mut delivery, [refused(), not_found()]), Action::Build);
+    assert!(matches!(play(&mut delivery, [built()]), Action::Submit(_)));
+    let later = now().plus(Duration::from_secs(1));
+    assert!(matches!(delivery.step(later, refused()).1, Action::Ask(_)));
+    assert!(matches!(delivery.step(later, not_found()).1, Action::Submit(_)), "once is enough");
+}
+
+#[test]
 fn patience_begins_with_a_refusal_and_ends_with_its_absence() {
     let batch = batch(&["x"]);
     let mut delivery = claimed(&batch);

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::domain::column_type::ColumnType;
-use crate::domain::lineage::RESCUED;
 
 /// A column that gets no place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,9 +66,8 @@ impl fmt::Display for Conflict {
                     formatter,
                     "column {column} is {kind} in {file}, and the destination's column {target} is {has}: no type holds \
                      both, and the mapping says schema_changes = \"freeze\". The table is held and its files wait. \
-                     Either say \"evolve\" (the values go into a new column, {target}__{word}), or \"rescue\" (they go \
-                     as JSON into {RESCUED}), or give the column its type back by a DMS transformation and discard \
-                     the file; then resume the table"
+                     Either say \"evolve\" (the values go into a new column, {target}__{word}), or give the column its \
+                     type back by a DMS transformation and discard the file; then resume the table"
                 )
             }
             Cause::Together { other, target } => write!(

@@ -120,15 +120,8 @@ fn a_type_that_does_not_fit_goes_by_the_policy() {
     let mut shape = begin();
     let frozen = take(&mut shape, &[("a", Text), ("new", Text)], &[], &rules(Policy::Freeze)).unwrap_err();
     let text = frozen.to_string();
-    for part in [
-        "column a is STRING in b/f@e",
-        "column a is INT64",
-        "held",
-        "\"evolve\"",
-        "\"rescue\"",
-        "a__string",
-        "DMS",
-    ] {
+    for part in ["column a is STRING in b/f@e", "column a is INT64", "held", "\"evolve\"", "a__string", "DMS"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(frozen.is_the_tables());

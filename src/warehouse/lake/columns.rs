@@ -51,7 +51,11 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join(format!("b{age_seconds}-1.parquet"));
         let fields = own.iter().map(|(name, kind)| Field::new(*name, kind.clone(), true));
-        let schema = Schema::new(fields.chain(lineage::fields()).collect::<Vec<_>>());
+        let schema = Schema::new(
+            fields
+                .chain(lineage::NAMES.map(|name| Field::new(name, DataType::Utf8, true)))
+                .collect::<Vec<_>>(),
+        );
         let file = File::create(&path).unwrap();
         ArrowWriter::try_new(file.try_clone().unwrap(), Arc::new(schema), None).unwrap().close().unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 - age_seconds)).unwrap();

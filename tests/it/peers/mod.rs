@@ -8,4 +8,5 @@ pub mod journeys;
 mod notifications;
 pub mod process;
 mod proxy;
+mod schema;
 mod verify;
