@@ -95,7 +95,14 @@ fn pieces() -> Vec<Piece> {
     let long = |row: u64| noise(row).cast_signed();
     let decimal = |row: u64| ByteArray::from((noise(row) >> 30).to_be_bytes()[..].to_vec()).into();
     let word = |row: u64| {
-        ByteArray::from(["ios", "android", "web", "kiosk"][(noise(row) % 4) as usize].as_bytes().to_vec())
+        ByteArray::from(
+            ["ios", "android", "web", "kiosk"]
+                .get((noise(row) % 4) as usize)
+                .copied()
+                .unwrap_or_default()
+                .as_bytes()
+                .to_vec(),
+        )
     };
     let piece = |name, files| Piece { name, files };
     vec![

@@ -50,11 +50,9 @@ pub(in crate::columns) fn stored_texts(
 
 fn text(array: &ArrayRef, row: usize, stored: Stored, kind: ColumnType) -> String {
     let zone = if kind == ColumnType::Timestamp { "Z" } else { "" };
-    let scaled = |value: i128, from: i8| match kind {
-        ColumnType::Decimal { scale, .. } => {
-            format!("{}e-{scale}", value * 10_i128.pow(u32::try_from(scale - from).unwrap()))
-        }
-        other => panic!("{other} is no decimal"),
+    let scaled = |value: i128, from: i8| {
+        let ColumnType::Decimal { scale, .. } = kind else { panic!("{kind} is no decimal") };
+        format!("{}e-{scale}", value * 10_i128.pow(u32::try_from(scale - from).unwrap()))
     };
     match stored {
         Stored::Signed | Stored::Days | Stored::TimeMicros => number(array, row).to_string(),

@@ -166,7 +166,8 @@ fn texts_of_copied_pages_are_held_against_utf8() {
     let bytes = file("optional binary c (UTF8);", &[vec![bad]], gzip());
     for copied_bytes_min in [0, u64::MAX] {
         let layout = Layout { copied_bytes_min, copied_texts_checked: true, ..Layout::DEFAULT };
-        let failure = try_build_as(&layout, &inputs(&[bytes.clone()]).unwrap(), &|| true).err().unwrap();
+        let failure =
+            try_build_as(&layout, &inputs(std::slice::from_ref(&bytes)).unwrap(), &|| true).err().unwrap();
         assert_eq!(failure.fault.kind, FaultKind::Unreadable);
         assert!(failure.fault.chain().contains("UTF"), "{}", failure.fault.chain());
     }
