@@ -57,8 +57,8 @@ fn a_new_table_is_written_with_key_and_types() {
 fn what_people_wrote_stays() {
     let text = format!(
         "# Ours.\n{HEAD}\n[dms] # names\ntimestamp = \"ts\"\n\n# The users.\n[[table]]\nkey = [\"login\"]   # not the primary \
-         key\nname = \"casino.users\" # here\nwindow = \"5m\"\n\n[table.columns]\n# Born in UTC.\nborn = {{ type = \
-         \"datetime\" }} # since 2019\nID = {{ type = \"INT(11)\" }}\nold = {{ type = \"json\" }}\n\n# More.\n[[table]]\n\
+         key\nname = \"casino.users\" # here\nwindow = \"5m\"\n\n[table.columns]\n# Born in UTC.\nborn = {{ type=\
+         \"datetime\"   }} # since 2019\nID = {{ type = \"INT(11)\" }}\nold = {{ type = \"json\" }}\n\n# More.\n[[table]]\n\
          name = \"casino.bets\"\nkey = [\"id\"]\n# the end\n"
     );
     let source = [
@@ -71,7 +71,7 @@ fn what_people_wrote_stays() {
     ];
     let (fresh, changes) = updated(&text, &source);
     let expected = text
-        .replace("born = { type = \"datetime\" }", "born = { type = \"timestamp(6)\" }")
+        .replace("{ type=\"datetime\"   }", "{ type=\"timestamp(6)\"   }")
         .replace("old = { type = \"json\" }\n", "old = { type = \"json\" }\nflags = { type = \"bit(8)\" }\n")
         .replace(
             "key = [\"id\"]\n# the end\n",
