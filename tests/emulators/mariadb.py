@@ -7,12 +7,14 @@ it answers, and ends when standard input does: however the tests end, nothing st
 The server is the machine's own (mariadbd or mysqld on PATH or in /usr/sbin), or Debian's package, unpacked into the cache of the
 tests: nothing is installed, and nobody needs to be root for it."""
 
+import ctypes
 import glob
 import hashlib
 import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -176,7 +178,14 @@ def wait_for(port, process, log):
         sys.exit("MariaDB did not start:\n%s" % text.read()[-4000:])
 
 
+def end_with_this_script():
+    """Whatever ends this script ends the server, even what leaves it no time to clean up (Linux: PR_SET_PDEATHSIG)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     prepared = subprocess.run([sys.executable, os.path.join(HERE, "prepare.py"), "mariadb"], stdout=subprocess.PIPE, text=True)
     if prepared.returncode != 0:
         sys.exit(prepared.returncode)
@@ -203,7 +212,7 @@ def main():
         with open(log, "w") as output:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=folder,
-                env=environment(place), start_new_session=True,
+                env=environment(place), preexec_fn=end_with_this_script,
             )
         wait_for(port, process, log)
         answer = {"host": "127.0.0.1", "port": port, "user": USER, "password": PASSWORD}
