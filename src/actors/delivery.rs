@@ -8,7 +8,6 @@ use tokio::sync::Semaphore;
 
 use super::world::{TableSetup, World};
 use crate::columns::body::Body;
-use crate::columns::plan::ColumnPlan;
 use crate::columns::transcode::{BuildFailure, Input, build};
 use crate::domain::batch::{Attempt, Batch, Manifest, ManifestEntry};
 use crate::domain::delivery::{Action, Delivery, End, Event, Part};
@@ -203,6 +202,10 @@ impl Performer {
         let (table, number) = (&self.table, attempt.number);
         events::AttemptSubmitted { table, batch: &batch.id, attempt: number, bytes: built.body.size_bytes() }
             .emit();
+        if self.world.has_outgrown(table, built.body.plan()).await {
+            let reason = format!("a column of {table} has taken a wider type since the body was built");
+            return Event::SubmitFailed { kind: FaultKind::DestinationRefused, reason };
+        }
         match self.world.ports.warehouse.submit(&attempt, &built.body).await {
             Ok(submission) => {
                 if submission == Submission::Duplicate {
@@ -218,11 +221,12 @@ impl Performer {
                     fault: &fault,
                 }
                 .emit();
-                if fault.kind == FaultKind::DestinationRefused {
+                let kind = self.unless_outgrown(fault.kind, FaultKind::DestinationRefused).await;
+                if kind == FaultKind::DestinationRefused {
                     // By a shape that was read before it grew elsewhere, perhaps.
                     self.world.shapes.forget(&self.table);
                 }
-                Event::SubmitFailed { kind: fault.kind, reason: fault.chain() }
+                Event::SubmitFailed { kind, reason: fault.chain() }
             }
         }
     }
@@ -231,12 +235,12 @@ impl Performer {
         match self.world.ports.warehouse.ask(&attempt).await {
             Ok(status) => {
                 self.job_failed = None;
-                if let JobStatus::Failed { kind, reason } = &status {
-                    let (table, job) = (&self.table, &attempt.job_id);
-                    events::JobFailed { table, job, kind: *kind, reason }.emit();
-                    self.job_failed = Some(*kind);
-                }
-                Event::Status(status)
+                let JobStatus::Failed { kind, reason } = status else { return Event::Status(status) };
+                let kind = self.unless_outgrown(kind, FaultKind::Unavailable).await;
+                let (table, job) = (&self.table, &attempt.job_id);
+                events::JobFailed { table, job, kind, reason: &reason }.emit();
+                self.job_failed = Some(kind);
+                Event::Status(JobStatus::Failed { kind, reason })
             }
             Err(fault) => {
                 events::AttemptUnknown {
@@ -274,6 +278,8 @@ impl Performer {
 
     /// Builds the body, fetching the files first when they are not at hand.
     async fn build(&mut self, batch: &Batch) -> Event {
+        // A body that was refused is built anew: what it occupies goes back before anything is waited for.
+        self.body = None;
         if self.inputs.is_empty()
             && let Err((file, fault)) = self.open_all(batch).await
         {
@@ -284,10 +290,14 @@ impl Performer {
         let bytes: u64 = batch.manifest.entries.iter().map(|entry| entry.file.size_bytes).sum();
         // A body is rarely larger than its files; where it is, the estimate's error is bounded by the slots.
         let credit = self.world.spool_credit.take(bytes).await;
-        if let Err((file, fault)) = self.place_columns().await {
-            return self.unbuilt(Some(file), fault);
-        }
-        let plan = ColumnPlan::of_places(self.inputs.iter().map(|input| input.footer.places()));
+        let plan = match self.place_columns().await {
+            Ok(plan) => plan,
+            Err((file, fault)) => {
+                self.inputs.clear();
+                self.credit.clear();
+                return self.unbuilt(file, fault);
+            }
+        };
         let inputs = std::mem::take(&mut self.inputs);
         // Where a page makes the decoder panic, only a batch of one file tells whose page it was.
         let alone = match batch.manifest.entries.as_slice() {

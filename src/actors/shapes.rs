@@ -3,12 +3,14 @@
 //! What is known is remembered: entries never change, so that only a file with a column that is not known asks the
 //! ledger, and only one that the ledger does not know either asks the warehouse what its table has.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use dashmap::DashMap;
 
 use super::supervision::report;
 use super::world::World;
+use crate::columns::plan::ColumnPlan;
 use crate::columns::types::ColumnType;
 use crate::domain::batch::Destination;
 use crate::domain::clock::Clock;
@@ -94,6 +96,15 @@ impl Shapes {
         self.known.get(table).map(|shape| Arc::clone(&shape))
     }
 
+    /// A shape only grows: one that was read earlier never takes the place of a later one.
+    fn learn(&self, table: &TableId, shape: Shape) {
+        let shape = Arc::new(shape);
+        let mut known = self.known.entry(table.clone()).or_insert_with(|| Arc::clone(&shape));
+        if known.entries().len() < shape.entries().len() {
+            *known = shape;
+        }
+    }
+
     /// Forgets what was read: another batch, or another process, may have widened a column since, and the warehouse has
     /// refused a body of the narrower type. The body that is built again is of the wider one, with the same rows.
     pub fn forget(&self, table: &TableId) {
@@ -121,7 +132,7 @@ impl Shapes {
             let mut shape = Shape::new(entries);
             match shape.resolve(columns) {
                 Ok(targets) => {
-                    self.known.insert(table.clone(), Arc::new(shape));
+                    self.learn(table, shape);
                     return Ok(targets);
                 }
                 Err(Unresolved::Conflict(conflict)) => return Err(of_file(conflict, file)),
@@ -145,7 +156,7 @@ impl Shapes {
             if edges.ledger.grow_shape(table, known, &grown).await.map_err(at("grow_shape"))? {
                 self.tell(table, &shape, &grown, columns);
                 shape.append(grown);
-                self.known.insert(table.clone(), Arc::new(shape));
+                self.learn(table, shape);
             }
         }
         let text = format!("the shape of {table} is changed by other processes again and again");
@@ -158,6 +169,24 @@ impl Shapes {
         let last = last.map_or_else(|| sources(before), |last| last.to_vec());
         let hint = renamed_hint(grown, columns, &last);
         events::ShapeGrown { table, entries: grown, renamed_hint: hint.as_deref() }.emit();
+    }
+}
+
+/// What an edge says about a table's columns is never said of a file.
+fn no_fault_of_a_file(kind: FaultKind) -> FaultKind {
+    match kind {
+        FaultKind::ContentRefused
+        | FaultKind::SchemaConflict
+        | FaultKind::UnsupportedType
+        | FaultKind::AlreadyLoaded => FaultKind::DestinationRefused,
+        FaultKind::Internal | FaultKind::Unreadable | FaultKind::Vanished => FaultKind::Unavailable,
+        FaultKind::Unavailable
+        | FaultKind::Throttled
+        | FaultKind::QuotaExceeded
+        | FaultKind::AccessDenied
+        | FaultKind::DestinationRefused
+        | FaultKind::DiskFull
+        | FaultKind::LedgerCorrupt => kind,
     }
 }
 
@@ -175,6 +204,26 @@ fn of_file(conflict: Conflict, file: &FileId) -> Unplaced {
 }
 
 impl World {
+    /// True when columns of the table have other types by now than in this plan of a body. Where other processes write, the
+    /// ledger is asked; one that does not answer has said nothing against the body.
+    pub async fn has_outgrown(&self, table: &TableId, plan: &ColumnPlan) -> bool {
+        if self.ports.ledger.has_other_writers()
+            && let Ok(entries) = self.ports.ledger.shape(table).await
+        {
+            self.shapes.learn(table, Shape::new(entries));
+        }
+        let now: HashMap<_, _> =
+            self.shapes.known(table).map(|shape| shape.columns()).into_iter().flatten().collect();
+        plan.columns().iter().any(|(name, kind)| now.get(name).is_some_and(|now| now != kind))
+    }
+
+    /// The plan with the types that its columns have by now.
+    pub fn as_it_is_now(&self, table: &TableId, plan: &ColumnPlan) -> ColumnPlan {
+        let now: HashMap<_, _> =
+            self.shapes.known(table).map(|shape| shape.columns()).into_iter().flatten().collect();
+        plan.with_kinds(|name, kind| now.get(name).copied().unwrap_or(kind))
+    }
+
     /// Where the columns of one file go. A conflict that a person must decide holds the table, whose files wait in the
     /// ledger, and is no fault of theirs; a file that asks for too much is at fault itself.
     pub async fn resolve(
@@ -194,10 +243,11 @@ impl World {
             rules: &setup.shape_rules,
         };
         self.shapes.resolve(&edges, table, file, columns).await.map_err(|unplaced| match unplaced {
-            Unplaced::Edge { step, fault } => {
+            Unplaced::Edge { step, mut fault } => {
                 if let Some(step) = step {
                     self.ledger_failed(step, &fault);
                 }
+                fault.kind = no_fault_of_a_file(fault.kind);
                 fault
             }
             Unplaced::Conflict(conflict) if conflict.is_the_tables() => {

@@ -30,6 +30,9 @@ mod rebuild;
 
 pub use rebuild::{Wish, rebuild};
 
+/// What a process wrote last may not be in DynamoDB's indexes yet, which are late by less than a second as a rule; a batch
+/// that an export misses would be loaded again.
+const INDEXES_SETTLE: Duration = Duration::from_secs(20);
 /// Lines that are written into a ledger at one time.
 const LINES_AT_ONCE: usize = 16;
 
@@ -39,7 +42,10 @@ pub async fn export(config: &Config, to: &Path) -> Result<Counts, Fault> {
     let reader = ledger_reader(config).await?;
     let _lock = match &config.ledger {
         LedgerConfig::Sqlite { path, .. } => Some(SqliteLedger::open(path)?),
-        LedgerConfig::DynamoDb { .. } => None,
+        LedgerConfig::DynamoDb { .. } => {
+            tokio::time::sleep(INDEXES_SETTLE).await;
+            None
+        }
     };
     let begun = SystemClock.now();
     let identity = reader.identity().await?;

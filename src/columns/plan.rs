@@ -1,6 +1,6 @@
 //! The columns of a table as a batch carries them: names and types, in order.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -51,16 +51,26 @@ impl ColumnPlan {
         Self { columns }
     }
 
-    /// The columns of a batch whose files have these places, in the order in which they come. Of one column the table's
-    /// shape gives one type to all.
-    pub fn of_places<'a>(files: impl IntoIterator<Item = &'a [(Arc<str>, ColumnType)]>) -> Self {
-        let (mut columns, mut seen) = (Vec::new(), HashSet::new());
+    /// The columns of a batch whose files have these places, in the order in which they come; says which column has two
+    /// types, which one state of the table's shape never gives.
+    pub fn of_places<'a>(
+        files: impl IntoIterator<Item = &'a [(Arc<str>, ColumnType)]>,
+    ) -> Result<Self, String> {
+        let (mut columns, mut seen) = (Vec::new(), HashMap::new());
         for (name, kind) in files.into_iter().flatten() {
-            if seen.insert(&**name) {
-                columns.push((Arc::clone(name), *kind));
+            match seen.insert(Arc::clone(name), *kind) {
+                None => columns.push((Arc::clone(name), *kind)),
+                Some(other) if other == *kind => {}
+                Some(other) => return Err(format!("column {name} is {other} and {kind} in one batch")),
             }
         }
-        Self { columns }
+        Ok(Self { columns })
+    }
+
+    /// The same columns with other types.
+    pub fn with_kinds(&self, kind: impl Fn(&Arc<str>, ColumnType) -> ColumnType) -> Self {
+        let columns = self.columns.iter().map(|(name, own)| (Arc::clone(name), kind(name, *own)));
+        Self { columns: columns.collect() }
     }
 
     /// The columns, in order.

@@ -55,6 +55,12 @@ impl Step {
     /// How values that are stored as `stored`, in `physical` (of `bytes` bytes, where it is fixed), become those of `to`.
     pub(super) fn of(stored: Stored, physical: Physical, bytes: usize, to: Target) -> Result<Self, Refusal> {
         let is_int32 = physical == Physical::INT32;
+        if let Some(own) = digits(stored)
+            && matches!(to.kind, ColumnType::Decimal { .. })
+            && !to.kind.holds(own)
+        {
+            return Err(format!("{} does not hold every {own}", to.kind));
+        }
         Ok(match (stored, to.kind) {
             (Stored::Signed, ColumnType::Int64) if is_int32 && to.physical != physical => Self::Widen,
             (Stored::Signed, ColumnType::Int64)
@@ -75,8 +81,9 @@ impl Step {
                 let from = number(physical, bytes)?;
                 decimal(from, (19, 0), number(to.physical, to.fixed_bytes)?, scale)?
             }
-            (Stored::Unsigned32 { .. }, ColumnType::Decimal { scale, .. }) => {
-                decimal(Number::Unsigned32, (10, 0), number(to.physical, to.fixed_bytes)?, scale)?
+            (Stored::Unsigned32 { max }, ColumnType::Decimal { scale, .. }) => {
+                let step = decimal(Number::Unsigned32, (10, 0), number(to.physical, to.fixed_bytes)?, scale)?;
+                step.limited(i128::from(max) + 1)
             }
             (Stored::Unsigned64, ColumnType::Decimal { scale, .. }) => {
                 decimal(Number::Unsigned64, (20, 0), number(to.physical, to.fixed_bytes)?, scale)?
@@ -102,6 +109,22 @@ impl Step {
                 kind,
             ) => return Err(format!("values stored as {stored:?} cannot be carried as {kind}")),
         })
+    }
+
+    /// The same for numbers below `limit` only.
+    fn limited(self, limit: i128) -> Self {
+        match self {
+            Self::Decimal { from, limit: _, factor, to } => Self::Decimal { from, limit, factor, to },
+            Self::Digits { number, limit: _ } => Self::Digits { number, limit },
+            Self::Same
+            | Self::Text
+            | Self::Widen
+            | Self::Unsigned { .. }
+            | Self::Double
+            | Self::Millis
+            | Self::TimeMillis
+            | Self::Fixed { .. } => self,
+        }
     }
 
     /// True when the bytes of the values stay as they are.
@@ -202,6 +225,26 @@ fn number(physical: Physical, bytes: usize) -> Result<Number, Refusal> {
             Err(format!("{physical} is no decimal"))
         }
     }
+}
+
+/// The decimal that holds every number that is stored so; none of what is no exact number.
+fn digits(stored: Stored) -> Option<ColumnType> {
+    let (precision, scale) = match stored {
+        Stored::Signed => return Some(ColumnType::Int64),
+        Stored::Unsigned32 { .. } => (10, 0),
+        Stored::Unsigned64 => (20, 0),
+        Stored::Decimal { precision, scale } => (precision, scale),
+        Stored::Text
+        | Stored::Bytes
+        | Stored::Bool
+        | Stored::Float
+        | Stored::Days
+        | Stored::Millis
+        | Stored::Micros
+        | Stored::TimeMillis
+        | Stored::TimeMicros => return None,
+    };
+    Some(ColumnType::Decimal { precision, scale })
 }
 
 /// From one scale to a scale at least as large.

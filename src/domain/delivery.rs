@@ -116,7 +116,7 @@ impl Delivery {
         match event {
             Event::Begun => self.begin(),
             Event::Built { plan_hash } => self.on_built(plan_hash),
-            Event::Unbuilt { file, kind, reason } => self.on_unbuilt(file, kind, reason),
+            Event::Unbuilt { file, kind, reason } => self.on_unbuilt(now, file, kind, reason),
             Event::Claim(Claim::Won) => self.on_claimed(),
             Event::Claim(Claim::Lost(files)) => end(End::ClaimLost(files)),
             Event::Submitted(Submission::Accepted | Submission::Duplicate) => {
@@ -249,9 +249,8 @@ impl Delivery {
             | FaultKind::DiskFull
             | FaultKind::LedgerCorrupt
             | FaultKind::Internal => {
-                // The table may have taken a wider type since the body was built: it is built anew, once.
-                let is_first = kind == FaultKind::DestinationRefused && self.pace.refused_for(now).is_zero();
-                self.has_body &= !is_first;
+                // The table may have taken a wider type since the body was built: it is built anew.
+                self.has_body &= kind != FaultKind::DestinationRefused;
                 // Unknown: the job may exist all the same. Ask about this very id (Invariant I-3).
                 let wait = self.pace.back_off(LONGEST_WAIT);
                 self.phase = Phase::Asking;

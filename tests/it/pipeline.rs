@@ -95,13 +95,12 @@ fn a_column_that_appears_is_null_in_the_files_without_it_and_a_changed_type_begi
     load_all(&mut disk, CONFIG);
     assert!(disk.reconcile().is_good());
     let files = data_files(&disk.lake()).unwrap();
-    assert_eq!(files.len(), 2);
-    for file in files {
-        let names = column_names(&file);
-        assert_eq!(names[..3], ["id", "note", "more"]);
-        assert_eq!(names[3], "_op");
-        assert_eq!(names.len(), 10);
-    }
+    let mut shapes: Vec<_> = files.iter().map(|file| column_names(file)[..4].to_vec()).collect();
+    shapes.sort();
+    // Whichever came first has the name; the other has its type behind it.
+    let others = [["id", "note", "more", "_op"], ["id", "note", "more__string", "_op"]];
+    let either = [others[0], ["id", "note", "more__int64", "_op"]];
+    assert!(shapes == others || shapes == either, "{shapes:?}");
 }
 
 #[test]

@@ -3,35 +3,57 @@
 use std::sync::Arc;
 
 use super::Performer;
-use crate::domain::fault::Fault;
+use crate::columns::plan::ColumnPlan;
+use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
-use crate::domain::shape::Target;
+use crate::domain::shape::{Shape, Target};
+
+/// Looks at a shape that others change at the same time.
+const ROUNDS_MAX: usize = 8;
 
 impl Performer {
-    /// Gives every input the places of its columns, by the shape of the table, which grows first where it must. A file
-    /// may widen a column of one before it: each is asked again once all are known.
-    pub(super) async fn place_columns(&mut self) -> Result<(), (FileId, Fault)> {
-        for input in &self.inputs {
-            self.targets(&input.file, input.footer.plan().columns()).await?;
-        }
-        for place in 0..self.inputs.len() {
-            let Some(input) = self.inputs.get(place) else { continue };
-            let targets = self.targets(&input.file, input.footer.plan().columns()).await?;
-            let places = targets.into_iter().map(|target| (target.name, target.kind)).collect();
-            let placed = input.footer.placed(places);
-            if let Some(input) = self.inputs.get_mut(place) {
-                input.footer = placed;
+    /// Gives every input the places of its columns, by the shape of the table, which grows first where it must. All have
+    /// them of one state of it: a file may widen a column of one before it.
+    pub(super) async fn place_columns(&mut self) -> Result<ColumnPlan, (Option<FileId>, Fault)> {
+        for _ in 0..ROUNDS_MAX {
+            for input in &self.inputs {
+                let resolved =
+                    self.world.resolve(&self.table, &input.file, input.footer.plan().columns()).await;
+                resolved.map_err(|fault| (Some(input.file.clone()), fault))?;
             }
+            let Some(shape) = self.world.shapes.known(&self.table) else { continue };
+            if !self.place_by(&shape)? {
+                continue;
+            }
+            let plan = ColumnPlan::of_places(self.inputs.iter().map(|input| input.footer.places()));
+            return plan.map_err(|text| (None, Fault::new(FaultKind::Internal, text)));
         }
-        Ok(())
+        let text = format!("the shape of {} changes again and again while a batch is built", self.table);
+        Err((None, Fault::new(FaultKind::Unavailable, text)))
     }
 
-    async fn targets(
-        &self,
-        file: &FileId,
-        columns: &[(Arc<str>, crate::columns::types::ColumnType)],
-    ) -> Result<Vec<Target>, (FileId, Fault)> {
-        let resolved = self.world.resolve(&self.table, file, columns).await;
-        resolved.map_err(|fault| (file.clone(), fault))
+    /// False when the shape does not know a column of a file: it was read before it grew.
+    fn place_by(&mut self, shape: &Arc<Shape>) -> Result<bool, (Option<FileId>, Fault)> {
+        for input in &mut self.inputs {
+            let Ok(targets) = shape.resolve(input.footer.plan().columns()) else { return Ok(false) };
+            if let Some(target) = targets.iter().find(|target| target.is_rescue) {
+                let text = format!(
+                    "values of {} would go into {}, which is not written yet",
+                    input.file, target.name
+                );
+                return Err((None, Fault::new(FaultKind::DestinationRefused, text)));
+            }
+            let place = |target: Target| (target.name, target.kind);
+            input.footer = input.footer.placed(targets.into_iter().map(place).collect());
+        }
+        Ok(true)
+    }
+
+    /// What is said against the content of a body that its table has outgrown is no fault of the files.
+    pub(super) async fn unless_outgrown(&self, kind: FaultKind, instead: FaultKind) -> FaultKind {
+        let Some(built) = self.body.as_ref().filter(|_| kind == FaultKind::ContentRefused) else {
+            return kind;
+        };
+        if self.world.has_outgrown(&self.table, built.body.plan()).await { instead } else { kind }
     }
 }

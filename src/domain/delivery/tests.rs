@@ -317,7 +317,7 @@ fn a_refused_destination_is_fenced_after_patience_and_holds_the_table() {
 }
 
 #[test]
-fn a_body_that_its_table_refuses_is_built_anew_once() {
+fn a_body_that_its_table_refuses_is_built_anew_until_patience_ends() {
     let mut delivery = claimed(&batch(&["x"]));
     let refused = || Event::SubmitFailed { kind: FaultKind::DestinationRefused, reason: "narrower".into() };
     let not_found = || Event::Status(JobStatus::NotFound);
@@ -325,7 +325,18 @@ fn a_body_that_its_table_refuses_is_built_anew_once() {
     assert!(matches!(play(&mut delivery, [built()]), Action::Submit(_)));
     let later = now().plus(Duration::from_secs(1));
     assert!(matches!(delivery.step(later, refused()).1, Action::Ask(_)));
-    assert!(matches!(delivery.step(later, not_found()).1, Action::Submit(_)), "once is enough");
+    assert_eq!(delivery.step(later, not_found()).1, Action::Build);
+    // What cannot be built for want of a place is given up after the same patience.
+    let unplaced = || {
+        let (file, reason) = (Some(file("x")), "frozen".into());
+        Event::Unbuilt { file, kind: FaultKind::DestinationRefused, reason }
+    };
+    assert!(matches!(delivery.step(later, unplaced()).1, Action::Ask(_)));
+    delivery.step(later, not_found());
+    let late = later.plus(PATIENCE);
+    assert!(matches!(delivery.step(late, unplaced()).1, Action::Fence(_)));
+    let action = play(&mut delivery, [Event::Fence(FenceAnswer::Accepted), Event::Step(Step::Done)]);
+    assert_eq!(home_names(action), ["deferred x"]);
 }
 
 #[test]

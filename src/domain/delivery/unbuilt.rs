@@ -5,9 +5,16 @@ use std::time::Duration;
 use super::{After, Delivery, End, LONGEST_WAIT, Next, Phase, end};
 use crate::domain::fault::FaultKind;
 use crate::domain::file::FileId;
+use crate::domain::instant::Instant;
 
 impl Delivery {
-    pub(super) fn on_unbuilt(&mut self, file: Option<FileId>, kind: FaultKind, reason: String) -> Next {
+    pub(super) fn on_unbuilt(
+        &mut self,
+        now: Instant,
+        file: Option<FileId>,
+        kind: FaultKind,
+        reason: String,
+    ) -> Next {
         if self.phase == Phase::Planning {
             return end(End::Unbuilt { file, kind, reason });
         }
@@ -33,6 +40,14 @@ impl Delivery {
                 Some(_),
             )
             | (_, None) => None,
+        };
+        // A table that has no place for a column, and whose person has not decided for so long.
+        let is_refused = kind == FaultKind::DestinationRefused;
+        let expelled = match expelled {
+            None if is_refused && self.pace.refused_for(now) >= self.refused_patience => {
+                Some(After::DeferAll(Some(reason.clone())))
+            }
+            expelled => expelled,
         };
         let Some(after) = expelled else {
             // The body may be built another time: ask again meanwhile, the first upload may have landed late.
