@@ -32,18 +32,14 @@ use super::time::{Wall, at_once, repeatable};
 use super::warehouse::{Service, WarehousePort};
 use super::world::World;
 
-/// No file of a run is older than the ledger's memory.
+/// The ledger forgets nothing within a run: a file of which it is asked here, a deferred one whose event could not be noted,
+/// was never loaded. Were it loaded all the same, its rows would be doubled, and found.
 struct NobodyIsForgotten;
 
 #[async_trait]
 impl Lineage for NobodyIsForgotten {
-    async fn batch_of(
-        &self,
-        _: &Destination,
-        source_file: &str,
-        _: Range<Instant>,
-    ) -> Result<Option<BatchId>, Fault> {
-        panic!("{source_file} is not old")
+    async fn batch_of(&self, _: &Destination, _: &str, _: Range<Instant>) -> Result<Option<BatchId>, Fault> {
+        Ok(None)
     }
 }
 
