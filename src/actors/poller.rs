@@ -22,7 +22,7 @@ use crate::domain::transition::Verdict;
 use crate::domain::watchdog::{Doing, Edge};
 use crate::flow::lease::{Lease, LeaseEnd};
 use crate::flow::pulse::Pulse as TaskPulse;
-use crate::messages::batcher::{FilesDeferred, OfferFiles, Offered};
+use crate::messages::batcher::{OfferFiles, Offered};
 use crate::messages::child::Stop;
 use crate::messages::poller::{Happened, OfferParked, Received, ReleaseHeld, StopReceiving};
 use crate::queue::{Queue, Receipt};
@@ -283,9 +283,7 @@ impl Actor for Poller {
 fn tell_deferred(world: &World, files: &[(FileId, Verdict)], states: &[FileState]) {
     let deferred = files.iter().zip(states).filter(|(_, state)| matches!(state, FileState::Deferred { .. }));
     let tables: BTreeSet<_> = deferred.map(|((file, _), _)| &file.table).collect();
-    for (batcher, _) in tables.into_iter().filter_map(|table| world.directory.batcher(table)) {
-        report(&batcher, FilesDeferred);
-    }
+    tables.into_iter().for_each(|table| world.tell_deferred(table));
 }
 
 fn event_of(end: LeaseEnd) -> Event {

@@ -212,9 +212,7 @@ impl World {
         {
             self.shapes.learn(table, Shape::new(entries));
         }
-        let now: HashMap<_, _> =
-            self.shapes.known(table).map(|shape| shape.columns()).into_iter().flatten().collect();
-        plan.columns().iter().any(|(name, kind)| now.get(name).is_some_and(|now| now != kind))
+        self.as_it_is_now(table, plan) != *plan
     }
 
     /// The plan with the types that its columns have by now.

@@ -11,6 +11,7 @@ use dashmap::DashMap;
 
 use super::directory::Directory;
 use super::shapes::Shapes;
+use super::supervision::report;
 use crate::bucket::{Bucket, Held};
 use crate::columns::plan::ColumnPlan;
 use crate::columns::rules::ColumnRules;
@@ -30,6 +31,7 @@ use crate::flow::cpu::CpuPool;
 use crate::flow::credit::CreditPool;
 use crate::flow::pulse::Answers;
 use crate::ledger::Ledger;
+use crate::messages::batcher::FilesDeferred;
 use crate::queue::Queue;
 use crate::telemetry::events;
 use crate::warehouse::Warehouse;
@@ -183,6 +185,13 @@ impl World {
         let deferred = states.iter().any(|state| matches!(state, FileState::Deferred { .. }));
         if deferred && let Err(fault) = self.ports.ledger.note_events(&event_times).await {
             self.ledger_failed("note_events", &fault);
+        }
+    }
+
+    /// Tells the table, if it runs, that files of it were deferred.
+    pub fn tell_deferred(&self, table: &TableId) {
+        if let Some((batcher, _)) = self.directory.batcher(table) {
+            report(&batcher, FilesDeferred);
         }
     }
 

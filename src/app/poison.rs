@@ -1,12 +1,10 @@
 //! What a person asks of poison files, and does about them.
 
 use super::console::{TreeConsole, no_answer};
-use crate::actors::supervision::report;
 use crate::domain::batch::FILES_PER_BATCH_MAX;
 use crate::domain::fault::{Fault, LOADED_BEFORE};
 use crate::domain::ids::TableId;
 use crate::domain::transition::{Mending, PoisonFile};
-use crate::messages::batcher::FilesDeferred;
 use crate::telemetry::events;
 use crate::web::console::{Chosen, Mended, POISON_MAX, PoisonView, Refusal, RefusalKind};
 
@@ -43,10 +41,8 @@ impl TreeConsole {
                 files += 1;
             }
         }
-        if mending == Mending::Redrive
-            && let Some((batcher, _)) = self.world.directory.batcher(table)
-        {
-            report(&batcher, FilesDeferred);
+        if mending == Mending::Redrive {
+            self.world.tell_deferred(table);
         }
         let warning = if !loaded.is_empty() {
             let count = loaded.len();

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::types::ColumnType;
 use crate::domain::batch::hex;
+use crate::domain::shape::name::folded;
 
 /// The ordered columns of the table itself, without DMS's own columns and without lineage. Two names never differ
 /// only in case.
@@ -117,11 +118,6 @@ impl ColumnPlan {
         }
         Ok(Self { columns })
     }
-}
-
-/// A name as a warehouse compares names: without case.
-pub(super) fn folded(name: &str) -> String {
-    name.to_lowercase()
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::plan::folded;
 use crate::domain::batch::hex;
+use crate::domain::shape::name::folded;
 use crate::domain::source_type::SourceType;
 
 /// Raised whenever the same file would become other rows than before.

@@ -5,32 +5,39 @@ use std::time::Duration;
 use landbridge::app::Tree;
 use landbridge::app::edges::Edges;
 use landbridge::app::upkeep::UPKEEP_INTERVAL;
+use landbridge::config::types::Config;
 use landbridge::domain::file::FileState;
+use landbridge::domain::instant::Instant;
 use landbridge::flow::cpu::CpuPool;
 use landbridge::ledger::{Ledger, Verdict};
 
 use crate::pipeline::{CONFIG, file_id};
 use crate::support::{Disk, Running, paused};
 
+/// Loads what is there; answers when it was announced.
+fn load_all(disk: &mut Disk, config: &Config) -> Instant {
+    paused(async {
+        let running = Running::start(disk, config, |edges| edges).await;
+        let written = running.clock.now();
+        running.announce_all(disk).await;
+        running.idle().await;
+        written
+    })
+}
+
 #[test]
 fn a_forgotten_file_is_loaded_only_if_the_warehouse_has_no_row_of_it() {
     let mut disk = Disk::new(&["x"]);
     let loaded: Vec<_> = (0..3).map(|_| disk.put("x", 4)).collect();
     let config = disk.config(CONFIG);
-    let written = paused(async {
-        let running = Running::start(&mut disk, &config, |edges| edges).await;
-        let written = running.clock.now();
-        running.announce_all(&disk).await;
-        running.idle().await;
-        written
-    });
+    let written = load_all(&mut disk, &config);
     disk.pass_days(450);
     let never_loaded = disk.put("x", 4);
     paused(async {
         let running = Running::start(&mut disk, &config, |edges| edges).await;
         let horizon = Duration::from_secs(400 * 86_400);
         let before = running.clock.now().micros() - i64::try_from(horizon.as_micros()).unwrap();
-        let before = landbridge::domain::instant::Instant::from_micros(before);
+        let before = Instant::from_micros(before);
         while disk.ledger.expire(before, 1).await.unwrap() > 0 {}
         let files: Vec<_> = loaded.iter().map(|entry| file_id(entry, "x")).collect();
         assert_eq!(disk.ledger.lookup(&files).await.unwrap(), [None, None, None]);
@@ -56,13 +63,7 @@ fn what_is_forgotten_stays_forgotten_when_the_horizon_is_lengthened_and_when_its
     let mut disk = Disk::new(&["x"]);
     let loaded: Vec<_> = (0..2).map(|_| disk.put("x", 4)).collect();
     let config = disk.config(CONFIG);
-    let written = paused(async {
-        let running = Running::start(&mut disk, &config, |edges| edges).await;
-        let written = running.clock.now();
-        running.announce_all(&disk).await;
-        running.idle().await;
-        written
-    });
+    let written = load_all(&mut disk, &config);
     disk.pass_days(30);
     let files: Vec<_> = loaded.iter().map(|entry| file_id(entry, "x")).collect();
     // A clock that was a year ahead for an hour, say; now all is as it was.

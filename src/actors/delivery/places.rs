@@ -1,7 +1,5 @@
 //! Where the columns of a batch's files go.
 
-use std::sync::Arc;
-
 use super::Performer;
 use crate::columns::plan::ColumnPlan;
 use crate::domain::fault::{Fault, FaultKind};
@@ -33,7 +31,7 @@ impl Performer {
     }
 
     /// False when the shape does not know a column of a file: it was read before it grew.
-    fn place_by(&mut self, shape: &Arc<Shape>) -> Result<bool, (Option<FileId>, Fault)> {
+    fn place_by(&mut self, shape: &Shape) -> Result<bool, (Option<FileId>, Fault)> {
         for input in &mut self.inputs {
             let Ok(targets) = shape.resolve(input.footer.plan().columns()) else { return Ok(false) };
             if let Some(target) = targets.iter().find(|target| target.is_rescue) {

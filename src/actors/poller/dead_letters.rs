@@ -12,7 +12,6 @@ use crate::domain::ids::QueueId;
 use crate::domain::intake::Event;
 use crate::domain::transition::Mending;
 use crate::domain::watchdog::Edge;
-use crate::messages::batcher::FilesDeferred;
 use crate::messages::poller::Happened;
 use crate::queue::Queue;
 use crate::telemetry::events;
@@ -49,9 +48,7 @@ impl Poller {
                     let table = world.shown_table(&file.table);
                     if mended == [true] {
                         events::PoisonMended { table: &table, file, mending: Mending::SendBack }.emit();
-                        if let Some((batcher, _)) = world.directory.batcher(&file.table) {
-                            report(&batcher, FilesDeferred);
-                        }
+                        world.tell_deferred(&file.table);
                     } else {
                         events::NothingToRedrive { table: &table, file }.emit();
                     }

@@ -31,7 +31,7 @@ pub fn is_admitted(name: &str) -> bool {
 }
 
 /// A name as a warehouse compares names: without case.
-pub(super) fn folded(name: &str) -> String {
+pub fn folded(name: &str) -> String {
     name.to_lowercase()
 }
 
