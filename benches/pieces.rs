@@ -9,6 +9,7 @@ use std::time::{Duration, Instant as Clock};
 
 use bytes::Bytes;
 use landbridge::columns::footer::read_footer;
+use landbridge::columns::layout::Layout;
 use landbridge::columns::plan::ColumnPlan;
 use landbridge::columns::rules::ColumnRules;
 use landbridge::columns::transcode::{Input, build};
@@ -162,7 +163,7 @@ fn measure(files: &[Bytes]) -> (Duration, u64) {
         timestamp: Some("ts".into()),
         sequence: None,
         instants: Default::default(),
-        types: Default::default(),
+        ..ColumnRules::default()
     };
     let table = TableId::new("c", "s", "t");
     let inputs = inputs(files, &rules, &table);
@@ -177,7 +178,9 @@ fn measure(files: &[Bytes]) -> (Duration, u64) {
     let folder = tempfile::tempdir().unwrap();
     let once = |_| {
         let begun = Clock::now();
-        let body = build(&batch, &plan, &rules, &inputs, folder.path().join("body"), &|| true).unwrap();
+        let body =
+            build(&Layout::DEFAULT, &batch, &plan, &rules, &inputs, folder.path().join("body"), &|| true)
+                .unwrap();
         (begun.elapsed(), body.size_bytes())
     };
     (0..ROUNDS).map(once).min().unwrap()

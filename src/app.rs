@@ -13,7 +13,8 @@ use crate::actors::directory::Directory;
 use crate::actors::root::{Root, start_tree};
 use crate::actors::shapes::Shapes;
 use crate::actors::world::{Bounds, Ports, TableSetup, World};
-use crate::columns::rules::{ColumnRules, types};
+use crate::columns::layout::Layout;
+use crate::columns::rules::{ColumnRules, LobLimit, types};
 use crate::config::types::Config;
 use crate::domain::clock::Clock;
 use crate::domain::fault::Fault;
@@ -23,6 +24,7 @@ use crate::domain::intake::IntakeBounds;
 use crate::domain::route::Router;
 use crate::domain::shape::ShapeRules;
 use crate::domain::table::{CloseReason, TableBounds};
+use crate::domain::treatment::Selection;
 use crate::flow::cpu::CpuPool;
 use crate::flow::credit::CreditPool;
 use crate::flow::pulse::Answers;
@@ -279,6 +281,7 @@ fn bounds(config: &Config) -> Bounds {
         horizon: config.horizon,
         refused_patience: timing.job_timeout,
         receive_wait: RECEIVE_WAIT,
+        layout: Layout::copying_from(config.batching.copied_bytes_min),
     }
 }
 
@@ -292,6 +295,15 @@ fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
                 sequence: mapping.dms.sequence.clone(),
                 instants: settings.all_instants(),
                 types: types(settings.types()),
+                selection: Selection::new(&settings.only, &settings.without),
+                treatments: settings.treatments(),
+                mask_key: config.mask_key.clone(),
+                datetimes: config.datetimes,
+                times: config.times,
+                lob_limit: mapping
+                    .dms
+                    .lob_max_bytes
+                    .map_or(LobLimit::DEFAULT, |bytes| LobLimit { bytes, is_stated: true }),
             };
             let bounds = TableBounds {
                 window: settings.window.unwrap_or(config.batching.window),
@@ -302,7 +314,7 @@ fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
             };
             let plan_hash = rules.hash().into();
             let destination = route.destination.clone();
-            let shape_rules = ShapeRules { policy: settings.schema_changes, ..ShapeRules::default() };
+            let shape_rules = ShapeRules { policy: settings.schema_changes, renames: settings.renames() };
             let (rules, shape_rules) = (Arc::new(rules), Arc::new(shape_rules));
             let setup = TableSetup { destination, rules, plan_hash, shape_rules, bounds };
             tables.insert(route.table.clone(), setup);

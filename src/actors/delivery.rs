@@ -305,7 +305,7 @@ impl Performer {
             _ => None,
         };
         let (batch, rules) = (batch.clone(), Arc::clone(&self.setup.rules));
-        let path = self.world.next_body_path();
+        let (path, layout) = (self.world.next_body_path(), self.world.bounds.layout);
         let wanted = Arc::new(());
         let watch = Arc::downgrade(&wanted);
         let job = move || {
@@ -313,7 +313,7 @@ impl Performer {
                 pulse::moved();
                 watch.strong_count() > 0
             };
-            let result = build(&batch, &plan, &rules, &inputs, path, &goes_on);
+            let result = build(&layout, &batch, &plan, &rules, &inputs, path, &goes_on);
             (inputs, result)
         };
         let outcome = self.world.cpu.run("building a batch", job).await;
@@ -344,6 +344,8 @@ impl Performer {
             End::Loaded { .. } => {
                 if let Some(built) = &self.body {
                     self.world.known_good.insert(table.clone(), built.body.plan().clone());
+                    let changed = built.body.changed();
+                    events::ValuesChanged { table, batch: &batch.id, changed }.emit();
                 }
                 let body_bytes = self.body.as_ref().map_or(0, |built| built.body.size_bytes());
                 let now = self.world.ports.clock.now();

@@ -13,6 +13,7 @@ use super::directory::Directory;
 use super::shapes::Shapes;
 use super::supervision::report;
 use crate::bucket::{Bucket, Held};
+use crate::columns::layout::Layout;
 use crate::columns::plan::ColumnPlan;
 use crate::columns::rules::ColumnRules;
 use crate::domain::batch::Destination;
@@ -86,6 +87,8 @@ pub struct Bounds {
     pub horizon: Duration,
     /// How long one long poll waits (SQS: 20 s).
     pub receive_wait: Duration,
+    /// How bodies are laid out.
+    pub layout: Layout,
 }
 
 /// The world.

@@ -246,7 +246,7 @@ fn keys(config: &Config) -> Keys {
     tables
         .map(|(route, settings)| {
             let destination = &route.destination;
-            ((Arc::clone(&destination.dataset), Arc::clone(&destination.table)), settings.key.clone())
+            ((Arc::clone(&destination.dataset), Arc::clone(&destination.table)), settings.destination_key())
         })
         .collect()
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::columns::footer::read_footer;
+use crate::columns::layout::Layout;
 use crate::columns::plan::ColumnPlan;
 use crate::columns::rules::ColumnRules;
 use crate::columns::transcode::{Input, build};
@@ -64,7 +65,7 @@ fn written(arguments: Arguments) -> Result<(u64, u64), Fault> {
         timestamp: arguments.timestamp.map(Into::into),
         sequence: arguments.sequence.map(Into::into),
         instants: arguments.instant.into_iter().collect(),
-        types: Default::default(),
+        ..ColumnRules::default()
     };
     let table = TableId::new("local", "files", "table");
     let (mut inputs, mut plan) = (Vec::new(), ColumnPlan::empty());
@@ -94,7 +95,7 @@ fn written(arguments: Arguments) -> Result<(u64, u64), Fault> {
     // A body is removed when it is dropped: it is built beside the file that is wanted, and then takes its name.
     let mut beside = arguments.out.clone().into_os_string();
     beside.push(".part");
-    let body = build(&batch, &plan, &rules, &inputs, beside.into(), &|| true);
+    let body = build(&Layout::DEFAULT, &batch, &plan, &rules, &inputs, beside.into(), &|| true);
     let body = body.map_err(|failure| failure.fault)?;
     std::fs::rename(body.path(), &arguments.out)
         .map_err(|error| Fault::from_io(format!("cannot write {}", arguments.out.display()), error))?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::plan::ColumnPlan;
+use crate::domain::treatment::ChangedValues;
 
 /// A finished Parquet file in the spool directory. Dropping it deletes the file.
 #[derive(Debug)]
@@ -11,12 +12,19 @@ pub struct Body {
     size_bytes: u64,
     rows: u64,
     plan: ColumnPlan,
+    changed: Vec<ChangedValues>,
 }
 
 impl Body {
     /// Takes over a finished spool file with the columns of `plan`, then lineage.
     pub fn new(path: PathBuf, size_bytes: u64, rows: u64, plan: ColumnPlan) -> Self {
-        Self { path, size_bytes, rows, plan }
+        Self { path, size_bytes, rows, plan, changed: Vec::new() }
+    }
+
+    /// The same body, of which it is told which values are not as they were.
+    pub(super) fn with_changed(mut self, changed: Vec<ChangedValues>) -> Self {
+        self.changed = changed;
+        self
     }
 
     /// Where the file is.
@@ -32,6 +40,11 @@ impl Body {
     /// Its columns, without lineage.
     pub fn plan(&self) -> &ColumnPlan {
         &self.plan
+    }
+
+    /// How many values of which columns are not as they were at the source.
+    pub fn changed(&self) -> &[ChangedValues] {
+        &self.changed
     }
 
     /// Its rows.

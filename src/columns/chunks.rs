@@ -6,6 +6,9 @@
 //! must be, and is compressed anew. What a footer says only chooses the way to try; pages that are not as it says make the
 //! chunk begin again the next way.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use parquet::basic::{Compression, Encoding, Type as Physical};
 use parquet::file::metadata::ColumnChunkMetaData;
 
@@ -22,26 +25,31 @@ use super::reading::{Part, Problem, Reading, failure, source_of};
 use super::source::Source;
 use super::stored::Stored;
 use super::transcode::BuildFailure;
-use super::values::Step;
+use super::treated::{Changed, Treating};
+use super::values::{Step, byte_arrays};
 use crate::columns::limits::shown;
 use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::treatment::ChangedValues;
 
 /// What becomes of the values of a chunk.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Way {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way<'a> {
     /// One of the table's own columns.
     Own(Step),
+    /// One whose values do not all stay what they are.
+    Treated(Treating<'a>),
     /// DMS's change sequence.
     Sequence,
     /// DMS's commit time.
     CommitTime(Stored),
 }
 
-impl Way {
+impl Way<'_> {
     /// True when the pages may be copied, or their dictionaries gathered.
     fn keeps_bytes(self) -> bool {
         match self {
             Self::Own(step) => step.keeps_bytes(),
+            Self::Treated(_) => false,
             Self::Sequence => true,
             Self::CommitTime(stored) => stored == Stored::Micros,
         }
@@ -57,6 +65,9 @@ pub(super) struct Weaver<'a> {
     indices: Indices,
     gathering: Gathering,
     layout: Layout,
+    /// Of the chunk in hand.
+    pub(super) changed: Changed,
+    changes: BTreeMap<Arc<str>, Changed>,
 }
 
 impl<'a> Weaver<'a> {
@@ -69,6 +80,8 @@ impl<'a> Weaver<'a> {
             indices: Indices::default(),
             gathering: Gathering::default(),
             layout,
+            changed: Changed::default(),
+            changes: BTreeMap::new(),
         })
     }
 
@@ -77,7 +90,39 @@ impl<'a> Weaver<'a> {
         &mut self,
         name: &str,
         flags: bool,
-        parts: &[(Part<'_>, Way)],
+        parts: &[(Part<'_>, Way<'_>)],
+    ) -> Result<(), BuildFailure> {
+        self.write_chunk(name, flags, parts)?;
+        self.note_changes(name);
+        Ok(())
+    }
+
+    /// Counts what was changed in the chunk of this column.
+    pub(super) fn note_changes(&mut self, name: &str) {
+        let changed = std::mem::take(&mut self.changed);
+        if changed != Changed::default() {
+            self.changes.entry(name.into()).or_default().add(changed);
+        }
+    }
+
+    /// The values that are not as they were, in every chunk until now.
+    pub(super) fn changes(&self) -> Vec<ChangedValues> {
+        let of_column = |(column, changed): (&Arc<str>, &Changed)| {
+            let column = Arc::clone(column);
+            changed.all().map(move |(change, values)| ChangedValues {
+                column: Arc::clone(&column),
+                change,
+                values,
+            })
+        };
+        self.changes.iter().flat_map(of_column).collect()
+    }
+
+    fn write_chunk(
+        &mut self,
+        name: &str,
+        flags: bool,
+        parts: &[(Part<'_>, Way<'_>)],
     ) -> Result<(), BuildFailure> {
         if let Some(codec) = self.copied(parts)
             && self.copy(name, codec, parts)?
@@ -91,7 +136,7 @@ impl<'a> Weaver<'a> {
     }
 
     /// The codec of pages that can be copied, as far as footers tell.
-    fn copied(&self, parts: &[(Part<'_>, Way)]) -> Option<Compression> {
+    fn copied(&self, parts: &[(Part<'_>, Way<'_>)]) -> Option<Compression> {
         let (mut found, mut bytes) = (None, 0_u64);
         for (part, way) in parts {
             let chunk = part.chunk.filter(|_| way.keeps_bytes())?;
@@ -113,7 +158,7 @@ impl<'a> Weaver<'a> {
         &mut self,
         name: &str,
         codec: Compression,
-        parts: &[(Part<'_>, Way)],
+        parts: &[(Part<'_>, Way<'_>)],
     ) -> Result<bool, BuildFailure> {
         let mut out = self.output.begin(codec);
         for (part, way) in parts {
@@ -122,6 +167,7 @@ impl<'a> Weaver<'a> {
             let copied = self.copy_part(part, *way, &source, chunk, &mut out);
             if !copied.map_err(|problem| failure(name, part.input, &source, problem))? {
                 self.output.take_back(&out)?;
+                self.changed = Changed::default();
                 return Ok(false);
             }
         }
@@ -132,15 +178,15 @@ impl<'a> Weaver<'a> {
     fn copy_part(
         &mut self,
         part: &Part<'_>,
-        way: Way,
+        way: Way<'_>,
         source: &Source,
         chunk: &ColumnChunkMetaData,
         out: &mut super::output::Chunk,
     ) -> Result<bool, Problem> {
         let checked = match way {
-            Way::Own(Step::Text) => self.layout.copied_texts_checked,
+            Way::Own(Step::Text) => self.layout.copied_texts_checked || part.lob_bytes.is_some(),
             // Numbers: their bytes stay as they are, whatever the digits.
-            Way::Own(_) | Way::CommitTime(_) => false,
+            Way::Own(_) | Way::Treated(_) | Way::CommitTime(_) => part.lob_bytes.is_some(),
             Way::Sequence => true,
         };
         let mut pages = ChunkPages::open(source.clone(), chunk)?;
@@ -152,10 +198,13 @@ impl<'a> Weaver<'a> {
             if checked || is_odd(&page, chunk.compression()) {
                 let content = pages.unpack(&page, &mut self.reading.unpacked)?;
                 match way {
-                    Way::Own(step) => step.check(content.values)?,
+                    Way::Own(step) => {
+                        step.check(content.values)?;
+                        self.changed.cut += cut(content.values, part.lob_bytes);
+                    }
                     Way::Sequence if !dms::are_given(content.values) => return Ok(false),
                     Way::Sequence => Step::Text.check(content.values)?,
-                    Way::CommitTime(_) => {}
+                    Way::Treated(_) | Way::CommitTime(_) => {}
                 }
             }
             self.reading.count(part, page.unpacked_bytes())?;
@@ -170,18 +219,20 @@ impl<'a> Weaver<'a> {
         Ok(true)
     }
 
-    fn may_be_gathered(&self, parts: &[(Part<'_>, Way)]) -> bool {
+    fn may_be_gathered(&self, parts: &[(Part<'_>, Way<'_>)]) -> bool {
         let rows = parts.iter().fold(0_u64, |rows, (part, _)| rows.saturating_add(part.rows));
         let has_dictionary = |chunk: &ColumnChunkMetaData| dictionary_offset(chunk).is_some();
         rows <= Layout::DEFAULT.group_rows
             && parts.iter().any(|(part, _)| part.chunk.is_some())
             && parts.iter().all(|(part, way)| {
-                matches!(way, Way::Own(step) if step.keeps_bytes()) && part.chunk.is_none_or(has_dictionary)
+                matches!(way, Way::Own(step) if step.keeps_bytes())
+                    && part.chunk.is_none_or(has_dictionary)
+                    && part.lob_bytes.is_none()
             })
     }
 
     /// Makes one dictionary of all; false when it would be large, and nothing was written.
-    fn gather(&mut self, name: &str, parts: &[(Part<'_>, Way)]) -> Result<bool, BuildFailure> {
+    fn gather(&mut self, name: &str, parts: &[(Part<'_>, Way<'_>)]) -> Result<bool, BuildFailure> {
         self.gathering.begin();
         for (part, way) in parts {
             let source = source_of(part.input);
@@ -203,8 +254,8 @@ impl<'a> Weaver<'a> {
     }
 
     /// Puts the values of all parts into new pages.
-    fn merge(&mut self, name: &str, flags: bool, parts: &[(Part<'_>, Way)]) -> Result<(), BuildFailure> {
-        let Self { output, press, filling, reading, .. } = self;
+    fn merge(&mut self, name: &str, flags: bool, parts: &[(Part<'_>, Way<'_>)]) -> Result<(), BuildFailure> {
+        let Self { output, press, filling, reading, changed, .. } = self;
         let mut out = output.begin(codec());
         filling.begin(true);
         for (part, way) in parts {
@@ -227,6 +278,11 @@ impl<'a> Weaver<'a> {
                     Way::Own(step) => {
                         step.carry(rows.values, &mut filling.values)?;
                         filling.levels.push_all(rows.levels);
+                        changed.cut += cut(rows.values, part.lob_bytes);
+                    }
+                    Way::Treated(treating) => {
+                        treating.carry(rows, filling, changed)?;
+                        changed.cut += cut(rows.values, part.lob_bytes);
                     }
                     Way::Sequence => dms::sequences(rows, filling)?,
                     Way::CommitTime(stored) => dms::commit_times(rows, *stored, filling)?,
@@ -284,8 +340,18 @@ fn unknown_operation(part: &Part<'_>, unknown: Unknown) -> Problem {
     }
 }
 
+/// How many values are as long as LOBs that DMS has cut; a letter of UTF-8 may be cut out with the end.
+fn cut(values: &[u8], lob_bytes: Option<u32>) -> u64 {
+    const LETTER_BYTES_MAX: usize = 3;
+    let Some(limit) = lob_bytes.map(|bytes| bytes as usize).filter(|limit| values.len() >= *limit) else {
+        return 0;
+    };
+    let is_cut = |value: &&[u8]| value.len() <= limit && value.len() + LETTER_BYTES_MAX >= limit;
+    byte_arrays(values).filter(is_cut).count() as u64
+}
+
 /// Rows in pieces of at most a page.
-fn steps(rows: u64) -> impl Iterator<Item = usize> {
+pub(super) fn steps(rows: u64) -> impl Iterator<Item = usize> {
     let mut left = rows;
     std::iter::from_fn(move || {
         let step = left.min(PAGE_ROWS as u64);

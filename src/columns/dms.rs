@@ -120,7 +120,7 @@ fn commit_texts(rows: Rows<'_>, filling: &mut Filling) -> Result<(), Refusal> {
 }
 
 /// The levels of rows of whose values only some are `kept`.
-fn without(levels: &Bits, kept: &Bits, into: &mut Bits) {
+pub(super) fn without(levels: &Bits, kept: &Bits, into: &mut Bits) {
     let mut kept = kept.iter();
     levels.iter().for_each(|present| into.push(present && kept.next().unwrap_or(false)));
 }

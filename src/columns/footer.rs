@@ -16,6 +16,7 @@ use super::plan::ColumnPlan;
 use super::rules::ColumnRules;
 use super::source::{Source, without_prefixes};
 use super::stored::{Stored, describe};
+use super::treated::Treated;
 use super::types::ColumnType;
 use super::{outline, pages};
 use crate::domain::fault::{Fault, FaultKind};
@@ -70,6 +71,10 @@ pub(super) struct Leaf {
     pub(super) position: usize,
     /// How its values are stored.
     pub(super) stored: Stored,
+    /// What is done with them.
+    pub(super) treated: Treated,
+    /// The length of a LOB that DMS has cut, where it holds LOBs.
+    pub(super) lob_bytes: Option<u32>,
 }
 
 impl Footer {
@@ -184,13 +189,18 @@ fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Colum
     let (mut op, mut timestamp, mut sequence) = (None, None, None);
     for (position, field) in root.get_fields().iter().enumerate() {
         let name = field.name();
+        let is_dms = *name == *rules.op
+            || [&rules.sequence, &rules.timestamp].into_iter().any(|own| own.as_deref() == Some(name));
+        if !is_dms && !rules.selection.takes(name) {
+            continue;
+        }
         let stored = Stored::of(field).ok_or_else(|| {
             Fault::new(
                 FaultKind::UnsupportedType,
                 format!("column {} of {file} has the type {}", shown(name), shown(&describe(field))),
             )
         })?;
-        let leaf = Leaf { position, stored };
+        let mut leaf = Leaf { position, stored, treated: Treated::Own, lob_bytes: None };
         let (place, fits) = if *name == *rules.op {
             (&mut op, stored == Stored::Text)
         } else if rules.sequence.as_deref() == Some(name) {
@@ -201,7 +211,9 @@ fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Colum
         } else {
             check_own_name(file, name, &mut names)?;
             check_source_type(file, name, stored, rules)?;
-            plan.push((Arc::from(name), stored.column_type(rules.is_instant(name))));
+            let (treated, kind) = rules.treated(name, stored);
+            (leaf.treated, leaf.lob_bytes) = (treated, rules.lob_bytes(name));
+            plan.push((Arc::from(name), kind));
             own.push(leaf);
             continue;
         };

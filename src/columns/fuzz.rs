@@ -22,7 +22,7 @@ use super::footer::{Footer, read_footer};
 use super::layout::Layout;
 use super::lineage;
 use super::rules::ColumnRules;
-use super::transcode::{Input, build_as};
+use super::transcode::{Input, build};
 use super::written::Memory;
 use crate::domain::batch::{Batch, Destination, Manifest, ManifestEntry};
 use crate::domain::fault::{CHAIN_LETTERS_MAX, Fault, FaultKind};
@@ -93,7 +93,7 @@ fn try_load(file: &Bytes) -> Result<Option<u64>, Fault> {
         timestamp: Some("ts".into()),
         sequence: Some("seq".into()),
         instants: ["moment".to_owned()].into(),
-        types: Default::default(),
+        ..ColumnRules::default()
     };
     let footer = read_footer(&id, Arc::clone(&object), &rules)?;
     if footer.rows() > ROWS_MAX {
@@ -105,7 +105,7 @@ fn try_load(file: &Bytes) -> Result<Option<u64>, Fault> {
     let batch = Batch::plan(table, destination, Instant::from_micros(0), None, manifest);
     let input = [Input { file: id, object, footer: footer.clone() }];
     let built = |layout: &Layout| {
-        let body = build_as(layout, &batch, footer.plan(), &rules, &input, scratch(), &|| true);
+        let body = build(layout, &batch, footer.plan(), &rules, &input, scratch(), &|| true);
         body.map_err(|failure| failure.fault)
     };
     let read = columns(&built(&Layout::DEFAULT)?);

@@ -1,7 +1,8 @@
 //! Many small dictionaries into one.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
+use hashbrown::HashTable;
 use parquet::basic::Encoding;
 use parquet::file::metadata::ColumnChunkMetaData;
 
@@ -29,8 +30,12 @@ const ROWS_JUDGED: usize = 1 << 16;
 /// The dictionary of a chunk that is made of many, and the places of all its rows.
 #[derive(Debug, Default)]
 pub(super) struct Gathering {
-    known: HashMap<Vec<u8>, u32>,
+    /// The places of the values that are known; by the values, which are kept once.
+    known: HashTable<u32>,
+    hasher: RandomState,
     values: Vec<u8>,
+    /// Where each value ends.
+    ends: Vec<u32>,
     indices: Indices,
     /// The place in the new dictionary for each of the one in hand.
     moved: Vec<u32>,
@@ -42,6 +47,7 @@ impl Gathering {
     pub(super) fn begin(&mut self) {
         self.known.clear();
         self.values.clear();
+        self.ends.clear();
         self.indices.begin(1);
     }
 
@@ -96,20 +102,20 @@ impl Gathering {
 
     /// Unites the dictionary in hand with that of the chunk; false when there are too many values.
     fn unite(&mut self, reading: &Reading<'_>) -> bool {
+        let Self { known, hasher, values, ends, moved, .. } = self;
         for place in 0..reading.dictionary.len() {
             let value = reading.dictionary.entry(u32::try_from(place).unwrap_or(u32::MAX));
-            let found = self.known.get(value).copied();
-            let place = match found {
-                Some(place) => place,
-                None => {
-                    let next = self.known.len();
-                    let place = u32::try_from(next).unwrap_or(u32::MAX);
-                    self.known.insert(value.to_vec(), place);
-                    self.values.extend_from_slice(value);
-                    place
-                }
-            };
-            self.moved.push(place);
+            let hash = hasher.hash_one(value);
+            if let Some(place) = known.find(hash, |place| entry(values, ends, *place) == value) {
+                moved.push(*place);
+                continue;
+            }
+            let place = u32::try_from(ends.len()).unwrap_or(u32::MAX);
+            values.extend_from_slice(value);
+            // Far below: BYTES_MAX, and one page of a file.
+            ends.push(u32::try_from(values.len()).unwrap_or(u32::MAX));
+            known.insert_unique(hash, place, |place| hasher.hash_one(entry(values, ends, *place)));
+            moved.push(place);
         }
         self.is_worth(0, 0)
     }
@@ -132,4 +138,12 @@ impl Gathering {
         self.indices.write(press, output, &mut chunk)?;
         output.end(&chunk, Some(self.indices.nulls()))
     }
+}
+
+/// The value at a place.
+fn entry<'a>(values: &'a [u8], ends: &[u32], place: u32) -> &'a [u8] {
+    let end = |place: usize| ends.get(place).map_or(0, |end| *end as usize);
+    let place = place as usize;
+    let start = place.checked_sub(1).map_or(0, end);
+    values.get(start..end(place)).unwrap_or_default()
 }

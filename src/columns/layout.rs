@@ -4,7 +4,7 @@ use super::transcode::Input;
 
 /// How a body is laid out; the defaults are measured (docs/performance.md).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Layout {
+pub struct Layout {
     /// A row group is closed when the row groups that it is made of have this many bytes.
     pub(super) group_bytes: u64,
     /// And at this many rows. A row group of a file is never cut.
@@ -18,12 +18,17 @@ pub(super) struct Layout {
 
 impl Layout {
     /// BigQuery wants 16 MiB and more, and reads row groups side by side; memory does not depend on it.
-    pub(super) const DEFAULT: Self = Self {
+    pub const DEFAULT: Self = Self {
         group_bytes: 128 << 20,
         group_rows: 1 << 20,
         copied_bytes_min: 32 << 10,
         copied_texts_checked: true,
     };
+
+    /// The usual layout, where chunks are copied from this many bytes on.
+    pub const fn copying_from(bytes: u64) -> Self {
+        Self { copied_bytes_min: bytes, ..Self::DEFAULT }
+    }
 }
 
 /// A row group of a file.

@@ -51,6 +51,8 @@ pub(super) struct Part<'a> {
     pub(super) rows: u64,
     /// `None` when the file does not have the column: all its rows are null.
     pub(super) chunk: Option<&'a ColumnChunkMetaData>,
+    /// The length of a LOB that DMS has cut, where the column holds LOBs.
+    pub(super) lob_bytes: Option<u32>,
 }
 
 /// Reads chunks, with space that is used again, and counts what becomes of each file.

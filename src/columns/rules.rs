@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::treated;
 use crate::domain::batch::hex;
 use crate::domain::shape::name::folded;
-use crate::domain::source_type::SourceType;
+use crate::domain::source_type::{LobSize, SourceType};
+use crate::domain::treatment::{Fallback, Mask, MaskKey, Selection, Treatment};
 
 /// Raised whenever the same file would become other rows than before.
 const VERSION: &str = "1";
@@ -26,10 +28,56 @@ pub struct ColumnRules {
     pub instants: BTreeSet<String>,
     /// The types at the source, as far as the mapping knows them, by the columns' names without case (`types`).
     pub types: BTreeMap<String, SourceType>,
+    /// Which of the table's own columns leave at all.
+    pub selection: Selection,
+    /// What is done with the values of columns, by the columns' names without case.
+    pub treatments: BTreeMap<String, Treatment>,
+    /// The key of masks that hash.
+    pub mask_key: Option<MaskKey>,
+    /// What a DATETIME is carried as.
+    pub datetimes: Fallback,
+    /// What a TIME is carried as.
+    pub times: Fallback,
+    /// How long a LOB is that DMS has cut. No row depends on it.
+    pub lob_limit: LobLimit,
 }
 
-/// Stands before the types in what is hashed, where the length of a further part would: it is no length.
+/// DMS's LobMaxSize.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LobLimit {
+    /// Bytes.
+    pub bytes: u32,
+    /// The mapping says so: columns whose types are not known are looked at, too.
+    pub is_stated: bool,
+}
+
+impl LobLimit {
+    /// What DMS's console proposes (32 KB).
+    pub const DEFAULT: Self = Self { bytes: 32 << 10, is_stated: false };
+}
+
+impl Default for ColumnRules {
+    fn default() -> Self {
+        Self {
+            op: "Op".into(),
+            timestamp: None,
+            sequence: None,
+            instants: BTreeSet::new(),
+            types: BTreeMap::new(),
+            selection: Selection::default(),
+            treatments: BTreeMap::new(),
+            mask_key: None,
+            datetimes: Fallback::Native,
+            times: Fallback::Native,
+            lob_limit: LobLimit::DEFAULT,
+        }
+    }
+}
+
+/// Stand before the types, and before treatments, in what is hashed, where the length of a further part would: they are no
+/// lengths.
 const TYPES_MARK: [u8; 8] = [0xFF; 8];
+const TREATMENTS_MARK: [u8; 8] = [0xFE; 8];
 
 /// Types as `ColumnRules` keeps them. MySQL and warehouses compare names without case, and a DMS task may change it.
 pub fn types<'a>(
@@ -48,6 +96,28 @@ impl ColumnRules {
     /// True of a column whose values are moments in UTC.
     pub fn is_instant(&self, column: &str) -> bool {
         self.instants.contains(column) || self.source_type(column).is_some_and(SourceType::is_instant)
+    }
+
+    /// What is done with the values of a column.
+    pub(super) fn treatment(&self, column: &str) -> Treatment {
+        if self.treatments.is_empty() {
+            return Treatment::default();
+        }
+        self.treatments.get(&folded(column)).copied().unwrap_or_default()
+    }
+
+    /// The length of what DMS has cut of a column; `None` where it holds no LOB.
+    pub(super) fn lob_bytes(&self, column: &str) -> Option<u32> {
+        let is_lob = match self.source_type(column) {
+            Some(SourceType::Text(size) | SourceType::Blob(size)) => match size {
+                LobSize::Medium | LobSize::Long => true,
+                LobSize::Tiny | LobSize::Regular => false,
+            },
+            Some(SourceType::Json | SourceType::Geometry(_)) => true,
+            Some(_) => false,
+            None => self.lob_limit.is_stated,
+        };
+        is_lob.then_some(self.lob_limit.bytes)
     }
 
     /// A hash of the rules: with a manifest it decides every row (Invariants I-2 and I-3b).
@@ -72,9 +142,33 @@ impl ColumnRules {
                 update(&mut hasher, &kind.to_string());
             }
         }
+        self.hash_treatments(&mut hasher);
         let mut text = hex(&hasher.finalize());
         text.truncate(32);
         text
+    }
+
+    /// Rules that treat nothing have the hash that they had before anything could be treated.
+    fn hash_treatments(&self, hasher: &mut Sha256) {
+        let mut parts: Vec<String> = self.selection.parts().collect();
+        for (name, Treatment { mask, on_invalid }) in &self.treatments {
+            let mask = mask.map(|mask| mask.to_string()).unwrap_or_default();
+            parts.extend([name.clone(), mask, on_invalid.name().to_owned()]);
+        }
+        for (what, fallback) in [("datetimes", self.datetimes), ("times", self.times)] {
+            if fallback != Fallback::Native {
+                parts.push(format!("{what} {}", fallback.name()));
+            }
+        }
+        let hashes = self.treatments.values().any(|treatment| treatment.mask == Some(Mask::Hash));
+        // Under another key the same file becomes other rows. What tells keys apart does not tell them.
+        if let Some(key) = self.mask_key.as_ref().filter(|_| hashes) {
+            parts.push(treated::masked(key, b"landbridge"));
+        }
+        if !parts.is_empty() {
+            hasher.update(TREATMENTS_MARK);
+            parts.iter().for_each(|part| update(hasher, part));
+        }
     }
 }
 
@@ -96,6 +190,7 @@ mod tests {
             sequence: None,
             instants: ["at".to_owned()].into(),
             types: types(parsed.iter().map(|(name, kind)| (*name, kind))),
+            ..ColumnRules::default()
         }
     }
 

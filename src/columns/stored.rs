@@ -10,6 +10,9 @@ use parquet::schema::types::Type;
 
 use super::types::{ColumnType, DECIMAL_PRECISION_MAX};
 
+/// The most digits of a decimal that is read; MySQL's have 65 at most.
+const DECIMAL_DIGITS_MAX: i32 = 76;
+
 /// How the values of a column are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stored {
@@ -19,7 +22,7 @@ pub(super) enum Stored {
     Unsigned32 { max: u32 },
     /// INT64 without sign.
     Unsigned64,
-    /// The unscaled value of a decimal, in INT32, INT64 or big-endian bytes.
+    /// The unscaled value of a decimal of at most 76 digits, in INT32, INT64 or big-endian bytes.
     Decimal { precision: u8, scale: i8 },
     /// BYTE_ARRAY in UTF-8.
     Text,
@@ -58,13 +61,15 @@ impl Stored {
         }
     }
 
-    /// The type of the values. `instant` is the mapping's word on what a stored time means.
+    /// The type of the values; of decimals of more digits than any type has, text. `instant` is the mapping's word on what a stored time means.
     pub(super) fn column_type(self, instant: bool) -> ColumnType {
         match self {
             Self::Signed | Self::Unsigned32 { .. } => ColumnType::Int64,
             Self::Unsigned64 => ColumnType::Decimal { precision: 20, scale: 0 },
-            Self::Decimal { precision, scale } => ColumnType::Decimal { precision, scale },
-            Self::Text => ColumnType::String,
+            Self::Decimal { precision, scale } if precision <= DECIMAL_PRECISION_MAX => {
+                ColumnType::Decimal { precision, scale }
+            }
+            Self::Text | Self::Decimal { .. } => ColumnType::String,
             Self::Bytes => ColumnType::Bytes,
             Self::Bool => ColumnType::Bool,
             Self::Float => ColumnType::Float64,
@@ -195,8 +200,7 @@ fn decimal(leaf: &Type) -> Option<Stored> {
         Some(LogicalType::Decimal(decimal)) => (decimal.precision, decimal.scale),
         _ => (leaf.get_precision(), leaf.get_scale()),
     };
-    let sound =
-        (1..=i32::from(DECIMAL_PRECISION_MAX)).contains(&precision) && (0..=precision).contains(&scale);
+    let sound = (1..=DECIMAL_DIGITS_MAX).contains(&precision) && (0..=precision).contains(&scale);
     let (precision, scale) = (u8::try_from(precision).ok()?, i8::try_from(scale).ok()?);
     sound.then_some(Stored::Decimal { precision, scale })
 }

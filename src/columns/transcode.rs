@@ -20,14 +20,17 @@ use super::output::Output;
 use super::plan::ColumnPlan;
 use super::reading::{Part, Reading, chunk_of};
 use super::rules::ColumnRules;
+use super::spelling::Spelling;
 use super::synthesised::{text, write_constant, write_files, write_rows};
 use super::target::{Target, schema};
+use super::treated::{Treated, Treating};
 use super::types::ColumnType;
 use super::values::Step;
 use super::{labels, lineage};
 use crate::domain::batch::Batch;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
+use crate::domain::lineage::RESCUED;
 use crate::domain::object::Object;
 
 /// One file of a batch, fetched.
@@ -60,18 +63,6 @@ impl From<Fault> for BuildFailure {
 /// with the columns of `plan` and lineage. On failure nothing stays at `path`. `wanted` is asked before every
 /// page that is read: once it says no, the work ends.
 pub fn build(
-    batch: &Batch,
-    plan: &ColumnPlan,
-    rules: &ColumnRules,
-    inputs: &[Input],
-    path: PathBuf,
-    wanted: &dyn Fn() -> bool,
-) -> Result<Body, BuildFailure> {
-    build_as(&Layout::DEFAULT, batch, plan, rules, inputs, path, wanted)
-}
-
-/// `build`, in another layout.
-pub(super) fn build_as(
     layout: &Layout,
     batch: &Batch,
     plan: &ColumnPlan,
@@ -87,21 +78,52 @@ pub(super) fn build_as(
     let mut weaver = Weaver::new(output, Reading::new(inputs.len(), wanted), *layout)?;
     for runs in groups(inputs, layout) {
         for column in &columns {
-            let parts = parts(
-                inputs,
-                &runs,
-                |input| column.leaves.get(input).copied().flatten(),
-                |leaf, input| {
-                    let (physical, bytes) = physical(input, leaf);
-                    Step::of(leaf.stored, physical, bytes, column.target).map(Way::Own)
-                },
-            )?;
+            if column.name == RESCUED {
+                weaver.write_rescued(inputs, &runs)?;
+                continue;
+            }
+            let leaf = |input: usize| column.leaves.get(input).copied().flatten();
+            let parts = parts(inputs, &runs, leaf, |leaf, input| way(leaf, input, column, rules))?;
             weaver.write(column.name, column.target.kind == ColumnType::Bool, &parts)?;
         }
         write_lineage(batch, inputs, &runs, &mut weaver)?;
         weaver.output.end_group(runs.iter().map(|run| run.rows).sum())?;
     }
-    Ok(weaver.output.finish(batch.manifest.rows(), plan.clone(), labels::of_batch(batch))?)
+    let changed = weaver.changes();
+    let body = weaver.output.finish(batch.manifest.rows(), plan.clone(), labels::of_batch(batch))?;
+    Ok(body.with_changed(changed))
+}
+
+/// How a file's column becomes one of the body.
+fn way<'a>(
+    leaf: Leaf,
+    input: &Input,
+    column: &Column<'_>,
+    rules: &'a ColumnRules,
+) -> Result<Way<'a>, String> {
+    if leaf.treated == Treated::Own {
+        let (physical, bytes) = physical(input, leaf);
+        return Step::of(leaf.stored, physical, bytes, column.target).map(Way::Own);
+    }
+    treating(leaf, input, column.target, rules).map(Way::Treated)
+}
+
+/// How values that do not stay what they are become those of `target`.
+pub(super) fn treating<'a>(
+    leaf: Leaf,
+    input: &Input,
+    target: Target,
+    rules: &'a ColumnRules,
+) -> Result<Treating<'a>, String> {
+    let (physical, bytes) = physical(input, leaf);
+    let Leaf { position, stored, treated, .. } = leaf;
+    let step = match treated {
+        Treated::Own | Treated::Nulled { .. } => Step::of(stored, physical, bytes, target)?,
+        Treated::Spelled | Treated::Masked(_) => Step::Same,
+    };
+    let instant = input.footer.column(position).is_some_and(|column| rules.is_instant(column.name()));
+    let spelling = Spelling { stored, physical, bytes, instant };
+    Ok(Treating { treated, spelling, step, to: target.kind, key: rules.mask_key.as_ref() })
 }
 
 /// One of the table's own columns.
@@ -118,8 +140,10 @@ fn own_columns<'a>(plan: &'a ColumnPlan, inputs: &[Input]) -> Result<Vec<Column<
     for input in inputs {
         let parts = input.footer.columns();
         let names = input.footer.places().iter().map(|(name, _)| &**name);
+        let rescued = names.clone().filter(|name| *name == RESCUED).count();
         let by_name: HashMap<&str, Leaf> = names.zip(parts.own.iter().copied()).collect();
-        let mut placed = 0;
+        // They all go into one column.
+        let mut placed = rescued.saturating_sub(1);
         for ((name, _), leaves) in plan.columns().iter().zip(&mut leaves) {
             let leaf = by_name.get(&**name).copied();
             placed += usize::from(leaf.is_some());
@@ -136,7 +160,8 @@ fn own_columns<'a>(plan: &'a ColumnPlan, inputs: &[Input]) -> Result<Vec<Column<
         let stored = inputs.iter().zip(&leaves).filter_map(|(input, leaf)| {
             let leaf = (*leaf)?;
             let (physical, bytes) = physical(input, leaf);
-            Some((leaf.stored, physical, bytes))
+            // What becomes another value is stored as its type is.
+            (leaf.treated == Treated::Own).then_some((leaf.stored, physical, bytes))
         });
         Column { name, target: Target::of_files(*kind, stored), leaves }
     });
@@ -150,22 +175,23 @@ fn physical(input: &Input, leaf: Leaf) -> (Physical, usize) {
 }
 
 /// The chunks of a column in these row groups, and the way of each.
-fn parts<'a>(
+fn parts<'a, 'b>(
     inputs: &'a [Input],
     runs: &[Run],
     leaf: impl Fn(usize) -> Option<Leaf>,
-    way: impl Fn(Leaf, &Input) -> Result<Way, String>,
-) -> Result<Vec<(Part<'a>, Way)>, BuildFailure> {
+    way: impl Fn(Leaf, &Input) -> Result<Way<'b>, String>,
+) -> Result<Vec<(Part<'a>, Way<'b>)>, BuildFailure> {
     let part = |run: &Run| {
         let input =
             inputs.get(run.input).ok_or_else(|| Fault::new(FaultKind::Internal, "a run of no file"))?;
         let Some(leaf) = leaf(run.input) else {
-            let part = Part { input, place: run.input, rows: run.rows, chunk: None };
+            let part = Part { input, place: run.input, rows: run.rows, chunk: None, lob_bytes: None };
             return Ok((part, Way::Own(Step::Same)));
         };
         let chunk = Some(chunk_of(input, run.group, leaf.position)?);
         let way = way(leaf, input).map_err(|text| Fault::new(FaultKind::Internal, text))?;
-        Ok((Part { input, place: run.input, rows: run.rows, chunk }, way))
+        let lob_bytes = leaf.lob_bytes.filter(|_| physical(input, leaf).0 == Physical::BYTE_ARRAY);
+        Ok((Part { input, place: run.input, rows: run.rows, chunk, lob_bytes }, way))
     };
     runs.iter().map(part).collect()
 }

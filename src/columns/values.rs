@@ -78,19 +78,20 @@ impl Step {
             (Stored::TimeMillis, ColumnType::Time) => Self::TimeMillis,
             // A column that has taken decimals since.
             (Stored::Signed, ColumnType::Decimal { scale, .. }) => {
-                let from = number(physical, bytes)?;
-                decimal(from, (19, 0), number(to.physical, to.fixed_bytes)?, scale)?
+                let from = number_of(physical, bytes)?;
+                decimal(from, (19, 0), number_of(to.physical, to.fixed_bytes)?, scale)?
             }
             (Stored::Unsigned32 { max }, ColumnType::Decimal { scale, .. }) => {
-                let step = decimal(Number::Unsigned32, (10, 0), number(to.physical, to.fixed_bytes)?, scale)?;
+                let step =
+                    decimal(Number::Unsigned32, (10, 0), number_of(to.physical, to.fixed_bytes)?, scale)?;
                 step.limited(i128::from(max) + 1)
             }
             (Stored::Unsigned64, ColumnType::Decimal { scale, .. }) => {
-                decimal(Number::Unsigned64, (20, 0), number(to.physical, to.fixed_bytes)?, scale)?
+                decimal(Number::Unsigned64, (20, 0), number_of(to.physical, to.fixed_bytes)?, scale)?
             }
             (Stored::Decimal { precision, scale: from_scale }, ColumnType::Decimal { scale, .. }) => {
-                let from = number(physical, bytes)?;
-                decimal(from, (precision, from_scale), number(to.physical, to.fixed_bytes)?, scale)?
+                let from = number_of(physical, bytes)?;
+                decimal(from, (precision, from_scale), number_of(to.physical, to.fixed_bytes)?, scale)?
             }
             (
                 Stored::Signed
@@ -146,7 +147,7 @@ impl Step {
         match self {
             Self::Text => check_text(values),
             Self::Digits { number, limit } => {
-                each_number(number, values, |value| within(value, limit).map(|_| ()))
+                numbers(number, values, |value| within(value, limit).map(|_| ()))
             }
             Self::Same
             | Self::Widen
@@ -198,7 +199,7 @@ impl Step {
             }
             Self::Decimal { from, limit, factor, to } => {
                 out.reserve(values.len());
-                each_number(from, values, |value| {
+                numbers(from, values, |value| {
                     let value = within(value, limit)?.checked_mul(factor).ok_or(DIGITS)?;
                     write_number(to, value, out);
                     Ok(())
@@ -211,11 +212,17 @@ impl Step {
 
 const DIGITS: &str = "a decimal has more digits than its type, or none";
 
+/// A decimal that has no more digits than `precision`, at most 38.
+pub(super) fn within_digits(value: Option<i128>, precision: u8) -> Result<i128, Refusal> {
+    within(value, 10_i128.checked_pow(precision.into()).ok_or(DIGITS)?)
+}
+
 fn within(value: Option<i128>, limit: i128) -> Result<i128, Refusal> {
     value.filter(|value| *value > -limit && *value < limit).ok_or_else(|| DIGITS.to_owned())
 }
 
-fn number(physical: Physical, bytes: usize) -> Result<Number, Refusal> {
+/// How a decimal is stored in this physical type.
+pub(super) fn number_of(physical: Physical, bytes: usize) -> Result<Number, Refusal> {
     match physical {
         Physical::INT32 => Ok(Number::Int32),
         Physical::INT64 => Ok(Number::Int64),
@@ -292,7 +299,7 @@ fn check_text(values: &[u8]) -> Result<(), Refusal> {
 }
 
 /// Gives each number to `each`; `None` where none of at most 16 bytes is.
-fn each_number(
+pub(super) fn numbers(
     number: Number,
     values: &[u8],
     mut each: impl FnMut(Option<i128>) -> Result<(), Refusal>,

@@ -1,13 +1,17 @@
-//! `[table.columns]`: what a mapping says of single columns.
+//! What a mapping says of single columns: `[table.columns]`, `only` and `without`.
 
 use std::collections::BTreeMap;
 
 use super::document::Section;
 use super::types::ColumnSettings;
+use super::values::Given;
 use super::{ConfigError, nearest};
+use crate::domain::lineage;
+use crate::domain::shape::name::{folded, is_admitted};
 use crate::domain::source_type::{NAMES, SourceType};
+use crate::domain::treatment::{Mask, OnInvalid, Selection};
 
-const COLUMN_KEYS: [&str; 1] = ["type"];
+const COLUMN_KEYS: [&str; 5] = ["type", "rename", "mask", "keep_last", "on_invalid"];
 const EXAMPLE: &str = "created_at = { type = \"timestamp(6)\" }";
 
 /// Reads the columns of a table, and holds them against its `instants`.
@@ -18,10 +22,10 @@ pub(super) fn read(
 ) -> BTreeMap<String, ColumnSettings> {
     let mut columns = BTreeMap::new();
     let Some(section) = table.section("columns", "table.columns", errors) else { return columns };
-    let mut folded: BTreeMap<String, &str> = BTreeMap::new();
+    let mut spelled: BTreeMap<String, &str> = BTreeMap::new();
     for column in section.children(EXAMPLE, errors) {
         // MySQL has no two such columns: one of them is a slip.
-        if let Some(other) = folded.insert(column.name.to_lowercase(), column.name) {
+        if let Some(other) = spelled.insert(folded(column.name), column.name) {
             let problem = format!("\"{}\" and \"{other}\" differ only in case", column.name);
             errors.push(section.error(
                 column.name,
@@ -52,7 +56,96 @@ pub(super) fn read(
 
 fn read_column(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> ColumnSettings {
     section.refuse_unknown(&COLUMN_KEYS, errors);
-    ColumnSettings { source_type: source_type(section, errors) }
+    let mask = mask(section, errors);
+    let on_invalid = choice(section, "on_invalid", OnInvalid::ALL.map(OnInvalid::name), errors)
+        .and_then(|name| OnInvalid::ALL.into_iter().find(|choice| choice.name() == name));
+    if mask.is_some() && on_invalid.is_some() {
+        errors.push(section.error(
+            "on_invalid",
+            "a masked column has no invalid values",
+            "expected `mask` or `on_invalid`, not both",
+        ));
+    }
+    ColumnSettings {
+        source_type: source_type(section, errors),
+        rename: rename(section, errors),
+        mask,
+        on_invalid,
+    }
+}
+
+/// Checks that the columns of the key leave, and still tell rows apart.
+pub(super) fn check_key(
+    table: &Section<'_>,
+    key: &[String],
+    selection: &Selection,
+    columns: &BTreeMap<String, ColumnSettings>,
+    errors: &mut Vec<ConfigError>,
+) {
+    for name in key {
+        let column = columns.iter().find(|(own, _)| folded(own) == folded(name)).map(|(_, column)| column);
+        let mask = column.and_then(|column| column.mask).filter(|mask| *mask != Mask::Hash);
+        let problem = match mask {
+            _ if !selection.takes(name) => format!("\"{name}\" is a column of the key, and does not leave"),
+            Some(mask) => format!("\"{name}\" is a column of the key, and masked as {mask}"),
+            None => continue,
+        };
+        let expected = "expected a key whose columns leave as they are, or with `mask = \"hash\"`";
+        errors.push(table.error("key", problem, expected));
+    }
+}
+
+fn mask(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Option<Mask> {
+    let name = choice(section, "mask", Mask::NAMES, errors);
+    let kept = section.given("keep_last");
+    if kept.is_some() && name.as_deref() != Some("partial") {
+        errors.push(section.error(
+            "keep_last",
+            "only a partial mask keeps letters",
+            "expected `mask = \"partial\"` beside it",
+        ));
+    }
+    let number = |given| match given {
+        Given::Number(number) => u8::try_from(number).ok().filter(|kept| (1..=Mask::KEPT_MAX).contains(kept)),
+        Given::Text(_) | Given::Other(_) => None,
+    };
+    let kept = kept.map_or(Some(Mask::KEPT_DEFAULT), number).or_else(|| {
+        let expected = format!("expected a number from 1 to {}", Mask::KEPT_MAX);
+        errors.push(section.error("keep_last", "so many letters cannot be kept", expected));
+        None
+    });
+    match name?.as_str() {
+        "hash" => Some(Mask::Hash),
+        "partial" => Some(Mask::Partial { kept: kept? }),
+        _ => Some(Mask::Redact),
+    }
+}
+
+fn rename(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Option<String> {
+    let name = section.text("rename", errors)?;
+    if is_admitted(&name) && !lineage::is_reserved(&name) && !name.eq_ignore_ascii_case(lineage::RESCUED) {
+        return Some(name);
+    }
+    let expected = "expected letters, digits and `_`, no digit first, and none of landbridge's own columns";
+    errors.push(section.error("rename", format!("\"{name}\" cannot be a column's name"), expected));
+    None
+}
+
+/// One of `names`; another text is an error.
+fn choice<const N: usize>(
+    section: &Section<'_>,
+    key: &str,
+    names: [&str; N],
+    errors: &mut Vec<ConfigError>,
+) -> Option<String> {
+    let text = section.text(key, errors)?;
+    if names.contains(&text.as_str()) {
+        return Some(text);
+    }
+    let quoted = names.map(|name| format!("`\"{name}\"`")).join(", ");
+    let error = section.error(key, format!("\"{text}\" is no choice"), format!("expected one of {quoted}"));
+    errors.push(ConfigError { nearest: nearest(&text, names), ..error });
+    None
 }
 
 fn source_type(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Option<SourceType> {

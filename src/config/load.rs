@@ -12,7 +12,10 @@ use super::types::{
     Alerts, Aws, Batching, Config, Http, Ledger, Limits, Log, LogFormat, Spool, Timing, Warehouse,
 };
 use super::values::{Given, Value};
-use super::{ConfigError, ConfigErrors, Place, against, alerts, ledger, nearest, paths, secret, warehouse};
+use super::{
+    ConfigError, ConfigErrors, Place, against, alerts, ledger, masking, nearest, paths, secret, warehouse,
+};
+use crate::domain::treatment::Fallback;
 
 /// The prefix of environment variables that override settings.
 const PREFIX: &str = "LANDBRIDGE__";
@@ -61,8 +64,14 @@ fn assemble(
     let warehouse = warehouse::read(&settings, errors);
     let ledger = ledger::read(&settings, errors);
     let alerts = alerts::read(&settings, errors);
+    let before = errors.len();
+    let mask_key = masking::read(&settings, errors);
+    if errors.len() == before {
+        masking::check(mask_key.as_ref(), &mappings, errors);
+    }
     let clusters = mappings.iter().map(|placed| placed.mapping.clone()).collect();
     let mut config = settings.config(warehouse?, ledger?, alerts, clusters)?;
+    config.mask_key = mask_key;
     warehouse::name_destinations(&mut config);
     paths::check(&config, &mappings, errors);
     check_times(&config, path, root, errors);
@@ -197,6 +206,9 @@ impl<'a> Settings<'a> {
                 objects_limit_bytes: self.number("spool", "objects_limit")?,
             },
             warehouse,
+            datetimes: Fallback::of(self.text("warehouse", "datetimes")?),
+            times: Fallback::of(self.text("warehouse", "times")?),
+            mask_key: None,
             aws: Aws {
                 region: self.text("aws", "region").map(str::to_owned),
                 endpoint: self.text("aws", "endpoint").map(str::to_owned),
@@ -207,6 +219,7 @@ impl<'a> Settings<'a> {
                 window: self.duration("batching", "window")?,
                 bytes_max: self.number("batching", "bytes")?,
                 files_max: self.count("batching", "files")?,
+                copied_bytes_min: self.number("batching", "copy_from")?,
             },
             limits: Limits {
                 memory_credit_bytes: self.number("limits", "memory_credit")?,

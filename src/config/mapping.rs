@@ -12,12 +12,13 @@ use crate::config::settings::SETTINGS;
 use crate::domain::batch::Destination;
 use crate::domain::ids::TableId;
 use crate::domain::route::{SourceRoute, TableRoute, Unmapped};
+use crate::domain::treatment::Selection;
 
 const MAPPING_KEYS: [&str; 8] =
     ["cluster", "source", "queue", "dataset", "unmapped", schema_changes::KEY, "dms", "table"];
-const DMS_KEYS: [&str; 3] = ["op", "timestamp", "sequence"];
-const TABLE_KEYS: [&str; 8] =
-    ["name", "key", "as", "files", "instants", "columns", "window", schema_changes::KEY];
+const DMS_KEYS: [&str; 4] = ["op", "timestamp", "sequence", "lob_max_size"];
+const TABLE_KEYS: [&str; 10] =
+    ["name", "key", "as", "files", "instants", "only", "without", "columns", "window", schema_changes::KEY];
 
 /// A mapping and the places that later checks speak of.
 pub(super) struct Placed {
@@ -103,7 +104,9 @@ fn read_table(
     let target = section.text("as", errors);
     let files = section.text("files", errors);
     let (key, instants) = (section.texts("key", errors), section.texts("instants", errors));
+    let (only, without) = (section.texts("only", errors), section.texts("without", errors));
     let columns = columns::read(&section, &instants, errors);
+    columns::check_key(&section, &key, &Selection::new(&only, &without), &columns, errors);
     let window = window(&section, errors);
     let name = name?;
     let Some((schema, table)) =
@@ -129,7 +132,7 @@ fn read_table(
         },
         files: files.map(Into::into),
     };
-    Some((route, TableSettings { key, instants, columns, window, ..TableSettings::default() }))
+    Some((route, TableSettings { key, instants, only, without, columns, window, ..TableSettings::default() }))
 }
 
 fn window(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Option<std::time::Duration> {
@@ -205,11 +208,25 @@ fn dms(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> DmsColumns {
         op: text("op").unwrap_or_else(|| "Op".into()),
         timestamp: text("timestamp"),
         sequence: text("sequence"),
+        lob_max_bytes: section.and_then(|section| lob_max_bytes(&section, errors)),
     };
     if let Some(section) = section {
         section.refuse_unknown(&DMS_KEYS, errors);
     }
     dms
+}
+
+fn lob_max_bytes(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Option<u32> {
+    /// DMS takes 102,400 KB and less for limited LOBs (AWS DMS, "Target metadata task settings").
+    const KIND: Kind = Kind::Size(1 << 10, 102_400 << 10);
+    match KIND.read(&section.given("lob_max_size")?) {
+        Ok(Value::Number(bytes)) => u32::try_from(bytes).ok(),
+        Ok(Value::Text(_) | Value::Duration(_) | Value::Listen(_)) => None,
+        Err((problem, expected)) => {
+            errors.push(section.error("lob_max_size", problem, expected));
+            None
+        }
+    }
 }
 
 fn directory(file: &Path, place: &Place, text: &str, errors: &mut Vec<ConfigError>) -> Option<PathBuf> {

@@ -11,6 +11,7 @@ pub(crate) mod fuzz;
 mod ledger;
 mod load;
 mod mapping;
+mod masking;
 mod paths;
 mod s3;
 mod schema_changes;

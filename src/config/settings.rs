@@ -53,6 +53,10 @@ settings! {
     "warehouse" "location", Kind::Text, "", "The datasets' location, as `EU` or `asia-northeast3`; sent with every call. A dataset that is not there is created in it.";
     "warehouse" "credentials", Kind::Text, "default", "`default`: application default credentials. A path: a service account's key file. `anonymous`: none, for a stand-in on `http://`.";
     "warehouse" "endpoint", Kind::Text, "https://bigquery.googleapis.com", "BigQuery's address; another for a stand-in or a private endpoint.";
+    "warehouse" "datetimes", Kind::Choice(&["datetime", "timestamp", "string"]), "datetime", "What a MySQL DATETIME is loaded as, where the warehouse does not take DATETIME from Parquet: `timestamp` writes the same digits as if they were UTC, `string` as text. The typed view shows a DATETIME in any case.";
+    "warehouse" "times", Kind::Choice(&["time", "string"]), "time", "What a TIME column of a file is loaded as. (DMS writes MySQL's TIME as text.)";
+    "masking" "key", Kind::Secret, "", "The key of columns with `mask = \"hash\"` (HMAC-SHA256), at least 32 bytes. It is a secret: give it as `LANDBRIDGE__MASKING__KEY`. Under another key equal values no longer get equal hashes.";
+    "masking" "key_file", Kind::Path, "", "A file that holds the key, instead.";
     "aws" "region", Kind::Text, "", "The region of the queues and buckets. Default: the one that a queue's URL names, then `AWS_REGION`, the profile, the machine's own.";
     "aws" "endpoint", Kind::Text, "", "Another address for S3, SQS and DynamoDB: a stand-in. `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL_SQS` and `AWS_ENDPOINT_URL_DYNAMODB` work too.";
     "aws" "path_style", Kind::Choice(&["never", "always"]), "never", "`always` puts the bucket's name into the path instead of the host name, as stand-ins need.";
@@ -64,6 +68,7 @@ settings! {
     "batching" "window", seconds(1, 3600), "60s", "A table's batch closes when its first file is this old. Shorter is fresher and makes more load jobs.";
     "batching" "bytes", Kind::Size(64 * KIB, 16 * GIB), "64MiB", "A batch closes at this many bytes of files.";
     "batching" "files", Kind::Count(1, 90), "90", "A batch closes at this many files.";
+    "batching" "copy_from", Kind::Size(KIB, GIB), "32KiB", "Columns whose chunks in the files have at least this many bytes unpacked, on the mean, are copied as they are compressed, where their values stay as they are: a quarter of the processor time, and with DMS's gzip an eighth more bytes to send. `1GiB` copies nothing.";
     "limits" "memory_credit", Kind::Size(16 * MIB, 1024 * GIB), "128MiB", "Memory that fetched files may occupy until they are loaded; an open local or spooled file counts 256 KiB. A quarter is kept for batches that are built again after a failure or a restart, as of `spool.objects_limit`.";
     "limits" "fetchers", Kind::Count(1, 64), "2", "Fetcher actors.";
     "limits" "fetches_per_fetcher", Kind::Count(1, 256), "4", "Files that one fetcher opens at one time.";

@@ -7,6 +7,8 @@ use super::*;
 use crate::domain::route::Unmapped;
 use crate::domain::shape::Policy;
 
+mod columns;
+
 /// A folder with a source directory `in`, and what is written into `landbridge.toml`.
 struct Place(tempfile::TempDir);
 
@@ -277,56 +279,6 @@ fn broken_mappings_name_the_place_and_the_remedy() {
         &MAPPING.replace("[[mapping.table]]", "queue = \"https://sqs/q\"\n[[mapping.table]]"),
         &["queue: \"https://sqs/q\" cannot announce a directory"],
     );
-}
-
-#[test]
-fn the_types_of_columns_are_read_and_checked() {
-    let with = |lines: &str| format!("{MAPPING}instants = [\"at\"]\n[mapping.table.columns]\n{lines}\n");
-    let good = with(
-        "at = { type = \"TIMESTAMP(6)\" }\nborn = { type = \"timestamp\" }\n\"odd.name\".type = \"bit(8)\"\nplain = {}",
-    );
-    let config = Place::new(&good).load(&[]).unwrap();
-    let table = &config.mappings[0].tables[0];
-    let types: Vec<_> = table.types().map(|(name, kind)| format!("{name} {kind}")).collect();
-    assert_eq!(types, ["at timestamp(6)", "born timestamp", "odd.name bit(8)"]);
-    assert_eq!(table.all_instants().into_iter().collect::<Vec<_>>(), ["at", "born"]);
-    assert_eq!(table.columns.len(), 4);
-    check(
-        &with("a = { type = \"timestmap(6)\" }"),
-        &[
-            "landbridge.toml:9:7: table.columns.a.type: `timestmap` is no type of MySQL",
-            "`bigint unsigned`",
-            "did you mean `timestamp`?",
-        ],
-    );
-    check(
-        &with("a = { type = \"bit(65)\" }"),
-        &["landbridge.toml:9:7: table.columns.a.type: bit(65) is out of range", "expected 1 to 64"],
-    );
-    check(&with("a = { type = 1 }"), &["table.columns.a.type: the value is no text"]);
-    check(
-        &with("a = { tpye = \"int\" }"),
-        &["landbridge.toml:9:7: table.columns.a.tpye: unknown key", "did you mean `type`?"],
-    );
-    check(
-        &with("a = \"int\""),
-        &[
-            "landbridge.toml:9:1: table.columns.a: the value is no table",
-            "`created_at = { type = \"timestamp(6)\" }`",
-        ],
-    );
-    check(
-        &with("a = { type = \"int\" }\nA = { type = \"int\" }"),
-        &["table.columns.a: \"a\" and \"A\" differ only in case"],
-    );
-    check(
-        &with("at = { type = \"datetime(6)\" }"),
-        &[
-            "landbridge.toml:7:1: table.instants: \"at\" is named as an instant, and its `type` is datetime(6)",
-            "take it out, or correct its `type`",
-        ],
-    );
-    check(&format!("{MAPPING}columns = [\"a\"]"), &["table.columns: the value is no section"]);
 }
 
 #[test]

@@ -10,7 +10,9 @@ use std::time::Duration;
 use super::secret::Secret;
 use crate::domain::route::SourceRoute;
 use crate::domain::shape::Policy;
+use crate::domain::shape::name::folded;
 use crate::domain::source_type::SourceType;
+use crate::domain::treatment::{Fallback, Mask, MaskKey, OnInvalid, Treatment};
 
 /// Everything that `landbridge run` needs.
 #[derive(Clone, Debug)]
@@ -25,6 +27,12 @@ pub struct Config {
     pub horizon: Duration,
     /// `[warehouse]`
     pub warehouse: Warehouse,
+    /// `[warehouse] datetimes`: what a DATETIME is carried as.
+    pub datetimes: Fallback,
+    /// `[warehouse] times`: what a TIME is carried as.
+    pub times: Fallback,
+    /// `[masking]`: the key of columns that are hashed.
+    pub mask_key: Option<MaskKey>,
     /// `[aws]`
     pub aws: Aws,
     /// `[alerts]`
@@ -163,6 +171,8 @@ pub struct Batching {
     pub bytes_max: u64,
     /// Number of its files, at most `FILES_PER_BATCH_MAX`.
     pub files_max: usize,
+    /// Column chunks of at least this many bytes, on the mean, are copied as they are compressed.
+    pub copied_bytes_min: u64,
 }
 
 /// Bounds.
@@ -237,6 +247,8 @@ pub struct DmsColumns {
     pub timestamp: Option<Arc<str>>,
     /// The column made of `$AR_H_CHANGE_SEQ`.
     pub sequence: Option<Arc<str>>,
+    /// `LobMaxSize`, in bytes.
+    pub lob_max_bytes: Option<u32>,
 }
 
 /// What a mapping says of one table, beyond its route.
@@ -247,6 +259,10 @@ pub struct TableSettings {
     /// Columns whose values are instants (MySQL TIMESTAMP): TIMESTAMP instead of DATETIME. The file cannot tell them
     /// apart.
     pub instants: Vec<String>,
+    /// The columns that leave, where not all do; `*` and `?` stand for letters.
+    pub only: Vec<String>,
+    /// Columns that do not leave.
+    pub without: Vec<String>,
     /// `[table.columns]`: what is said of single columns, by their names at the source.
     pub columns: BTreeMap<String, ColumnSettings>,
     /// The table's own window.
@@ -260,6 +276,12 @@ pub struct TableSettings {
 pub struct ColumnSettings {
     /// Its type at the source.
     pub source_type: Option<SourceType>,
+    /// Its name in the destination, where that is another one.
+    pub rename: Option<String>,
+    /// How its values are made unreadable.
+    pub mask: Option<Mask>,
+    /// What is done with values that cannot be carried.
+    pub on_invalid: Option<OnInvalid>,
 }
 
 impl TableSettings {
@@ -267,6 +289,29 @@ impl TableSettings {
     pub fn all_instants(&self) -> BTreeSet<String> {
         let typed = self.types().filter(|(_, kind)| kind.is_instant()).map(|(name, _)| name.to_owned());
         self.instants.iter().cloned().chain(typed).collect()
+    }
+
+    /// What is done with the values of columns, by the columns' names without case.
+    pub fn treatments(&self) -> BTreeMap<String, Treatment> {
+        let treated = self.columns.iter().filter_map(|(name, column)| {
+            let treatment =
+                Treatment { mask: column.mask, on_invalid: column.on_invalid.unwrap_or_default() };
+            (treatment != Treatment::default()).then(|| (folded(name), treatment))
+        });
+        treated.collect()
+    }
+
+    /// The names of columns in the destination, by their names at the source without case, where they are others.
+    pub fn renames(&self) -> BTreeMap<String, String> {
+        let named =
+            self.columns.iter().filter_map(|(name, column)| Some((folded(name), column.rename.clone()?)));
+        named.collect()
+    }
+
+    /// The key's columns by their names in the destination.
+    pub fn destination_key(&self) -> Vec<String> {
+        let renames = self.renames();
+        self.key.iter().map(|name| renames.get(&folded(name)).unwrap_or(name).clone()).collect()
     }
 
     /// The columns whose types are known, with them.

@@ -102,7 +102,7 @@ impl fmt::Display for Policy {
 pub struct ShapeRules {
     /// What is done about a type that does not fit.
     pub policy: Policy,
-    /// Columns that are named otherwise in the destination: by their names in the files.
+    /// Columns that are named otherwise in the destination: by their names in the files, without case.
     pub renames: BTreeMap<String, String>,
 }
 

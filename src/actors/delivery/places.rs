@@ -34,13 +34,6 @@ impl Performer {
     fn place_by(&mut self, shape: &Shape) -> Result<bool, (Option<FileId>, Fault)> {
         for input in &mut self.inputs {
             let Ok(targets) = shape.resolve(input.footer.plan().columns()) else { return Ok(false) };
-            if let Some(target) = targets.iter().find(|target| target.is_rescue) {
-                let text = format!(
-                    "values of {} would go into {}, which is not written yet",
-                    input.file, target.name
-                );
-                return Err((None, Fault::new(FaultKind::DestinationRefused, text)));
-            }
             let place = |target: Target| (target.name, target.kind);
             input.footer = input.footer.placed(targets.into_iter().map(place).collect());
         }

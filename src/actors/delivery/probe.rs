@@ -44,8 +44,10 @@ impl Performer {
 
     async fn build_nothing(&self, empty: Batch, columns: ColumnPlan) -> Result<Body, Fault> {
         let (rules, path) = (Arc::clone(&self.setup.rules), self.world.next_body_path());
-        let job =
-            move || build(&empty, &columns, &rules, &[], path, &|| true).map_err(|failure| failure.fault);
+        let layout = self.world.bounds.layout;
+        let job = move || {
+            build(&layout, &empty, &columns, &rules, &[], path, &|| true).map_err(|failure| failure.fault)
+        };
         self.world.cpu.run("building a load of no rows", job).await?
     }
 

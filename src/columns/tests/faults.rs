@@ -8,6 +8,7 @@ use bytes::Bytes;
 use parquet::basic::{Compression, ZstdLevel};
 
 use super::super::footer::read_footer;
+use super::super::layout::Layout;
 use super::super::transcode::Input;
 use super::super::types::ColumnType;
 use super::genuine::FILE;
@@ -25,8 +26,8 @@ fn unsupported_types_name_file_column_and_type() {
         ("optional fixed_len_byte_array(12) c (INTERVAL);", "INTERVAL"),
         ("optional fixed_len_byte_array(16) c (UUID);", "Uuid"),
         ("optional binary c (BSON);", "BSON"),
-        ("optional fixed_len_byte_array(17) c (DECIMAL(39,0));", "39"),
-        ("optional binary c (DECIMAL(65,30));", "65"),
+        ("optional fixed_len_byte_array(33) c (DECIMAL(77,0));", "77"),
+        ("optional binary c (DECIMAL(99,30));", "99"),
         ("repeated int64 c;", "repeated"),
         ("optional group c (LIST) { repeated group list { optional int64 element; } }", "List"),
         ("optional group c { optional int64 d; }", "group"),
@@ -204,7 +205,8 @@ fn a_spool_that_cannot_be_written_blames_no_file() {
     let (batch, plan) = (super::batch_of(&inputs), super::plan_of(&inputs));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("missing").join("body.parquet");
-    let failure = super::build(&batch, &plan, &rules(), &inputs, path, &|| true).unwrap_err();
+    let failure =
+        super::build(&Layout::DEFAULT, &batch, &plan, &rules(), &inputs, path, &|| true).unwrap_err();
     assert_eq!((failure.fault.kind, failure.file), (FaultKind::Unavailable, None));
 }
 

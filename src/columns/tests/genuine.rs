@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::footer::read_footer;
+use super::super::layout::Layout;
 use super::super::rules::ColumnRules;
 use super::super::transcode::{Input, build};
 use super::{Memory, batch_of, exact_texts, file_id, some};
@@ -24,7 +25,7 @@ fn rows(rules: &ColumnRules) -> arrow::array::RecordBatch {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("body.parquet");
     let plan = inputs[0].footer.plan();
-    let body = build(&batch_of(&inputs), plan, rules, &inputs, path, &|| true).unwrap();
+    let body = build(&Layout::DEFAULT, &batch_of(&inputs), plan, rules, &inputs, path, &|| true).unwrap();
     let file = std::fs::File::open(body.path()).unwrap();
     let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     reader.next().unwrap().unwrap()
@@ -37,7 +38,7 @@ fn every_value_arrives() {
         timestamp: Some("DMS_TIMESTAMP".into()),
         sequence: None,
         instants: Default::default(),
-        types: Default::default(),
+        ..ColumnRules::default()
     };
     let rows = rows(&rules);
     let column = |name: &str| exact_texts(rows.column_by_name(name).unwrap());
@@ -76,7 +77,7 @@ fn what_no_rule_names_stays_a_column_of_the_table() {
         timestamp: None,
         sequence: None,
         instants: ["my_timestamp".to_owned()].into(),
-        types: Default::default(),
+        ..ColumnRules::default()
     };
     let rows = rows(&rules);
     let column = |name: &str| exact_texts(rows.column_by_name(name).unwrap());

@@ -7,6 +7,7 @@ mod genuine;
 mod hostile;
 mod lineage;
 mod shapes;
+mod treated;
 mod types;
 mod ways;
 
@@ -27,7 +28,7 @@ pub(super) use super::fuzz::oracle::exact_texts;
 use super::layout::Layout;
 use super::plan::ColumnPlan;
 use super::rules::{ColumnRules, types};
-use super::transcode::{BuildFailure, Input, build, build_as};
+use super::transcode::{BuildFailure, Input, build};
 pub(super) use super::written::{Cells, Memory, PLAIN, Style, file, styles, texts};
 use crate::domain::batch::{Batch, Destination, Manifest, ManifestEntry};
 use crate::domain::fault::Fault;
@@ -46,6 +47,7 @@ pub(super) fn rules() -> ColumnRules {
         sequence: Some("seq".into()),
         instants: ["moment".to_owned()].into(),
         types: types([("Flags", &bit(8)), ("flag", &bit(1)), ("born", &SourceType::Timestamp { digits: 3 })]),
+        ..ColumnRules::default()
     }
 }
 
@@ -68,11 +70,15 @@ pub(super) fn footer(bytes: &Bytes) -> Result<Footer, Fault> {
 }
 
 pub(super) fn inputs(files: &[Bytes]) -> Result<Vec<Input>, Fault> {
+    inputs_by(&rules(), files)
+}
+
+pub(super) fn inputs_by(rules: &ColumnRules, files: &[Bytes]) -> Result<Vec<Input>, Fault> {
     let input = |(number, bytes): (usize, &Bytes)| {
         let object: Arc<dyn Object> = Arc::new(Memory(bytes.clone()));
         Ok(Input {
             file: file_id(number),
-            footer: read_footer(&file_id(number), Arc::clone(&object), &rules())?,
+            footer: read_footer(&file_id(number), Arc::clone(&object), rules)?,
             object,
         })
     };
@@ -116,8 +122,13 @@ pub(super) fn try_build_as(
 ) -> Result<Built, Box<BuildFailure>> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("body.parquet");
-    let (batch, plan) = (batch_of(inputs), plan_of(inputs));
-    let built = build_as(layout, &batch, &plan, &rules(), inputs, path.clone(), wanted);
+    let batch = batch_of(inputs);
+    let plan = match ColumnPlan::of_places(inputs.iter().map(|input| input.footer.places())) {
+        Ok(plan) => plan,
+        Err(_) => plan_of(inputs),
+    };
+    let rules = inputs.first().map_or_else(rules, |input| input.footer.rules().clone());
+    let built = build(layout, &batch, &plan, &rules, inputs, path.clone(), wanted);
     let body = built.map_err(|failure| {
         assert!(!path.exists(), "a failed build leaves its file");
         Box::new(failure)

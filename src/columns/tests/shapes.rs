@@ -159,7 +159,8 @@ fn inputs_must_be_the_manifest() {
     let folder = tempfile::tempdir().unwrap();
     let path = || folder.path().join("body.parquet");
     let build = |batch: &Batch, plan: &ColumnPlan, rules: &ColumnRules, inputs: &[Input]| {
-        let failure = super::build(batch, plan, rules, inputs, path(), &|| true).unwrap_err();
+        let failure =
+            super::build(&Layout::DEFAULT, batch, plan, rules, inputs, path(), &|| true).unwrap_err();
         assert!(!path().exists());
         (failure.fault.kind, failure.file)
     };

@@ -98,7 +98,10 @@ impl<'a> Growth<'a> {
 
     /// The name that the mapping gives a column, or its own.
     fn logical<'b>(&'b self, source: &'b str) -> &'b str {
-        self.rules.renames.get(source).map_or(source, String::as_str)
+        if self.rules.renames.is_empty() {
+            return source;
+        }
+        self.rules.renames.get(&folded(source)).map_or(source, String::as_str)
     }
 
     /// Notes under which names `candidates` finds an entry.

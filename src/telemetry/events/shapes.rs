@@ -3,8 +3,9 @@
 use tracing::{info, warn};
 
 use super::{c, count, event, label};
-use crate::domain::ids::TableId;
+use crate::domain::ids::{BatchId, TableId};
 use crate::domain::shape::{Change, ShapeEntry};
+use crate::domain::treatment::{ChangedValues, ValueChange};
 
 event! {
     /// The shape of a table has grown.
@@ -15,6 +16,32 @@ event! {
         }
         if let Some(renamed_hint) = e.renamed_hint {
             info!(table = %e.table, renamed_hint, "a column came as another went: was it renamed at the source?");
+        }
+    }
+}
+
+event! {
+    /// A batch was loaded of which some values are not as they were at the source.
+    ValuesChanged<'a> { table: &'a TableId, batch: &'a BatchId, changed: &'a [ChangedValues] } |e| {
+        for ChangedValues { column, change, values } in e.changed {
+            let (told, remedy) = match change {
+                ValueChange::Nulled => (
+                    "values that the column's type does not hold were loaded as NULL, as its `on_invalid` says",
+                    "nothing; `on_invalid = \"string\"` would load the column as text, and all of it",
+                ),
+                ValueChange::Replaced => (
+                    "texts that are no UTF-8 were loaded with U+FFFD in the place of what is not",
+                    "look for a LOB that DMS has cut, or for a character set that it does not know",
+                ),
+                ValueChange::Cut => (
+                    "values are as long as DMS's LobMaxSize: it has cut them, most likely",
+                    "raise LobMaxSize of the DMS task (or use full LOB mode) and reload the table; if the mapping's \
+                     `lob_max_size` is not the task's, correct it",
+                ),
+            };
+            warn!(table = %e.table, batch = %e.batch, %column, values, change = change.label(), remedy, "{told}");
+            let labels = [label("table", e.table), label("column", column), label("change", change.label())];
+            count(&c::VALUES_CHANGED, &labels, *values);
         }
     }
 }

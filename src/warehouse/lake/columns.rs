@@ -1,5 +1,6 @@
-//! The columns of a table of the lake: those of its newest file that has any.
+//! The columns of a table of the lake: those of its newest files, each column as the newest file that has it.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -7,25 +8,25 @@ use std::time::SystemTime;
 use super::{Column, data_files};
 use crate::columns::labels;
 use crate::domain::fault::Fault;
+use crate::domain::shape::name::folded;
 
-/// Files that are looked at: fences have no columns of the table itself.
+/// Files that are looked at. A column that none of them has is as good as new: the older files stay as they are.
 const LOOKS_MAX: usize = 50;
 
-/// The columns of the newest file in `folder`.
+/// The columns of the newest files in `folder`. One that only older ones have comes after those of newer ones.
 pub(super) fn newest(folder: &Path) -> Result<Vec<Column>, Fault> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
     let mut files: Vec<_> = data_files(folder)?.into_iter().map(|path| (age(&path), path)).collect();
     files.sort_unstable_by(|left, right| right.cmp(left));
+    let (mut columns, mut seen) = (Vec::new(), HashSet::new());
     for (_, path) in files.into_iter().take(LOOKS_MAX) {
         let file = File::open(&path).map_err(|error| super::fault("open", &path, error))?;
-        let columns = labels::columns(&file, &path)?;
-        if !columns.is_empty() {
-            return Ok(columns);
-        }
+        let own = labels::columns(&file, &path)?;
+        columns.extend(own.into_iter().filter(|(name, _)| seen.insert(folded(name))));
     }
-    Ok(Vec::new())
+    Ok(columns)
 }
 
 /// Sorts by age: the day first, which a copy keeps, then the time.
@@ -62,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_file_that_has_columns_tells_them() {
+    fn each_column_is_that_of_the_newest_file_that_has_it() {
         let folder = tempfile::tempdir().unwrap();
         let told = || {
             let columns = newest(folder.path()).unwrap().into_iter();
@@ -80,10 +81,13 @@ mod tests {
             ("x", DataType::Int32),
             ("y", DataType::UInt64),
         ];
-        write(folder.path(), "2026-11-23", 5, &[("older", DataType::Int64)]);
+        write(folder.path(), "2026-11-23", 5, &[("older", DataType::Int64), ("ID", DataType::Utf8)]);
         write(folder.path(), "2026-11-23", 4, &new);
         // A fence.
         write(folder.path(), "2026-11-23", 3, &[]);
-        assert_eq!(told(), ["id INT64", "amount DECIMAL(12,4)", "x INT64", "y ?"]);
+        assert_eq!(
+            told(),
+            ["id INT64", "amount DECIMAL(12,4)", "x INT64", "y ?", "older INT64", "old INT64"]
+        );
     }
 }

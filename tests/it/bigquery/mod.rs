@@ -62,7 +62,7 @@ async fn loaded(count: usize) -> Loaded {
         timestamp: Some("dms_timestamp".into()),
         sequence: Some("dms_change_seq".into()),
         instants: std::collections::BTreeSet::new(),
-        types: Default::default(),
+        ..ColumnRules::default()
     };
     let bucket = LocalBucket::new([(Arc::from("c"), folder.path().to_owned())]);
     let object = bucket.open(&file).await.unwrap();
@@ -72,7 +72,16 @@ async fn loaded(count: usize) -> Loaded {
     let batch =
         Batch::plan(table, destination(), Instant::from_micros(1_763_856_000_000_000), None, manifest);
     let inputs = [Input { file, object, footer }];
-    let body = build(&batch, &plan, &rules, &inputs, folder.path().join("body"), &|| true).unwrap();
+    let body = build(
+        &landbridge::columns::layout::Layout::DEFAULT,
+        &batch,
+        &plan,
+        &rules,
+        &inputs,
+        folder.path().join("body"),
+        &|| true,
+    )
+    .unwrap();
     let attempt = batch.attempt(AttemptNumber::FIRST, "plan");
     Loaded { _folder: folder, attempt, body }
 }

@@ -3,6 +3,7 @@
 
 pub mod cloud;
 mod dead_letters;
+mod every_type;
 mod faults;
 pub mod journeys;
 mod notifications;

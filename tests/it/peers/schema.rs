@@ -70,6 +70,18 @@ impl Kind {
         }
     }
 
+    /// What `_rescued` has of it.
+    fn rescued(self) -> String {
+        let value = match self {
+            Int | Unsigned | Bool | Float => self.shown().to_owned(),
+            Text => "\"é\\u0000x\"".to_owned(),
+            Bytes => "\"ff00\"".to_owned(),
+            Datetime => "\"2025-11-23 00:00:00.000001\"".to_owned(),
+            Money | Fine | Long | Date | Time => format!("\"{}\"", self.shown()),
+        };
+        format!("{{\"c\":{value}}}")
+    }
+
     /// One row of `id` and `c`.
     fn file(self, id: i64) -> Vec<u8> {
         let columns = [("id", Arc::new(Int64Array::from(vec![id])) as ArrayRef), ("c", self.array())];
@@ -147,6 +159,37 @@ async fn a_type_that_changes_loses_no_value() {
     command.args(["schema", "history", &table, "--url", &process.url]);
     let shown = String::from_utf8_lossy(&command.output().unwrap().stdout).into_owned();
     assert!(shown.contains("c__string") && shown.contains("beside"), "{shown}");
+    assert_eq!(process.metric("landbridge_restarts_total", "").await, 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fits_nowhere_is_rescued_as_json() {
+    let (rescued, fitting): (Vec<_>, Vec<_>) = CHANGES.into_iter().partition(|(.., column)| *column != "c");
+    assert!(fitting.len() == 10 && rescued.len() == 20);
+    let world = World::new(1, rescued.len()).await;
+    let cluster = &world.clusters[0];
+    let config = world.configure(FAST);
+    let text = std::fs::read_to_string(&config).unwrap();
+    let policy = format!("dataset = \"{}\"\n", cluster.dataset);
+    std::fs::write(&config, text.replace(&policy, &format!("{policy}schema_changes = \"rescue\"\n")))
+        .unwrap();
+    let process = Process::start(&config).await;
+    for (first, id) in [(true, 1), (false, 2), (true, 3)] {
+        for (table, (old, new, _)) in cluster.tables.iter().zip(&rescued) {
+            let kind = if first { old } else { new };
+            world.put_bytes(&cluster.bucket, &world.key(table), kind.file(id)).await;
+        }
+        if id == 1 {
+            process.until_files("loaded", rescued.len()).await;
+        }
+    }
+    process.until_files("loaded", 3 * rescued.len()).await;
+    for (table, (old, new, _)) in cluster.tables.iter().zip(&rescued) {
+        let query = format!("SELECT c, _rescued FROM `{PROJECT}.{}.{table}` ORDER BY id", cluster.dataset);
+        let kept = vec![Some(old.shown().to_owned()), None];
+        let expected = [kept.clone(), vec![None, Some(new.rescued())], kept];
+        assert_eq!(world.query(&query).await, expected, "{old:?} to {new:?}: {query}");
+    }
     assert_eq!(process.metric("landbridge_restarts_total", "").await, 0.0);
 }
 

@@ -30,6 +30,7 @@ use landbridge::warehouse::lake::Lake;
 use landbridge::warehouse::lake::audit::LakeAudit;
 
 pub mod browser;
+pub mod dms_file;
 pub mod faults;
 pub mod hanging;
 pub mod http;

@@ -1,0 +1,298 @@
+//! How long each table's window stays open, so that what is loaded is as fresh as BigQuery's quotas admit, and no quota is
+//! ever crossed.
+//!
+//! Two answers a table: after how many files its window closes, and after what time at the latest. Closing on a file and not
+//! on a clock costs nothing and loses no wait: between two files there is nothing to load. What is distributed is load jobs, of
+//! which a project has 100,000 in any 24 hours (Google Cloud, BigQuery: "Quotas and limits"), failed ones among them: a
+//! bucket is refilled evenly, and what it holds is what all tables may use now. By Lagrange, the mean age of rows is least for
+//! a given number of jobs where each table's cycle is as the square root of one over its rows; classes weigh rows.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::ids::TableId;
+use super::instant::Instant;
+
+mod budget;
+mod demand;
+mod share;
+#[cfg(test)]
+mod tests;
+
+pub use budget::{Budget, DAY};
+pub use demand::Demand;
+use share::{Claimant, shares};
+
+/// How urgent a table is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Fraud detection and live dashboards read it.
+    Critical,
+    /// All others.
+    #[default]
+    Normal,
+    /// Nobody waits for it.
+    Bulk,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Self; 3] = [Self::Critical, Self::Normal, Self::Bulk];
+
+    /// Its name in the mapping and in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Normal => "normal",
+            Self::Bulk => "bulk",
+        }
+    }
+
+    /// How much a row of it counts beside one of a normal table.
+    const fn weight(self) -> f64 {
+        match self {
+            Self::Critical => 4.0,
+            Self::Normal => 1.0,
+            Self::Bulk => 0.1,
+        }
+    }
+}
+
+/// What BigQuery admits, and how much of it is planned with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quotas {
+    /// Load jobs of the project in any 24 hours.
+    pub jobs_per_day: u64,
+    /// Partitions of one table that may be modified in any 24 hours; a load into one partition modifies one.
+    pub modifications_per_table_and_day: u64,
+    /// Of both, what is never planned with: for whoever else uses the project, and for what nobody foresaw.
+    pub reserve: f64,
+    /// Of the jobs, what is kept for attempts after the first.
+    pub retries: f64,
+}
+
+impl Quotas {
+    /// Of a project whose tables are partitioned by the time of the claim.
+    pub const BIGQUERY: Self =
+        Self { jobs_per_day: 100_000, modifications_per_table_and_day: 30_000, reserve: 0.05, retries: 0.01 };
+
+    /// Jobs of the project that are planned with.
+    fn jobs(&self) -> f64 {
+        self.jobs_per_day as f64 * (1.0 - self.reserve - self.retries)
+    }
+
+    /// Jobs of a table that are planned with.
+    fn jobs_of_table(&self) -> f64 {
+        self.modifications_per_table_and_day as f64 * (1.0 - self.reserve - self.retries)
+    }
+}
+
+/// What a table is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableNeeds {
+    /// How urgent it is.
+    pub class: Class,
+    /// No window is open longer.
+    pub max_staleness: Duration,
+}
+
+impl Default for TableNeeds {
+    fn default() -> Self {
+        Self { class: Class::Normal, max_staleness: Duration::from_secs(300) }
+    }
+}
+
+/// When a window closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// At so many files.
+    pub files: usize,
+    /// When its first file is this old.
+    pub age: Duration,
+    /// Why it is no shorter.
+    pub why: Why,
+}
+
+/// Why a window is as long as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It is as short as it can be: a file is loaded when it comes.
+    AtOnce,
+    /// The project's jobs are shared among its tables.
+    Shared,
+    /// The table's own modifications run low.
+    TableBudget,
+    /// The project's jobs run low: no window opens until some of them are a day old.
+    ProjectBudget,
+    /// BigQuery has said that a quota is used up.
+    QuotaExceeded,
+}
+
+impl Why {
+    /// Its name in metrics and in the API.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::AtOnce => "at_once",
+            Self::Shared => "shared",
+            Self::TableBudget => "table_budget",
+            Self::ProjectBudget => "project_budget",
+            Self::QuotaExceeded => "quota_exceeded",
+        }
+    }
+}
+
+/// Files that come so soon after each other are one arrival: the burst of a cluster's minute, or a backlog.
+const LINGER: Duration = Duration::from_secs(1);
+/// Shares are distributed anew so often.
+const SHARED_EVERY: Duration = Duration::from_secs(60);
+/// What the bucket holds beyond its half is spent within this time, and what it lacks is saved.
+const BALANCED_WITHIN: f64 = 3_600.0;
+/// After BigQuery has refused a job for a quota, windows are this much longer, and longer again after each further one.
+const REFUSED_FACTOR: f64 = 2.0;
+/// How long that lasts: quotas refill evenly ("Quotas and limits").
+const REFUSED_FOR: Duration = Duration::from_secs(600);
+/// The most that it lengthens windows.
+const REFUSED_FACTOR_MAX: f64 = 16.0;
+
+#[derive(Clone, Debug)]
+struct Table {
+    needs: TableNeeds,
+    demand: Demand,
+    budget: Budget,
+    /// Arrivals that make a window.
+    arrivals: usize,
+}
+
+/// The planner of one project.
+#[derive(Clone, Debug)]
+pub struct Planner {
+    quotas: Quotas,
+    project: Budget,
+    tables: BTreeMap<TableId, Table>,
+    shared_at: Option<Instant>,
+    refused: Option<(Instant, f64)>,
+}
+
+impl Planner {
+    /// A planner that knows of no attempt yet.
+    pub fn new(
+        quotas: Quotas,
+        tables: impl IntoIterator<Item = (TableId, TableNeeds)>,
+        now: Instant,
+    ) -> Self {
+        let table = |needs| Table {
+            needs,
+            demand: Demand::default(),
+            budget: Budget::new(quotas.jobs_of_table(), now),
+            arrivals: 1,
+        };
+        Self {
+            quotas,
+            project: Budget::new(quotas.jobs(), now),
+            tables: tables.into_iter().map(|(id, needs)| (id, table(needs))).collect(),
+            shared_at: None,
+            refused: None,
+        }
+    }
+
+    /// A load job was submitted, now or before this process began: every attempt, whatever became of it.
+    pub fn attempted(&mut self, table: &TableId, at: Instant) {
+        self.project.take(at);
+        if let Some(table) = self.tables.get_mut(table) {
+            table.budget.take(at);
+        }
+    }
+
+    /// A file of so many rows has come.
+    pub fn arrived(&mut self, table: &TableId, rows: u64, at: Instant) {
+        if let Some(table) = self.tables.get_mut(table) {
+            table.demand.arrived(rows, at);
+        }
+    }
+
+    /// BigQuery has refused a job because a quota is used up, or a rate is too high.
+    pub fn refused(&mut self, at: Instant) {
+        let factor = self.refused_factor(at) * REFUSED_FACTOR;
+        self.refused = Some((at, factor.min(REFUSED_FACTOR_MAX)));
+        self.shared_at = None;
+    }
+
+    /// Until when windows are longer because a quota was used up; none when they are not.
+    pub fn refused_until(&self, now: Instant) -> Option<Instant> {
+        let until = self.refused.map(|(at, _)| at.plus(REFUSED_FOR));
+        until.filter(|until| *until > now)
+    }
+
+    fn refused_factor(&self, now: Instant) -> f64 {
+        self.refused.filter(|(at, _)| at.plus(REFUSED_FOR) > now).map_or(1.0, |(_, factor)| factor)
+    }
+
+    /// The window that a table's next batch has.
+    pub fn window(&mut self, table: &TableId, now: Instant) -> Window {
+        if self.shared_at.is_none_or(|at| now.since(at) >= SHARED_EVERY) {
+            self.share(now);
+        }
+        let refused = self.refused_until(now).is_some();
+        let starved = self.project.held(now) < 1.0;
+        let wait_for_project = self.project.until_held(1.0, now);
+        let Some(table) = self.tables.get_mut(table) else {
+            return Window { files: 1, age: LINGER, why: Why::AtOnce };
+        };
+        let longest = table.needs.max_staleness;
+        let gap = table.demand.gap(now).unwrap_or(LINGER);
+        // The last file may be late: so is nothing, by half a gap.
+        let cycle = gap.mul_f64(table.arrivals as f64 - 0.5).max(LINGER).min(longest);
+        let own = table.budget.until_held(1.0, now);
+        if starved && wait_for_project > cycle {
+            // Staleness is bounded, quotas are not crossed: what is left of the reserve pays.
+            let age = wait_for_project.min(longest);
+            return Window { files: usize::MAX, age, why: Why::ProjectBudget };
+        }
+        if own > cycle {
+            return Window { files: usize::MAX, age: own.min(longest), why: Why::TableBudget };
+        }
+        let files = table.arrivals.saturating_mul(table.demand.files_together());
+        match (table.arrivals, refused) {
+            (_, true) => Window { files, age: cycle, why: Why::QuotaExceeded },
+            (1, false) => Window { files, age: LINGER, why: Why::AtOnce },
+            (_, false) => Window { files, age: cycle, why: Why::Shared },
+        }
+    }
+
+    /// Distributes what there is.
+    fn share(&mut self, now: Instant) {
+        self.shared_at = Some(now);
+        let surplus = self.project.held(now) - self.project.capacity() / 2.0;
+        let per_second = (self.project.per_second() + surplus / BALANCED_WITHIN).max(0.0);
+        let per_second = per_second / self.refused_factor(now);
+        let claimants: Vec<_> = self
+            .tables
+            .values()
+            .map(|table| Claimant {
+                gap: table.demand.gap(now),
+                weight: table.demand.rows_per_second(now) * table.needs.class.weight(),
+                longest: table.needs.max_staleness,
+                per_second_max: table.budget.per_second()
+                    + (table.budget.held(now) - table.budget.capacity() / 2.0).max(0.0) / BALANCED_WITHIN,
+            })
+            .collect();
+        for (table, arrivals) in self.tables.values_mut().zip(shares(&claimants, per_second)) {
+            table.arrivals = arrivals;
+        }
+    }
+
+    /// Jobs of the last 24 hours, and how many of the project's quota are left, the reserve among them.
+    pub fn used(&self, now: Instant) -> u64 {
+        self.project.used(now)
+    }
+
+    /// The share of the project's quota that is not used.
+    pub fn reserve(&self, now: Instant) -> f64 {
+        1.0 - self.used(now) as f64 / self.quotas.jobs_per_day as f64
+    }
+
+    /// Jobs of a table in the last 24 hours.
+    pub fn used_of(&self, table: &TableId, now: Instant) -> u64 {
+        self.tables.get(table).map_or(0, |table| table.budget.used(now))
+    }
+}

@@ -1,0 +1,56 @@
+//! How many arrivals each table waits for, so that together they need no more jobs than there are.
+
+use std::time::Duration;
+
+/// A table that wants jobs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claimant {
+    /// From arrival to arrival; none of a table that is silent.
+    pub(super) gap: Option<Duration>,
+    /// Rows in a second, weighed by class.
+    pub(super) weight: f64,
+    /// Its rows are never made to wait longer.
+    pub(super) longest: Duration,
+    /// Jobs in a second that its own quota admits.
+    pub(super) per_second_max: f64,
+}
+
+/// Halvings of the span in which the multiplier is looked for: it is then exact to a millionth.
+const HALVINGS: usize = 60;
+/// The multiplier's logarithm is looked for between these.
+const MULTIPLIER: std::ops::Range<f64> = -30.0..60.0;
+
+/// For each table the number of arrivals that make a window: one for all, where that needs no more than `per_second` jobs.
+pub(super) fn shares(claimants: &[Claimant], per_second: f64) -> Vec<usize> {
+    let all = |multiplier: f64| claimants.iter().map(move |claimant| claimant.arrivals(multiplier));
+    let needed = |multiplier: f64| -> f64 {
+        claimants.iter().zip(all(multiplier)).map(|(claimant, arrivals)| claimant.per_second(arrivals)).sum()
+    };
+    let (mut low, mut high) = (MULTIPLIER.start, MULTIPLIER.end);
+    if needed(low.exp()) <= per_second {
+        return all(low.exp()).collect();
+    }
+    for _ in 0..HALVINGS {
+        let middle = f64::midpoint(low, high);
+        if needed(middle.exp()) > per_second { low = middle } else { high = middle }
+    }
+    all(high.exp()).collect()
+}
+
+impl Claimant {
+    /// The arrivals that are best for it where a job costs `multiplier` row-seconds of waiting: n arrivals wait on the mean
+    /// (n-1)/2 gaps, and need 1/n jobs a gap.
+    fn arrivals(&self, multiplier: f64) -> usize {
+        let Some(gap) = self.gap.map(|gap| gap.as_secs_f64()).filter(|gap| *gap > 0.0) else { return 1 };
+        let best = (2.0 * multiplier / self.weight.max(1e-9)).sqrt() / gap;
+        // Where n and n+1 cost the same, n²+n = best².
+        let whole = ((0.25 + best * best).sqrt() - 0.5).floor() + 1.0;
+        let least = (1.0 / (gap * self.per_second_max.max(1e-9))).ceil().max(1.0);
+        let most = (self.longest.as_secs_f64() / gap).floor().max(1.0);
+        whole.max(least).min(most) as usize
+    }
+
+    fn per_second(&self, arrivals: usize) -> f64 {
+        self.gap.map_or(0.0, |gap| 1.0 / (gap.as_secs_f64().max(1e-3) * arrivals as f64))
+    }
+}

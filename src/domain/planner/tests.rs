@@ -1,0 +1,109 @@
+use std::time::Duration;
+
+use super::share::{Claimant, shares};
+use super::*;
+
+fn id(number: usize) -> TableId {
+    TableId::new("c", "s", format!("t{number}").as_str())
+}
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_micros(1_763_856_000_000_000).plus(Duration::from_secs(seconds))
+}
+
+fn claimant(gap: u64, weight: f64) -> Claimant {
+    Claimant {
+        gap: Some(Duration::from_secs(gap)),
+        weight,
+        longest: Duration::from_secs(300),
+        per_second_max: 1.0,
+    }
+}
+
+#[test]
+fn where_there_is_enough_everyone_is_served_at_once() {
+    let all = [claimant(60, 1.0), claimant(10, 100.0)];
+    assert_eq!(shares(&all, 0.2), [1, 1]);
+    let silent = Claimant { gap: None, ..claimant(1, 1.0) };
+    assert_eq!(shares(&[silent], 0.0), [1]);
+}
+
+#[test]
+fn what_is_scarce_goes_to_whom_it_helps_most() {
+    let all: Vec<_> = (1..=70).map(|rank| claimant(60, 1e4 / f64::from(rank).powf(1.1))).collect();
+    let shared = shares(&all, 95_000.0 / 86_400.0);
+    let jobs: f64 = shared.iter().map(|arrivals| 86_400.0 / 60.0 / *arrivals as f64).sum();
+    assert!(jobs <= 95_000.0 && jobs > 93_000.0, "{jobs}");
+    // The busiest are served at once, and nobody waits for longer than somebody less busy.
+    assert!(shared.is_sorted() && shared[..50].iter().all(|arrivals| *arrivals == 1), "{shared:?}");
+}
+
+#[test]
+fn nobody_waits_longer_than_is_said() {
+    let all: Vec<_> = (0..100).map(|_| claimant(10, 1.0)).collect();
+    assert!(shares(&all, 0.01).iter().all(|arrivals| *arrivals == 30));
+    let own = Claimant { per_second_max: 0.02, ..claimant(10, 1.0) };
+    assert_eq!(shares(&[own], 1.0), [5]);
+}
+
+/// However greedy its users are, a bucket never gives more than its quota within a day.
+#[test]
+fn a_budget_is_never_overdrawn_by_whoever_asks_it() {
+    let mut budget = Budget::new(1_000.0, at(0));
+    let mut taken: Vec<u64> = Vec::new();
+    for second in (0..4 * 86_400).step_by(7) {
+        // Silent for half a day, then as fast as it gives.
+        if second % 86_400 > 43_200 && budget.held(at(second)) >= 1.0 {
+            budget.take(at(second));
+            taken.push(second);
+            let within = taken.iter().filter(|other| **other + 86_400 > second).count() as u64;
+            assert!(within <= 1_000, "{within} at {second}");
+            assert!(budget.used(at(second)) >= within, "{} < {within}", budget.used(at(second)));
+        }
+    }
+    assert!(taken.len() > 1_500, "{}", taken.len());
+}
+
+#[test]
+fn a_table_that_speaks_once_is_loaded_at_once_and_many_share() {
+    let tables = 200;
+    let mut planner =
+        Planner::new(Quotas::BIGQUERY, (0..tables).map(|n| (id(n), TableNeeds::default())), at(0));
+    planner.arrived(&id(0), 10, at(1));
+    assert_eq!(planner.window(&id(0), at(1)).why, Why::AtOnce);
+    for minute in 1..30 {
+        for number in 0..tables {
+            planner.arrived(&id(number), 10_000 / (number as u64 + 1), at(minute * 60));
+        }
+    }
+    let windows: Vec<_> = (0..tables).map(|number| planner.window(&id(number), at(30 * 60))).collect();
+    assert_eq!(windows[0].why, Why::AtOnce);
+    assert!(windows[199].why == Why::Shared && windows[199].files > 1, "{:?}", windows[199]);
+    assert!(windows.iter().all(|window| window.age <= Duration::from_secs(300)));
+}
+
+#[test]
+fn a_quota_that_is_used_up_makes_windows_longer_and_says_until_when() {
+    let mut planner = Planner::new(Quotas::BIGQUERY, (0..70).map(|n| (id(n), TableNeeds::default())), at(0));
+    for minute in 0..30 {
+        (0..70).for_each(|number| planner.arrived(&id(number), 100, at(minute * 60)));
+    }
+    let before: usize = (0..70).map(|number| planner.window(&id(number), at(1_800)).files).sum();
+    planner.refused(at(1_800));
+    let window = planner.window(&id(69), at(1_801));
+    assert_eq!(window.why, Why::QuotaExceeded);
+    let after: usize = (0..70).map(|number| planner.window(&id(number), at(1_801)).files).sum();
+    assert!(after > before * 3 / 2, "{before} {after}");
+    assert_eq!(planner.refused_until(at(1_801)), Some(at(2_400)));
+    assert_eq!(planner.refused_until(at(2_401)), None);
+}
+
+#[test]
+fn without_budget_no_window_is_short() {
+    let mut planner = Planner::new(Quotas::BIGQUERY, [(id(0), TableNeeds::default())], at(0));
+    (0..100_000).for_each(|_| planner.attempted(&id(0), at(0)));
+    planner.arrived(&id(0), 1, at(1));
+    let window = planner.window(&id(0), at(1));
+    assert_eq!((window.why, window.age), (Why::ProjectBudget, Duration::from_secs(300)));
+    assert!(planner.reserve(at(1)) <= 0.0 && planner.used_of(&id(0), at(1)) == 100_000);
+}
