@@ -18,6 +18,9 @@ const EPOCH_DAY: i64 = 719_163;
 /// The most bytes of a decimal: 76 digits.
 const DECIMAL_BYTES_MAX: usize = 32;
 
+/// Takes what writes one text.
+type Telling<'a> = dyn FnMut(&dyn Fn(&mut Vec<u8>)) -> Result<(), Refusal> + 'a;
+
 /// How the values of a column are written as text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Spelling {
@@ -106,11 +109,7 @@ impl Spelling {
     }
 
     /// The fewest digits that are read back as the same number.
-    fn floats(
-        self,
-        values: &[u8],
-        each: &mut dyn FnMut(&dyn Fn(&mut Vec<u8>)) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+    fn floats(self, values: &[u8], each: &mut Telling<'_>) -> Result<(), Refusal> {
         let mut shown = |value: f64, short: &dyn Fn(&mut Vec<u8>)| {
             let name: &[u8] = match value {
                 value if value.is_nan() => b"NaN",

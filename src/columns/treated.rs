@@ -62,11 +62,11 @@ impl ColumnRules {
 
     /// The type that holds the values themselves; `None` where only text does.
     fn own_type(&self, column: &str, stored: Stored) -> Option<ColumnType> {
-        let own = match stored {
-            // No reader of Parquet but BigQuery has decimals of so many digits.
-            Stored::Decimal { precision, .. } if precision > DECIMAL_PRECISION_MAX => return None,
-            _ => stored.column_type(self.is_instant(column)),
-        };
+        // No reader of Parquet but BigQuery has decimals of so many digits.
+        if matches!(stored, Stored::Decimal { precision, .. } if precision > DECIMAL_PRECISION_MAX) {
+            return None;
+        }
+        let own = stored.column_type(self.is_instant(column));
         let fallback = match own {
             ColumnType::Datetime => self.datetimes,
             ColumnType::Time => self.times,

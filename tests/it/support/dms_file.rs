@@ -29,9 +29,8 @@ pub struct Flavour {
     pub group_rows: usize,
 }
 
-/// A column: its name, its MySQL type, and what it is in the file.
+/// A column: what it is in the file, by its MySQL type.
 pub struct DmsColumn {
-    pub name: String,
     stored: Stored,
     declared: String,
 }
@@ -106,7 +105,7 @@ impl DmsColumn {
 
     fn declare(name: &str, stored: Stored, kind: &str) -> Self {
         let declared = format!("optional {};", kind.replace('$', name));
-        Self { name: name.to_owned(), stored, declared }
+        Self { stored, declared }
     }
 }
 

@@ -2,7 +2,7 @@
 """Compares what a MySQL server has with what is read back from the lake (by pyarrow and by DuckDB) and from BigQuery (by Google's
 own client), value by value. Shares no code with landbridge.
 
-    types.py EXPECTED.json LAKE_FOLDER BIGQUERY_URL PROJECT DATASET.TABLE
+    read_back.py EXPECTED.json LAKE_FOLDER BIGQUERY_URL PROJECT DATASET.TABLE
 
 EXPECTED.json: {"columns": [{"name", "type"}], "rows": [[the server's bytes in hexadecimal digits, or null]]}, the first column the
 rows' number. Prints one line of JSON, for each reader the number of values compared and those that differ.
