@@ -15,12 +15,13 @@ use crate::actors::shapes::Shapes;
 use crate::actors::world::{Bounds, Ports, TableSetup, World};
 use crate::columns::layout::Layout;
 use crate::columns::rules::{ColumnRules, LobLimit, types};
-use crate::config::types::Config;
+use crate::config::types::{Config, Planner, Warehouse};
 use crate::domain::clock::Clock;
 use crate::domain::fault::Fault;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
+use crate::domain::planner::{Quotas, TableNeeds};
 use crate::domain::route::Router;
 use crate::domain::shape::ShapeRules;
 use crate::domain::table::{CloseReason, TableBounds};
@@ -129,6 +130,9 @@ impl Tree {
             bounds: bounds(config),
             router: Router::new(sources),
             tables: tables(config),
+            quotas: planner(config)
+                .map(|planner| Quotas { jobs_per_day: planner.jobs_per_day, ..Quotas::BIGQUERY }),
+            windows: DashMap::new(),
             modes,
             spool: config.spool.path.clone(),
             memory_credit: first_builds(config.limits.memory_credit_bytes),
@@ -285,6 +289,14 @@ fn bounds(config: &Config) -> Bounds {
     }
 }
 
+/// How windows are planned; none where nothing is to be shared.
+fn planner(config: &Config) -> Option<Planner> {
+    match config.warehouse {
+        Warehouse::BigQuery(_) => config.planner,
+        Warehouse::Lake { .. } => None,
+    }
+}
+
 fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
     let mut tables = BTreeMap::new();
     for mapping in &config.mappings {
@@ -316,7 +328,13 @@ fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
             let destination = route.destination.clone();
             let shape_rules = ShapeRules { policy: settings.schema_changes, renames: settings.renames() };
             let (rules, shape_rules) = (Arc::new(rules), Arc::new(shape_rules));
-            let setup = TableSetup { destination, rules, plan_hash, shape_rules, bounds };
+            // A window of its own stays what it is.
+            let planner = planner(config).filter(|_| settings.window.is_none());
+            let needs = planner.map(|planner| TableNeeds {
+                class: settings.class,
+                max_staleness: settings.max_staleness.unwrap_or(planner.max_staleness),
+            });
+            let setup = TableSetup { destination, rules, plan_hash, shape_rules, bounds, needs };
             tables.insert(route.table.clone(), setup);
         }
     }

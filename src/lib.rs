@@ -22,6 +22,7 @@ pub mod demo;
 pub mod describe;
 pub mod domain;
 pub mod flow;
+pub mod forecast;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod ledger;

@@ -15,6 +15,7 @@ use crate::domain::batch::FILES_PER_BATCH_MAX;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{Generation, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::planner::Window;
 use crate::domain::table::{CloseReason, Effect, Event, Outcome, Table, TableBounds};
 use crate::domain::transition::Verdict;
 use crate::domain::watchdog::{Edge, Reading};
@@ -25,6 +26,7 @@ use crate::messages::batcher::{
 use crate::messages::child::{Ping, Pulse, Stop};
 use crate::messages::fetcher::{FetchFile, Fetched};
 use crate::messages::loader::{LoadBatch, LoadFile};
+use crate::messages::planner::FileCame;
 use crate::telemetry::events;
 
 mod deferred;
@@ -98,6 +100,17 @@ impl Batcher {
             self.window_plan = ColumnPlan::empty();
         }
         self.rearm(context);
+    }
+
+    /// Tells the planner of a file, and takes its word on the windows that open from now on.
+    fn plan(&mut self, rows: u64, context: &mut Context<Self>) {
+        let is_planned = self.world.tables.get(&self.id).is_some_and(|setup| setup.needs.is_some());
+        let Some(planner) = self.world.directory.planner().filter(|_| is_planned) else { return };
+        tell(&planner, FileCame { table: self.id.clone(), rows });
+        let window = self.world.windows.get(&self.id).map(|window| *window);
+        if let Some(Window { files, age, .. }) = window {
+            self.step([Event::Planned { age, files }], context);
+        }
     }
 
     /// Re-arms the one timer from the moment that the machine names.
@@ -292,6 +305,7 @@ impl Handler<FileFetched> for Batcher {
         // Until it is put down, a panic is this file's fault: one strike, however many announcements wait for it.
         self.waiters.entry(file.clone()).or_default().iter_mut().take(1).for_each(Lease::take_in_hand);
         let bytes = fetched.object.size_bytes();
+        self.plan(fetched.footer.rows(), context);
         match self.window_plan.unify(fetched.footer.plan()) {
             Ok(plan) => self.window_plan = plan,
             Err(conflict) => {

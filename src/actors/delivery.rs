@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
 
+use super::supervision::tell;
 use super::world::{TableSetup, World};
 use crate::columns::body::Body;
 use crate::columns::transcode::{BuildFailure, Input, build};
@@ -13,13 +14,15 @@ use crate::domain::batch::{Attempt, Batch, Manifest, ManifestEntry};
 use crate::domain::delivery::{Action, Delivery, End, Event, Part};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
-use crate::domain::ids::{BatchId, TableId};
+use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
+use crate::domain::planner::Submitted;
 use crate::domain::summary::EventSpan;
 use crate::domain::transition::BatchRecord;
 use crate::flow::credit::Credit;
 use crate::flow::pulse;
 use crate::messages::fetcher::Fetched;
+use crate::messages::planner::{JobSubmitted, QuotaRefused};
 use crate::telemetry::events;
 
 mod places;
@@ -206,6 +209,7 @@ impl Performer {
             let reason = format!("a column of {table} has taken a wider type since the body was built");
             return Event::SubmitFailed { kind: FaultKind::DestinationRefused, reason };
         }
+        self.tell_planner(batch, attempt.number);
         match self.world.ports.warehouse.submit(&attempt, &built.body).await {
             Ok(submission) => {
                 if submission == Submission::Duplicate {
@@ -226,8 +230,26 @@ impl Performer {
                     // By a shape that was read before it grew elsewhere, perhaps.
                     self.world.shapes.forget(&self.table);
                 }
+                self.tell_refusal(kind);
                 Event::SubmitFailed { kind, reason: fault.chain() }
             }
+        }
+    }
+
+    /// A job counts from here on, whatever becomes of it.
+    fn tell_planner(&self, batch: &Batch, number: AttemptNumber) {
+        if let Some(planner) = self.world.directory.planner() {
+            let (table, id) = (self.table.clone(), batch.id.clone());
+            let job = Submitted { at: batch.claimed_at, batch: id, table, attempts: number.0 };
+            tell(&planner, JobSubmitted(job));
+        }
+    }
+
+    fn tell_refusal(&self, kind: FaultKind) {
+        if kind == FaultKind::QuotaExceeded
+            && let Some(planner) = self.world.directory.planner()
+        {
+            tell(&planner, QuotaRefused { table: self.table.clone() });
         }
     }
 
@@ -240,6 +262,7 @@ impl Performer {
                 let (table, job) = (&self.table, &attempt.job_id);
                 events::JobFailed { table, job, kind, reason: &reason }.emit();
                 self.job_failed = Some(kind);
+                self.tell_refusal(kind);
                 Event::Status(JobStatus::Failed { kind, reason })
             }
             Err(fault) => {

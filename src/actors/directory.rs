@@ -10,6 +10,7 @@ use dashmap::DashMap;
 use super::batcher::Batcher;
 use super::fetcher::Fetcher;
 use super::loader::Loader;
+use super::planner::Planner;
 use super::poller::Poller;
 use super::root::Root;
 use crate::domain::ids::{Generation, QueueId, TableId};
@@ -27,6 +28,7 @@ struct Inner {
     pollers: DashMap<QueueId, (Addr<Poller>, Generation)>,
     fetchers: DashMap<usize, (Addr<Fetcher>, Generation)>,
     loader: DashMap<(), (Addr<Loader>, Generation)>,
+    planner: DashMap<(), (Addr<Planner>, Generation)>,
     root: DashMap<(), Addr<Root>>,
     turn: AtomicUsize,
 }
@@ -103,6 +105,16 @@ impl Directory {
         self.inner.loader.insert((), (loader, generation));
     }
 
+    /// The planner; none where the warehouse has no quotas.
+    pub fn planner(&self) -> Option<Addr<Planner>> {
+        self.inner.planner.get(&()).map(|entry| entry.value().0.clone())
+    }
+
+    /// Sets the planner's address.
+    pub fn set_planner(&self, planner: Addr<Planner>, generation: Generation) {
+        self.inner.planner.insert((), (planner, generation));
+    }
+
     /// Everybody whom the watchdog asks.
     pub fn children(&self) -> Vec<(ChildId, Generation, Recipient<Ping>)> {
         let inner = &self.inner;
@@ -122,6 +134,10 @@ impl Directory {
         for entry in &inner.loader {
             let (address, generation) = entry.value().clone();
             children.push((ChildId::Loader, generation, address.recipient()));
+        }
+        for entry in &inner.planner {
+            let (address, generation) = entry.value().clone();
+            children.push((ChildId::Planner, generation, address.recipient()));
         }
         children
     }

@@ -154,7 +154,7 @@ fn consequence(key: &Watched) -> &'static str {
         }
         (
             Some(Part::Own(_)) | None,
-            ChildId::Poller(_) | ChildId::Fetcher(_) | ChildId::Loader | ChildId::Watchdog,
+            ChildId::Poller(_) | ChildId::Fetcher(_) | ChildId::Loader | ChildId::Planner | ChildId::Watchdog,
         ) => "it is replaced; what it held comes back",
     }
 }
@@ -176,7 +176,11 @@ async fn look(world: Arc<World>, watchdog: Addr<Watchdog>) {
         let Ok((child, generation, answer)) = answer else { continue };
         let own_table = match &child {
             ChildId::Batcher(table) => Some(table.clone()),
-            ChildId::Poller(_) | ChildId::Fetcher(_) | ChildId::Loader | ChildId::Watchdog => None,
+            ChildId::Poller(_)
+            | ChildId::Fetcher(_)
+            | ChildId::Loader
+            | ChildId::Planner
+            | ChildId::Watchdog => None,
         };
         let mut see = |part, table: Option<TableId>, reading| {
             let table = table.or_else(|| own_table.clone());

@@ -23,6 +23,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{QueueId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
+use crate::domain::planner::{Quotas, TableNeeds, Window};
 use crate::domain::route::Router;
 use crate::domain::shape::ShapeRules;
 use crate::domain::table::TableBounds;
@@ -51,6 +52,8 @@ pub struct TableSetup {
     pub shape_rules: Arc<ShapeRules>,
     /// Its bounds.
     pub bounds: TableBounds,
+    /// What the planner gives it; none where its window is what the mapping says.
+    pub needs: Option<TableNeeds>,
 }
 
 /// The edges.
@@ -99,6 +102,10 @@ pub struct World {
     pub bounds: Bounds,
     /// Whose file is it.
     pub router: Router,
+    /// The quotas of the warehouse; none where it has none.
+    pub quotas: Option<Quotas>,
+    /// The windows that the planner gives to tables.
+    pub windows: DashMap<TableId, Window>,
     /// The tables.
     pub tables: BTreeMap<TableId, TableSetup>,
     /// Modes at start; the root owns them from then on.

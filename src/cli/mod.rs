@@ -14,6 +14,7 @@ mod dlq;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod ledger;
+mod plan;
 mod run;
 mod schema;
 mod verify;
@@ -64,6 +65,8 @@ enum Command {
     Describe(describe::Arguments),
     /// DMS's Parquet files into one, as they would be loaded; nothing is loaded
     Compact(compact::Arguments),
+    /// What windows, jobs and freshness to expect, before anything is loaded
+    Plan(plan::Arguments),
     /// Say what is wrong with a configuration, without starting anything
     Check {
         /// The configuration
@@ -90,6 +93,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::Describe(arguments) => describe::describe(&arguments),
         Command::Compact(arguments) => compact::compact(arguments),
+        Command::Plan(arguments) => plan::plan(&arguments),
         Command::Check { config } => check::check(&config),
     }
 }

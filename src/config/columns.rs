@@ -132,7 +132,7 @@ fn rename(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Option<String
 }
 
 /// One of `names`; another text is an error.
-fn choice<const N: usize>(
+pub(super) fn choice<const N: usize>(
     section: &Section<'_>,
     key: &str,
     names: [&str; N],

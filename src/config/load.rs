@@ -9,7 +9,7 @@ use super::document::{Document, Section, read};
 use super::mapping::{self, Placed};
 use super::settings::{SETTINGS, sections};
 use super::types::{
-    Alerts, Aws, Batching, Config, Http, Ledger, Limits, Log, LogFormat, Spool, Timing, Warehouse,
+    Alerts, Aws, Batching, Config, Http, Ledger, Limits, Log, LogFormat, Planner, Spool, Timing, Warehouse,
 };
 use super::values::{Given, Value};
 use super::{
@@ -221,6 +221,10 @@ impl<'a> Settings<'a> {
                 files_max: self.count("batching", "files")?,
                 copied_bytes_min: self.number("batching", "copy_from")?,
             },
+            planner: (self.text("planner", "windows")? == "planned").then_some(Planner {
+                max_staleness: self.duration("planner", "max_staleness")?,
+                jobs_per_day: self.number("planner", "jobs_per_day")?,
+            }),
             limits: Limits {
                 memory_credit_bytes: self.number("limits", "memory_credit")?,
                 fetchers: self.count("limits", "fetchers")?,

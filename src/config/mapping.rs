@@ -11,14 +11,27 @@ use super::{ConfigError, Place, against, columns, s3, schema_changes};
 use crate::config::settings::SETTINGS;
 use crate::domain::batch::Destination;
 use crate::domain::ids::TableId;
+use crate::domain::planner::Class;
 use crate::domain::route::{SourceRoute, TableRoute, Unmapped};
 use crate::domain::treatment::Selection;
 
 const MAPPING_KEYS: [&str; 8] =
     ["cluster", "source", "queue", "dataset", "unmapped", schema_changes::KEY, "dms", "table"];
 const DMS_KEYS: [&str; 4] = ["op", "timestamp", "sequence", "lob_max_size"];
-const TABLE_KEYS: [&str; 10] =
-    ["name", "key", "as", "files", "instants", "only", "without", "columns", "window", schema_changes::KEY];
+const TABLE_KEYS: [&str; 12] = [
+    "name",
+    "key",
+    "as",
+    "files",
+    "instants",
+    "only",
+    "without",
+    "columns",
+    "window",
+    "class",
+    "max_staleness",
+    schema_changes::KEY,
+];
 
 /// A mapping and the places that later checks speak of.
 pub(super) struct Placed {
@@ -107,7 +120,9 @@ fn read_table(
     let (only, without) = (section.texts("only", errors), section.texts("without", errors));
     let columns = columns::read(&section, &instants, errors);
     columns::check_key(&section, &key, &Selection::new(&only, &without), &columns, errors);
-    let window = window(&section, errors);
+    let window = duration(&section, "window", "batching", "window", errors);
+    let max_staleness = duration(&section, "max_staleness", "planner", "max_staleness", errors);
+    let class = class(&section, errors);
     let name = name?;
     let Some((schema, table)) =
         name.split_once('.').filter(|(schema, table)| !schema.is_empty() && !table.is_empty())
@@ -132,17 +147,43 @@ fn read_table(
         },
         files: files.map(Into::into),
     };
-    Some((route, TableSettings { key, instants, only, without, columns, window, ..TableSettings::default() }))
+    Some((
+        route,
+        TableSettings {
+            key,
+            instants,
+            only,
+            without,
+            columns,
+            window,
+            class,
+            max_staleness,
+            ..TableSettings::default()
+        },
+    ))
 }
 
-fn window(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Option<std::time::Duration> {
-    let given = section.given("window")?;
-    let default = SETTINGS.iter().find(|setting| setting.section == "batching" && setting.key == "window");
+fn class(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Class {
+    let name = columns::choice(section, "class", Class::ALL.map(Class::name), errors);
+    let found = name.and_then(|name| Class::ALL.into_iter().find(|class| class.name() == name));
+    found.unwrap_or_default()
+}
+
+/// A table's own word on a setting that is a duration.
+fn duration(
+    section: &Section<'_>,
+    key: &str,
+    of_section: &str,
+    of_key: &str,
+    errors: &mut Vec<ConfigError>,
+) -> Option<std::time::Duration> {
+    let given = section.given(key)?;
+    let default = SETTINGS.iter().find(|setting| setting.section == of_section && setting.key == of_key);
     match default.map_or(Kind::Text, |setting| setting.kind).read(&given) {
         Ok(Value::Duration(window)) => Some(window),
         Ok(Value::Text(_) | Value::Number(_) | Value::Listen(_)) => None,
         Err((problem, expected)) => {
-            errors.push(section.error("window", problem, expected));
+            errors.push(section.error(key, problem, expected));
             None
         }
     }

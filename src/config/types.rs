@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::secret::Secret;
+use crate::domain::planner::Class;
 use crate::domain::route::SourceRoute;
 use crate::domain::shape::Policy;
 use crate::domain::shape::name::folded;
@@ -41,6 +42,8 @@ pub struct Config {
     pub spool: Spool,
     /// `[batching]`
     pub batching: Batching,
+    /// `[planner]`; none where windows are fixed.
+    pub planner: Option<Planner>,
     /// `[limits]`
     pub limits: Limits,
     /// `[timing]`
@@ -175,6 +178,15 @@ pub struct Batching {
     pub copied_bytes_min: u64,
 }
 
+/// How windows are planned.
+#[derive(Clone, Copy, Debug)]
+pub struct Planner {
+    /// No window is open longer.
+    pub max_staleness: Duration,
+    /// Load jobs of the project in 24 hours.
+    pub jobs_per_day: u64,
+}
+
 /// Bounds.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -265,8 +277,12 @@ pub struct TableSettings {
     pub without: Vec<String>,
     /// `[table.columns]`: what is said of single columns, by their names at the source.
     pub columns: BTreeMap<String, ColumnSettings>,
-    /// The table's own window.
+    /// The table's own window: then it is fixed.
     pub window: Option<Duration>,
+    /// How urgent it is.
+    pub class: Class,
+    /// No window is open longer, where the planner says how long it is.
+    pub max_staleness: Option<Duration>,
     /// What is done about a type that the destination's column cannot hold.
     pub schema_changes: Policy,
 }

@@ -4,13 +4,13 @@
 //! Two answers a table: after how many files its window closes, and after what time at the latest. Closing on a file and not
 //! on a clock costs nothing and loses no wait: between two files there is nothing to load. What is distributed is load jobs, of
 //! which a project has 100,000 in any 24 hours (Google Cloud, BigQuery: "Quotas and limits"), failed ones among them: a
-//! bucket is refilled evenly, and what it holds is what all tables may use now. By Lagrange, the mean age of rows is least for
-//! a given number of jobs where each table's cycle is as the square root of one over its rows; classes weigh rows.
+//! bucket is refilled evenly, and what it holds is what all tables may use now. How it is
+//! shared is in `share`; classes weigh rows.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::ids::TableId;
+use super::ids::{BatchId, TableId};
 use super::instant::Instant;
 
 mod budget;
@@ -22,6 +22,19 @@ mod tests;
 pub use budget::{Budget, DAY};
 pub use demand::Demand;
 use share::{Claimant, shares};
+
+/// A batch of which load jobs were submitted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Submitted {
+    /// When it was claimed: its first job followed at once.
+    pub at: Instant,
+    /// The batch.
+    pub batch: BatchId,
+    /// Its table.
+    pub table: TableId,
+    /// How many attempts there were, as far as that is known.
+    pub attempts: u32,
+}
 
 /// How urgent a table is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -236,7 +249,7 @@ impl Planner {
         let starved = self.project.held(now) < 1.0;
         let wait_for_project = self.project.until_held(1.0, now);
         let Some(table) = self.tables.get_mut(table) else {
-            return Window { files: 1, age: LINGER, why: Why::AtOnce };
+            return Window { files: usize::MAX, age: LINGER, why: Why::AtOnce };
         };
         let longest = table.needs.max_staleness;
         let gap = table.demand.gap(now).unwrap_or(LINGER);
@@ -254,7 +267,8 @@ impl Planner {
         let files = table.arrivals.saturating_mul(table.demand.files_together());
         match (table.arrivals, refused) {
             (_, true) => Window { files, age: cycle, why: Why::QuotaExceeded },
-            (1, false) => Window { files, age: LINGER, why: Why::AtOnce },
+            // What comes together is loaded together.
+            (1, false) => Window { files: usize::MAX, age: LINGER, why: Why::AtOnce },
             (_, false) => Window { files, age: cycle, why: Why::Shared },
         }
     }

@@ -81,6 +81,10 @@ impl Held {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Window {
     opened_at: Instant,
+    /// It closes at this age.
+    age: Duration,
+    /// And at so many files.
+    files_max: usize,
     bytes: u64,
     files: Vec<FileId>,
 }
@@ -89,6 +93,7 @@ struct Window {
 struct Closed {
     at: Instant,
     reason: CloseReason,
+    bytes: u64,
     files: Vec<FileId>,
 }
 
@@ -96,6 +101,8 @@ struct Closed {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Table {
     bounds: TableBounds,
+    /// Of the next window, where the planner has said so: its age, and its files.
+    planned: Option<(Duration, usize)>,
     files: BTreeMap<FileId, Held>,
     window: Option<Window>,
     closed: VecDeque<Closed>,
@@ -105,7 +112,14 @@ pub struct Table {
 impl Table {
     /// A table with nothing in hand.
     pub fn new(bounds: TableBounds) -> Self {
-        Self { bounds, files: BTreeMap::new(), window: None, closed: VecDeque::new(), in_flight: 0 }
+        Self {
+            bounds,
+            planned: None,
+            files: BTreeMap::new(),
+            window: None,
+            closed: VecDeque::new(),
+            in_flight: 0,
+        }
     }
 
     /// Files in hand.
@@ -162,7 +176,7 @@ impl Table {
             | Phase::Striking
             | Phase::Settling => None,
         });
-        let age = self.window.as_ref().map(|window| window.opened_at.plus(self.bounds.window));
+        let age = self.window.as_ref().map(|window| window.opened_at.plus(window.age));
         let stale = self.closed.front().map(|closed| closed.at.plus(self.bounds.defer_after));
         waits.chain(age).chain(stale).min()
     }
@@ -212,6 +226,7 @@ impl Table {
                 }
                 None => self.announced(now, file, suspect, &mut effects),
             },
+            Event::Planned { age, files } => self.planned = Some((age, files)),
             Event::Flush(reason) => self.close(now, reason),
             Event::Tick => self.tick(now, &mut effects),
         }
@@ -272,15 +287,18 @@ impl Table {
         held.not_found = 0;
         if held.suspect {
             held.enter(now, Phase::Closed);
-            self.closed.push_back(Closed { at: now, reason: CloseReason::Suspect, files: vec![file] });
+            let reason = CloseReason::Suspect;
+            self.closed.push_back(Closed { at: now, reason, bytes, files: vec![file] });
             self.deliver(now, effects);
             return;
         }
-        let window =
-            self.window.get_or_insert_with(|| Window { opened_at: now, bytes: 0, files: Vec::new() });
+        let (age, files_max) = self.planned.unwrap_or((self.bounds.window, self.bounds.files_max));
+        let files_max = files_max.min(self.bounds.files_max);
+        let open = || Window { opened_at: now, age, files_max, bytes: 0, files: Vec::new() };
+        let window = self.window.get_or_insert_with(open);
         window.bytes = window.bytes.saturating_add(bytes);
         window.files.push(file);
-        if window.files.len() >= self.bounds.files_max {
+        if window.files.len() >= window.files_max {
             self.close(now, CloseReason::Files);
         } else if window.bytes >= self.bounds.bytes_max {
             self.close(now, CloseReason::Bytes);

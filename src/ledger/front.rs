@@ -17,6 +17,7 @@ use crate::domain::fault::{Fault, LOADED_BEFORE, MAY_BE_LOADED};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::planner::Submitted;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
@@ -263,6 +264,10 @@ impl Ledger for FrontedLedger {
 
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
         self.inner.set_mode(table, mode, now).await
+    }
+
+    async fn submitted_since(&self, since: Instant) -> Result<Vec<Submitted>, Fault> {
+        self.inner.submitted_since(since).await
     }
 
     async fn shape(&self, table: &TableId) -> Result<Vec<ShapeEntry>, Fault> {

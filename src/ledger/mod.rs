@@ -12,6 +12,7 @@ use crate::domain::fault::Fault;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::planner::Submitted;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 pub use crate::domain::transition::{
@@ -134,6 +135,10 @@ pub trait Ledger: Send + Sync + 'static {
     /// Appends `entries` to the shape of a table if it has exactly `known` entries; `false` when it has others. Repeated
     /// with the same entries it answers `true`. What is appended never changes (Invariant I-3b).
     async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault>;
+
+    /// Batches that were claimed then or later and of which jobs were submitted, in any order: what the quotas of a warehouse
+    /// count (Invariant I-2 makes it complete). DynamoDB tells one attempt of each batch.
+    async fn submitted_since(&self, since: Instant) -> Result<Vec<Submitted>, Fault>;
 
     /// True when other processes may change it too: modes are read again and again, and batches that another process has
     /// left behind are taken over.

@@ -18,6 +18,8 @@ pub enum ChildId {
     Batcher(TableId),
     /// The loader.
     Loader,
+    /// The planner.
+    Planner,
     /// The watchdog.
     Watchdog,
 }
@@ -30,6 +32,7 @@ impl ChildId {
             Self::Fetcher(_) => "fetcher",
             Self::Batcher(_) => "batcher",
             Self::Loader => "loader",
+            Self::Planner => "planner",
             Self::Watchdog => "watchdog",
         }
     }
@@ -42,6 +45,7 @@ impl fmt::Display for ChildId {
             Self::Fetcher(number) => write!(formatter, "fetcher {number}"),
             Self::Batcher(table) => write!(formatter, "batcher {table}"),
             Self::Loader => formatter.write_str("loader"),
+            Self::Planner => formatter.write_str("planner"),
             Self::Watchdog => formatter.write_str("watchdog"),
         }
     }

@@ -65,6 +65,11 @@ catalogue! {
     BATCH_FILES = "landbridge_batch_files", Histogram, ["table"], FILES, "Files in a loaded batch.";
     BATCH_OUTCOMES = "landbridge_batch_outcomes_total", Counter, ["table", "outcome"], &[], "Batches by outcome: claimed, loaded, rehomed, held, claim_lost, unbuilt, superseded, resumed.";
     SCHEMA_CHANGES = "landbridge_schema_changes_total", Counter, ["table", "change"], &[], "Columns of files that were first seen with their type, by what became of them: found, added, widened, narrowed, renamed, beside, rescued.";
+    WINDOW_SECONDS = "landbridge_window_seconds", Gauge, ["table"], &[], "How long the table's window stays open at the longest, as the planner says.";
+    TABLE_JOBS = "landbridge_table_jobs", Gauge, ["table"], &[], "Load jobs of the table in the last 24 hours, failed ones among them.";
+    PROJECT_JOBS = "landbridge_project_jobs", Gauge, [], &[], "Load jobs that landbridge submitted in the last 24 hours, of the 100,000 that BigQuery admits in a project.";
+    PROJECT_RESERVE = "landbridge_project_jobs_reserve_ratio", Gauge, [], &[], "The share of those 100,000 that landbridge has not used.";
+    QUOTA_REFUSALS = "landbridge_quota_refusals_total", Counter, ["table"], &[], "Jobs that BigQuery refused because a quota was used up, or a rate too high.";
     VALUES_CHANGED = "landbridge_values_changed_total", Counter, ["table", "column", "change"], &[], "Values loaded otherwise than the file has them, by what was done: nulled (the column's type does not hold them), replaced (no UTF-8: U+FFFD stands for what is not), or cut (as long as DMS's LobMaxSize: most likely cut before).";
     ATTEMPTS = "landbridge_attempts_total", Counter, ["table", "state", "reason"], &[], "Load attempts by state (submitted, duplicate, failed, fenced, unknown) and reason.";
     LOAD_SECONDS = "landbridge_load_seconds", Histogram, ["table"], CALL, "From the start of a batch's build to its commit.";

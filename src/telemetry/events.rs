@@ -5,6 +5,7 @@ use super::catalogue as c;
 use super::outlet::raise;
 
 mod alerts;
+mod planner;
 mod queues;
 mod shapes;
 mod tables;
@@ -12,6 +13,7 @@ mod tree;
 mod warehouse;
 
 pub use alerts::*;
+pub use planner::*;
 pub use queues::*;
 pub use shapes::*;
 pub use tables::*;

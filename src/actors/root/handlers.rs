@@ -15,9 +15,11 @@ impl Root {
                 .tables
                 .get(table)
                 .is_some_and(|seat| seat.generation == generation && seat.batcher.is_some()),
-            ChildId::Poller(_) | ChildId::Fetcher(_) | ChildId::Loader | ChildId::Watchdog => {
-                self.seats.get(child).is_some_and(|seat| seat.generation == generation)
-            }
+            ChildId::Poller(_)
+            | ChildId::Fetcher(_)
+            | ChildId::Loader
+            | ChildId::Planner
+            | ChildId::Watchdog => self.seats.get(child).is_some_and(|seat| seat.generation == generation),
         }
     }
 
@@ -30,6 +32,7 @@ impl Root {
             ChildId::Poller(queue) => self.pollers.get(queue).map(|poller| &poller.abort),
             ChildId::Fetcher(number) => self.fetchers.get(number).map(|fetcher| &fetcher.abort),
             ChildId::Loader => self.loader.as_ref().map(|loader| &loader.abort),
+            ChildId::Planner => self.planner.as_ref().map(|planner| &planner.abort),
             ChildId::Watchdog => self.watchdog.as_ref().map(|watchdog| &watchdog.abort),
         };
         if let Some(abort) = abort {
@@ -68,7 +71,11 @@ impl Handler<ChildExited> for Root {
         };
         match child {
             ChildId::Batcher(table) => self.table_crashed(&table, &text, context),
-            child @ (ChildId::Poller(_) | ChildId::Fetcher(_) | ChildId::Loader | ChildId::Watchdog) => {
+            child @ (ChildId::Poller(_)
+            | ChildId::Fetcher(_)
+            | ChildId::Loader
+            | ChildId::Planner
+            | ChildId::Watchdog) => {
                 self.service_exited(child, &text, context);
             }
         }
@@ -242,6 +249,7 @@ impl Handler<BeginDrain> for Root {
         self.draining = true;
         // What does not end by itself is left behind at the deadline.
         self.watchdog = None;
+        self.planner = None;
     }
 }
 

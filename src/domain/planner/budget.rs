@@ -11,7 +11,7 @@ pub const DAY: Duration = Duration::from_secs(86_400);
 const GRAIN: Duration = Duration::from_secs(60);
 /// Of a quota, what may be used at one time instead of evenly. A bucket that is refilled evenly by the rest can never give more
 /// than the whole within a day.
-const BURST: f64 = 0.04;
+const BURST: f64 = 0.015;
 
 /// A bucket that is refilled evenly, and the uses of the last day.
 #[derive(Clone, Debug)]

@@ -38,13 +38,13 @@ pub(super) fn shares(claimants: &[Claimant], per_second: f64) -> Vec<usize> {
 }
 
 impl Claimant {
-    /// The arrivals that are best for it where a job costs `multiplier` row-seconds of waiting: n arrivals wait on the mean
-    /// (n-1)/2 gaps, and need 1/n jobs a gap.
+    /// The arrivals that are best for it where a job costs `multiplier`: where n arrivals of a gap g are one job, rows wait up to
+    /// (n-1)g, and 1/(ng) jobs are needed a second. What is least is the sum of the waits' squares over all rows, so that
+    /// no few rows wait for very long; so cycles are as the cube root of one over the rows.
     fn arrivals(&self, multiplier: f64) -> usize {
         let Some(gap) = self.gap.map(|gap| gap.as_secs_f64()).filter(|gap| *gap > 0.0) else { return 1 };
-        let best = (2.0 * multiplier / self.weight.max(1e-9)).sqrt() / gap;
-        // Where n and n+1 cost the same, n²+n = best².
-        let whole = ((0.25 + best * best).sqrt() - 0.5).floor() + 1.0;
+        let best = (multiplier / self.weight.max(1e-9)).cbrt() / gap;
+        let whole = best.round().max(1.0);
         let least = (1.0 / (gap * self.per_second_max.max(1e-9))).ceil().max(1.0);
         let most = (self.longest.as_secs_f64() / gap).floor().max(1.0);
         whole.max(least).min(most) as usize

@@ -136,6 +136,13 @@ pub enum Event {
         /// True when it is to travel alone from now on.
         suspect: bool,
     },
+    /// The planner says when windows that open from now on close.
+    Planned {
+        /// At this age of their first file.
+        age: Duration,
+        /// At so many files.
+        files: usize,
+    },
     /// Close the window.
     Flush(CloseReason),
     /// Time has passed.

@@ -11,6 +11,7 @@ use crate::domain::fault::Fault;
 use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::planner::Submitted;
 use crate::domain::transition::BatchState;
 use crate::ledger::stored::{from_json, table_text};
 
@@ -44,6 +45,34 @@ impl DynamoDbLedger {
     pub(super) async fn forgotten(&self) -> Result<Option<Instant>, StepError> {
         let stored = self.get("forgotten_before", key("LEDGER", "ledger")).await?.unwrap_or_default();
         Ok(stored.maybe_number("l_forgotten")?.map(Instant::from_micros))
+    }
+
+    /// Batches that were claimed then or later.
+    pub(super) async fn claims_since(&self, since: Instant) -> Result<Vec<Submitted>, StepError> {
+        let mut found = Vec::new();
+        for table in self.known_tables().await? {
+            let from = text(sortable(since.micros()));
+            let values = item([(":table", text(table_text(&table)?)), (":from", from)]);
+            let condition = "claim_table = :table AND claim_order >= :from";
+            let mut next = None;
+            loop {
+                let step = "submitted_since";
+                let page =
+                    self.page(step, Some("claims"), condition, values.clone(), usize::MAX, next).await?;
+                for one in &page.items {
+                    let batch = BatchId::from_stored(one.text_of(PK)?.trim_start_matches("B#").to_owned());
+                    let claimed =
+                        one.text_of("claim_order")?.split('#').next().and_then(|at| at.parse().ok());
+                    let at = Instant::from_micros(claimed.unwrap_or_default());
+                    found.push(Submitted { at, batch, table: table.clone(), attempts: 1 });
+                }
+                next = page.next;
+                if next.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(found)
     }
 
     async fn expire_batches(&self, table: &TableId, before: Instant, limit: usize) -> Result<u64, StepError> {

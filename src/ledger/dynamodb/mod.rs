@@ -42,6 +42,7 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::planner::Submitted;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
@@ -373,6 +374,10 @@ impl Ledger for DynamoDbLedger {
 
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
         self.told("set_mode", self.write_mode(table, mode, now).await)
+    }
+
+    async fn submitted_since(&self, since: Instant) -> Result<Vec<Submitted>, Fault> {
+        self.told("submitted_since", self.claims_since(since).await)
     }
 
     async fn shape(&self, table: &TableId) -> Result<Vec<ShapeEntry>, Fault> {

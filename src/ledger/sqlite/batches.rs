@@ -9,6 +9,7 @@ use crate::domain::batch::{Attempt, Batch};
 use crate::domain::file::FileState;
 use crate::domain::ids::{AttemptNumber, BatchId, JobId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::planner::Submitted;
 use crate::domain::summary::EventSpan;
 use crate::domain::transition::rules::{self, Claiming, Ruling};
 use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Claim, Home, Step};
@@ -290,6 +291,31 @@ pub(super) fn whole(step: &Transaction<'_>, stored: Stored) -> Result<BatchRecor
     };
     let last_attempt = attempt_of(step, stored.number, &batch)?;
     Ok(BatchRecord { batch, state, last_attempt })
+}
+
+/// Batches that are looked at, newest first: more than any quota admits in a day.
+const SUBMITTED_MAX: i64 = 250_000;
+
+/// Batches that were claimed then or later and have attempts.
+pub(super) fn submitted_since(step: &Transaction<'_>, since: Instant) -> Result<Vec<Submitted>, StepError> {
+    let mut select = step.prepare_cached(
+        "SELECT table_id, id, claimed_at, (SELECT max(number) FROM attempts WHERE batch = batches.number) AS last
+         FROM batches WHERE number > (SELECT ifnull(max(number), 0) FROM batches) - ?1 AND claimed_at >= ?2
+             AND last IS NOT NULL",
+    )?;
+    let rows = select.query_map(params![SUBMITTED_MAX, since.micros()], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))
+    })?;
+    rows.map(|row| {
+        let (table, batch, at, attempts) = row?;
+        Ok(Submitted {
+            at: Instant::from_micros(at),
+            batch: BatchId::from_stored(batch),
+            table: table_of(&table)?,
+            attempts,
+        })
+    })
+    .collect()
 }
 
 /// The last attempt.

@@ -18,6 +18,7 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::planner::Submitted;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
@@ -321,6 +322,10 @@ impl Ledger for SqliteLedger {
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
         let (table, mode) = (table.clone(), mode.clone());
         self.step("set_mode", move |step| tables::set_mode(step, &table, &mode, now)).await
+    }
+
+    async fn submitted_since(&self, since: Instant) -> Result<Vec<Submitted>, Fault> {
+        self.step("submitted_since", move |step| batches::submitted_since(step, since)).await
     }
 
     async fn shape(&self, table: &TableId) -> Result<Vec<ShapeEntry>, Fault> {

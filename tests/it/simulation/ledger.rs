@@ -10,6 +10,7 @@ use landbridge::domain::fault::Fault;
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
+use landbridge::domain::planner::Submitted;
 use landbridge::domain::shape::ShapeEntry;
 use landbridge::domain::summary::TableSummary;
 use landbridge::ledger::sqlite::SqliteLedger;
@@ -309,6 +310,10 @@ impl Ledger for LedgerPort {
             TableMode::Held(_) => self.watch.step("table held"),
         })
         .await
+    }
+
+    async fn submitted_since(&self, since: Instant) -> Result<Vec<Submitted>, Fault> {
+        self.watch.ledger.submitted_since(since).await
     }
 
     async fn shape(&self, table: &TableId) -> Result<Vec<ShapeEntry>, Fault> {

@@ -15,6 +15,7 @@ use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::object::Object;
+use landbridge::domain::planner::Submitted;
 use landbridge::domain::shape::ShapeEntry;
 use landbridge::domain::summary::TableSummary;
 use landbridge::ledger::{
@@ -263,6 +264,10 @@ impl Ledger for Faulty<dyn Ledger> {
 
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
         self.faults.act("set_mode", self.inner.set_mode(table, mode, now)).await
+    }
+
+    async fn submitted_since(&self, since: Instant) -> Result<Vec<Submitted>, Fault> {
+        self.faults.act("submitted_since", self.inner.submitted_since(since)).await
     }
 
     async fn shape(&self, table: &TableId) -> Result<Vec<ShapeEntry>, Fault> {

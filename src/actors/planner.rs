@@ -1,0 +1,156 @@
+//! The planner: owns the budget of the warehouse's quotas, and says how long each table's window is, as `domain::planner`
+//! decides.
+//!
+//! It hears batchers (files) and deliveries (jobs), and publishes a window for each table, which the batchers read. When it
+//! dies, they go on with the last ones; a fresh planner reads from the ledger what the last day has used.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler};
+
+use super::supervision::report;
+use super::world::World;
+use crate::domain::fault::Fault;
+use crate::domain::ids::BatchId;
+use crate::domain::instant::Instant;
+use crate::domain::planner::{DAY, Planner as Machine, Quotas, Submitted, Window};
+use crate::domain::watchdog::Edge;
+use crate::messages::child::{Ping, Pulse};
+use crate::messages::planner::{FileCame, JobSubmitted, QuotaRefused, SubmissionsRead};
+use crate::telemetry::events;
+
+/// How often all windows are published, for tables that are quiet too, and the budget is shown.
+const PUBLISH_INTERVAL: Duration = Duration::from_secs(10);
+/// How often the ledger is read where other processes submit jobs, and how much of it is read again: an index of DynamoDB
+/// lags behind.
+const READ_INTERVAL: Duration = Duration::from_secs(30);
+const READ_AGAIN: Duration = Duration::from_secs(300);
+
+/// The actor.
+pub struct Planner {
+    world: Arc<World>,
+    machine: Machine,
+    /// Batches that were counted, of the time that is read again.
+    counted: BTreeSet<(Instant, BatchId)>,
+}
+
+impl Planner {
+    /// A planner that knows what the last day has used of `quotas`.
+    pub async fn load(world: Arc<World>, quotas: Quotas) -> Result<Self, Fault> {
+        let now = world.ports.clock.now();
+        let since = now.minus(DAY);
+        let read = world.heard(Edge::Ledger, world.ports.ledger.submitted_since(since)).await;
+        let mut submitted = read.inspect_err(|fault| world.ledger_failed("submitted_since", fault))?;
+        submitted.sort_unstable();
+        let needs = world.tables.iter().filter_map(|(table, setup)| Some((table.clone(), setup.needs?)));
+        let mut planner = Self {
+            machine: Machine::new(quotas, needs, since),
+            counted: BTreeSet::new(),
+            world: Arc::clone(&world),
+        };
+        submitted.into_iter().for_each(|one| planner.count(one));
+        Ok(planner)
+    }
+
+    fn count(&mut self, submitted: Submitted) {
+        let Submitted { at, batch, table, attempts } = submitted;
+        if !self.counted.insert((at, batch)) {
+            return;
+        }
+        (0..attempts).for_each(|_| self.machine.attempted(&table, at));
+    }
+
+    fn publish(&mut self) {
+        let now = self.world.ports.clock.now();
+        let planned = self.world.tables.iter().filter(|(_, setup)| setup.needs.is_some());
+        for table in planned.map(|(table, _)| table) {
+            let window = self.machine.window(table, now);
+            self.world.windows.insert(table.clone(), window);
+            events::WindowPlanned { table, window, jobs: self.machine.used_of(table, now) }.emit();
+        }
+        events::BudgetShown { jobs: self.machine.used(now), reserve: self.machine.reserve(now) }.emit();
+        let kept = now.minus(READ_AGAIN.saturating_mul(2));
+        while self.counted.first().is_some_and(|(at, _)| *at < kept) {
+            self.counted.pop_first();
+        }
+    }
+
+    fn read(&self, context: &mut Context<Self>) {
+        let (world, address) = (Arc::clone(&self.world), context.address());
+        tokio::spawn(async move {
+            let since = world.ports.clock.now().minus(READ_AGAIN);
+            match world.heard(Edge::Ledger, world.ports.ledger.submitted_since(since)).await {
+                Ok(submitted) => report(&address, SubmissionsRead(submitted)),
+                Err(fault) => world.ledger_failed("submitted_since", &fault),
+            }
+        });
+    }
+}
+
+impl Actor for Planner {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.publish();
+        context.run_interval(PUBLISH_INTERVAL, |planner, _| planner.publish());
+        if self.world.ports.ledger.has_other_writers() {
+            context.run_interval(READ_INTERVAL, |planner, context| planner.read(context));
+        }
+    }
+}
+
+impl Handler<FileCame> for Planner {
+    type Result = ();
+
+    fn handle(&mut self, message: FileCame, _: &mut Self::Context) {
+        let FileCame { table, rows } = message;
+        let now = self.world.ports.clock.now();
+        self.machine.arrived(&table, rows, now);
+        let window: Window = self.machine.window(&table, now);
+        self.world.windows.insert(table, window);
+    }
+}
+
+impl Handler<JobSubmitted> for Planner {
+    type Result = ();
+
+    fn handle(&mut self, message: JobSubmitted, _: &mut Self::Context) {
+        let JobSubmitted(submitted) = message;
+        if submitted.attempts > 1 {
+            // Another job of a batch that was counted.
+            self.machine.attempted(&submitted.table, self.world.ports.clock.now());
+            return;
+        }
+        self.count(submitted);
+    }
+}
+
+impl Handler<QuotaRefused> for Planner {
+    type Result = ();
+
+    fn handle(&mut self, message: QuotaRefused, _: &mut Self::Context) {
+        let now = self.world.ports.clock.now();
+        self.machine.refused(now);
+        let until = self.machine.refused_until(now).unwrap_or(now);
+        events::WindowsLengthened { table: &message.table, until }.emit();
+        self.publish();
+    }
+}
+
+impl Handler<SubmissionsRead> for Planner {
+    type Result = ();
+
+    fn handle(&mut self, message: SubmissionsRead, _: &mut Self::Context) {
+        message.0.into_iter().for_each(|one| self.count(one));
+    }
+}
+
+impl Handler<Ping> for Planner {
+    type Result = Option<Pulse>;
+
+    fn handle(&mut self, _: Ping, _: &mut Self::Context) -> Self::Result {
+        Some(Pulse::default())
+    }
+}

@@ -1,0 +1,446 @@
+//! The course of a forecast: what happens next, on a clock that goes from one happening to the next.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+use super::warehouse::{Job, Warehouse};
+use super::{Outcome, Scenario, Windows};
+use crate::domain::batch::{Batch, Destination, FILES_PER_BATCH_MAX, Manifest, ManifestEntry};
+use crate::domain::delivery::{Action, Delivery, End, Event as Told};
+use crate::domain::fault::FaultKind;
+use crate::domain::file::{FileId, FileState};
+use crate::domain::instant::Instant;
+use crate::domain::job::{FenceAnswer, JobStatus, Submission};
+use crate::domain::planner::{Class, Planner, TableNeeds};
+use crate::domain::table::{Effect, Event, Outcome as FileOutcome, Table, TableBounds};
+use crate::domain::transition::{Claim, Step};
+
+/// A Monday.
+const START: Instant = Instant::from_micros(1_763_942_400_000_000);
+/// From S3's event to the poller, and the object's way into memory.
+const ANNOUNCING: Duration = Duration::from_millis(300);
+const FETCHING: Duration = Duration::from_millis(150);
+/// A body's upload; the other steps.
+const UPLOADING: Duration = Duration::from_millis(800);
+const STEPPING: Duration = Duration::from_millis(20);
+/// Files of one cluster's minute come within this time.
+const JITTER: Duration = Duration::from_secs(2);
+/// Deferred files in hand at one time, and how often they are taken up.
+const TAKEN_UP: usize = 400;
+const TAKE_UP_EVERY: Duration = Duration::from_secs(10);
+/// How often the course is noted.
+const NOTED_EVERY: Duration = Duration::from_secs(900);
+
+enum Happening {
+    /// DMS writes a table's file.
+    Written(usize),
+    Fetched(usize, FileId),
+    Woken(usize),
+    Performed(u64, Box<Action>),
+    TakeUp(usize),
+    Noted,
+}
+
+struct Arrival {
+    at: Instant,
+    rows: u64,
+}
+
+struct Lane {
+    table: Table,
+    woken_at: Option<Instant>,
+    arrivals: BTreeMap<FileId, Arrival>,
+    /// Files that wait in the ledger, oldest first.
+    deferred: VecDeque<FileId>,
+}
+
+struct Running {
+    lane: usize,
+    delivery: Delivery,
+    /// When the job is done, and whether it fails.
+    job: Option<(Instant, bool)>,
+}
+
+struct Clockwork<'a> {
+    scenario: &'a Scenario,
+    now: Instant,
+    numbered: u64,
+    happenings: BTreeMap<(Instant, u64), Happening>,
+    lanes: Vec<Lane>,
+    planner: Option<Planner>,
+    warehouse: Warehouse,
+    chance: SmallRng,
+    running: BTreeMap<u64, Running>,
+    waiting: VecDeque<(usize, Vec<FileId>)>,
+    outcome: Outcome,
+    lately: (f64, f64),
+}
+
+/// Runs a scenario to its end.
+pub fn run(scenario: &Scenario) -> Outcome {
+    let mut clockwork = Clockwork::new(scenario);
+    let end = START.plus(Duration::from_secs(86_400) * scenario.days);
+    while let Some(((at, _), happening)) = clockwork.happenings.pop_first() {
+        if at > end {
+            break;
+        }
+        clockwork.now = at;
+        clockwork.happen(happening);
+    }
+    clockwork.concluded()
+}
+
+impl<'a> Clockwork<'a> {
+    fn new(scenario: &'a Scenario) -> Self {
+        let needs = |table: &super::Table| {
+            (table.id.clone(), TableNeeds { class: table.class, max_staleness: table.max_staleness })
+        };
+        let planner = match scenario.windows {
+            Windows::Planned => Some(Planner::new(scenario.quotas, scenario.tables.iter().map(needs), START)),
+            Windows::Fixed(_) | Windows::PerFile => None,
+        };
+        let (window, files_max) = match scenario.windows {
+            Windows::Planned => (Duration::from_secs(60), FILES_PER_BATCH_MAX),
+            Windows::Fixed(window) => (window, FILES_PER_BATCH_MAX),
+            Windows::PerFile => (Duration::from_secs(60), 1),
+        };
+        let bounds = TableBounds {
+            window,
+            bytes_max: u64::MAX,
+            files_max,
+            loads_max: 2,
+            defer_after: Duration::from_secs(600),
+        };
+        let lane = |_: &super::Table| Lane {
+            table: Table::new(bounds),
+            woken_at: None,
+            arrivals: BTreeMap::new(),
+            deferred: VecDeque::new(),
+        };
+        let tables = scenario.tables.len();
+        let mut clockwork = Self {
+            scenario,
+            now: START,
+            numbered: 0,
+            happenings: BTreeMap::new(),
+            lanes: scenario.tables.iter().map(lane).collect(),
+            planner,
+            warehouse: Warehouse::new(scenario.quotas, tables, scenario.job_seconds, scenario.job_failures),
+            chance: SmallRng::seed_from_u64(scenario.seed),
+            running: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            outcome: Outcome {
+                by_table: vec![Default::default(); tables],
+                reserve_min: 1.0,
+                ..Outcome::default()
+            },
+            lately: (0.0, 0.0),
+        };
+        // The tasks of clusters are not in step.
+        let mut phases: BTreeMap<Arc<str>, Duration> = BTreeMap::new();
+        for (number, table) in scenario.tables.iter().enumerate() {
+            let chance = &mut clockwork.chance;
+            let phase = phases
+                .entry(Arc::clone(&table.id.cluster))
+                .or_insert_with(|| scenario.dms_interval.mul_f64(chance.random_range(0.0..1.0)));
+            let at = START.plus(*phase);
+            clockwork.later(at, Happening::Written(number));
+        }
+        clockwork.later(START.plus(NOTED_EVERY), Happening::Noted);
+        clockwork
+    }
+
+    fn later(&mut self, at: Instant, happening: Happening) {
+        self.numbered += 1;
+        self.happenings.insert((at, self.numbered), happening);
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Written(lane) => self.written(lane),
+            Happening::Fetched(lane, file) => self.fetched(lane, file),
+            Happening::Woken(lane) => {
+                if let Some(lane) = self.lanes.get_mut(lane) {
+                    lane.woken_at = None;
+                }
+                self.step(lane, Event::Tick);
+            }
+            Happening::Performed(id, action) => self.performed(id, *action),
+            Happening::TakeUp(lane) => self.take_up(lane),
+            Happening::Noted => {
+                let (sum, rows) = std::mem::take(&mut self.lately);
+                let mean = if rows > 0.0 { sum / rows } else { 0.0 };
+                self.outcome.course.push((self.warehouse.used(self.now), mean));
+                self.later(self.now.plus(NOTED_EVERY), Happening::Noted);
+            }
+        }
+    }
+
+    fn written(&mut self, lane: usize) {
+        let interval = self.scenario.dms_interval;
+        self.later(self.now.plus(interval), Happening::Written(lane));
+        let jitter = JITTER.min(interval / 4).mul_f64(self.chance.random_range(0.0..1.0));
+        let at = self.now.plus(jitter);
+        let seconds = at.since(START).as_secs_f64();
+        let rows = self.scenario.rows(lane, seconds, interval) + self.chance.random_range(0.0..1.0);
+        let Some(table) = self.scenario.tables.get(lane) else { return };
+        if rows < 1.0 {
+            return;
+        }
+        let rows = rows as u64;
+        self.numbered += 1;
+        let file = FileId {
+            table: table.id.clone(),
+            bucket: "b".into(),
+            key: self.numbered.to_string().into(),
+            etag: "e".into(),
+            size_bytes: rows * 80,
+        };
+        self.outcome.files += 1;
+        self.outcome.rows += rows as f64;
+        let hours = seconds / 3_600.0;
+        let paused = self.scenario.paused.as_ref().is_some_and(|(paused, from, until)| {
+            *paused == table.id && hours >= f64::from(*from) && hours < f64::from(*until)
+        });
+        let Some(held) = self.lanes.get_mut(lane) else { return };
+        held.arrivals.insert(file.clone(), Arrival { at, rows });
+        if paused {
+            if held.deferred.is_empty() {
+                let until = self.scenario.paused.as_ref().map_or(0, |(_, _, until)| *until);
+                let resumed = START.plus(Duration::from_secs(3_600) * until);
+                self.later(resumed, Happening::TakeUp(lane));
+            }
+            if let Some(held) = self.lanes.get_mut(lane) {
+                held.deferred.push_back(file);
+            }
+            return;
+        }
+        self.later(at.plus(ANNOUNCING + FETCHING), Happening::Fetched(lane, file));
+    }
+
+    /// Files that waited in the ledger, as many as a table has in hand.
+    fn take_up(&mut self, lane: usize) {
+        let Some(held) = self.lanes.get_mut(lane) else { return };
+        let room = TAKEN_UP.saturating_sub(held.table.in_hand());
+        let files: Vec<_> = held.deferred.drain(..room.min(held.deferred.len())).collect();
+        if !held.deferred.is_empty() {
+            self.later(self.now.plus(TAKE_UP_EVERY), Happening::TakeUp(lane));
+        }
+        for file in files {
+            self.fetched(lane, file);
+        }
+    }
+
+    /// The object is open: the ledger was asked and knew nothing of it.
+    fn fetched(&mut self, lane: usize, file: FileId) {
+        let (Some(held), Some(table)) = (self.lanes.get(lane), self.scenario.tables.get(lane)) else {
+            return;
+        };
+        let rows = held.arrivals.get(&file).map_or(0, |arrival| arrival.rows);
+        let bytes = file.size_bytes;
+        if let Some(planner) = &mut self.planner {
+            planner.arrived(&table.id, rows, self.now);
+            let window = planner.window(&table.id, self.now);
+            self.step(lane, Event::Planned { age: window.age, files: window.files });
+        }
+        self.step(lane, Event::Announced { file: file.clone(), suspect: false });
+        self.step(lane, Event::LookedUp { file: file.clone(), state: None });
+        self.step(lane, Event::Fetched { file, bytes });
+    }
+
+    fn step(&mut self, lane: usize, event: Event) {
+        let Some(held) = self.lanes.get_mut(lane) else { return };
+        let effects = held.table.step(self.now, event);
+        let wake = held.table.next_wake();
+        if wake != held.woken_at {
+            held.woken_at = wake;
+            if let Some(at) = wake {
+                self.later(at.max(self.now), Happening::Woken(lane));
+            }
+        }
+        for effect in effects {
+            match effect {
+                Effect::Deliver(files, _) => {
+                    self.waiting.push_back((lane, files));
+                    self.begin();
+                }
+                Effect::Settle(file, _) => {
+                    let state = FileState::Deferred { since: self.now };
+                    if let Some(held) = self.lanes.get_mut(lane) {
+                        if held.deferred.is_empty() {
+                            self.numbered += 1;
+                            let at = (self.now.plus(TAKE_UP_EVERY), self.numbered);
+                            self.happenings.insert(at, Happening::TakeUp(lane));
+                        }
+                        held.deferred.push_back(file.clone());
+                    }
+                    self.step(lane, Event::Settled { file, state });
+                }
+                // Asked and answered where the file is announced; nothing is ever unreadable here.
+                Effect::Lookup(_) | Effect::Fetch(_) | Effect::Strike(..) | Effect::Release { .. } => {}
+            }
+        }
+    }
+
+    /// Begins deliveries as far as there are slots.
+    fn begin(&mut self) {
+        while self.running.len() < self.scenario.loads_in_flight
+            && let Some((lane, files)) = self.waiting.pop_front()
+        {
+            let Some(table) = self.scenario.tables.get(lane) else { continue };
+            let rows = |file: &FileId| {
+                self.lanes
+                    .get(lane)
+                    .and_then(|held| held.arrivals.get(file))
+                    .map_or(0, |arrival| arrival.rows)
+            };
+            let entries = files.iter().map(|file| ManifestEntry { file: file.clone(), rows: rows(file) });
+            let manifest = Manifest { entries: entries.collect() };
+            let destination = Destination {
+                project: "p".into(),
+                location: "l".into(),
+                dataset: "d".into(),
+                table: "t".into(),
+            };
+            let batch = Batch::plan(table.id.clone(), destination, self.now, None, manifest);
+            let mut delivery = Delivery::plan(batch, "rules".into(), Duration::from_secs(900));
+            let next = delivery.step(self.now, Told::Begun);
+            self.numbered += 1;
+            let id = self.numbered;
+            self.running.insert(id, Running { lane, delivery, job: None });
+            self.perform(id, next);
+        }
+    }
+
+    fn perform(&mut self, id: u64, (wait, action): (Duration, Action)) {
+        let takes = match action {
+            Action::Submit(_) => UPLOADING,
+            Action::End(_) => Duration::ZERO,
+            Action::Build
+            | Action::Claim(_)
+            | Action::Ask(_)
+            | Action::Fence(_)
+            | Action::FailAttempt { .. }
+            | Action::Probe
+            | Action::Rehome(_)
+            | Action::Commit
+            | Action::Hold => STEPPING,
+        };
+        self.later(self.now.plus(wait + takes), Happening::Performed(id, Box::new(action)));
+    }
+
+    fn performed(&mut self, id: u64, action: Action) {
+        let Some(running) = self.running.get_mut(&id) else { return };
+        let told = match action {
+            Action::Build => Told::Built { plan_hash: "rules".into() },
+            Action::Claim(_) => Told::Claim(Claim::Won),
+            Action::Submit(attempt) => {
+                let lane = running.lane;
+                let first = attempt.number.0 == 1;
+                return self.submitted(id, lane, first);
+            }
+            Action::Ask(_) => Told::Status(match running.job {
+                Some((done, _)) if done > self.now => JobStatus::Running,
+                Some((_, true)) => {
+                    JobStatus::Failed { kind: FaultKind::Unavailable, reason: "backendError".to_owned() }
+                }
+                Some((_, false)) => {
+                    let batch = running.delivery.batch();
+                    let (rows, batch) = (batch.manifest.rows(), Some(batch.id.clone()));
+                    JobStatus::Succeeded { rows, batch, destination_matches: true }
+                }
+                None => JobStatus::NotFound,
+            }),
+            Action::Fence(_) => Told::Fence(FenceAnswer::Accepted),
+            Action::FailAttempt { .. } | Action::Commit | Action::Hold | Action::Rehome(_) => {
+                Told::Step(Step::Done)
+            }
+            Action::Probe => Told::ProbeFailed { refused: None },
+            Action::End(end) => return self.ended(id, &end),
+        };
+        let next = running.delivery.step(self.now, told);
+        self.perform(id, next);
+    }
+
+    fn submitted(&mut self, id: u64, lane: usize, first: bool) {
+        let job = self.warehouse.submit(lane, self.now, &mut self.chance);
+        self.outcome.jobs += 1;
+        if let (Some(planner), Some(table)) = (&mut self.planner, self.scenario.tables.get(lane)) {
+            planner.attempted(&table.id, self.now);
+            if matches!(job, Job::Refused) {
+                planner.refused(self.now);
+            }
+        }
+        let Some(running) = self.running.get_mut(&id) else { return };
+        let told = match job {
+            Job::Runs { time, fails } => {
+                running.job = Some((self.now.plus(time), fails && first));
+                Told::Submitted(Submission::Accepted)
+            }
+            Job::Refused => {
+                Told::SubmitFailed { kind: FaultKind::QuotaExceeded, reason: "quotaExceeded".to_owned() }
+            }
+        };
+        let next = running.delivery.step(self.now, told);
+        self.perform(id, next);
+    }
+
+    fn ended(&mut self, id: u64, end: &End) {
+        let Some(Running { lane, delivery, job }) = self.running.remove(&id) else { return };
+        let loaded = matches!(end, End::Loaded { .. });
+        for entry in &delivery.batch().manifest.entries {
+            let file = &entry.file;
+            if loaded {
+                let there = job.map_or(self.now, |(done, _)| done);
+                self.fresh(lane, file, there);
+                self.step(lane, Event::Finished { file: file.clone(), outcome: FileOutcome::Loaded });
+            } else {
+                self.step(lane, Event::Finished { file: file.clone(), outcome: FileOutcome::Deferred });
+                if let Some(held) = self.lanes.get_mut(lane) {
+                    held.deferred.push_back(file.clone());
+                }
+                self.later(self.now.plus(Duration::from_secs(60)), Happening::TakeUp(lane));
+            }
+        }
+        self.step(lane, Event::DeliveryEnded);
+        self.begin();
+    }
+
+    fn fresh(&mut self, lane: usize, file: &FileId, there: Instant) {
+        let arrival = self.lanes.get_mut(lane).and_then(|held| held.arrivals.remove(file));
+        let (Some(Arrival { at, rows }), Some(table)) = (arrival, self.scenario.tables.get(lane)) else {
+            return;
+        };
+        let (age, rows) = (there.since(at), rows as f64);
+        let outcome = &mut self.outcome;
+        outcome.all.add(age, rows);
+        if table.class == Class::Critical {
+            outcome.critical.add(age, rows);
+        }
+        if let Some(own) = outcome.by_table.get_mut(lane) {
+            own.add(age, rows);
+        }
+        for quarter in [0.125, 0.375, 0.625, 0.875] {
+            outcome.from_commit.add(age + self.scenario.dms_interval.mul_f64(quarter), rows / 4.0);
+        }
+        self.lately.0 += age.as_secs_f64() * rows;
+        self.lately.1 += rows;
+    }
+
+    fn concluded(mut self) -> Outcome {
+        let quota = self.scenario.quotas.jobs_per_day as f64;
+        self.outcome.most_jobs_a_day = self.warehouse.most_jobs;
+        self.outcome.most_modifications = self.warehouse.most_modifications;
+        self.outcome.refused = self.warehouse.refused;
+        self.outcome.reserve_min = 1.0 - self.warehouse.most_jobs as f64 / quota;
+        let longest = Duration::from_secs(3_600);
+        let old = |arrival: &&Arrival| self.now.since(arrival.at) > longest;
+        self.outcome.left =
+            self.lanes.iter().map(|held| held.arrivals.values().filter(old).count() as u64).sum();
+        self.outcome
+    }
+}

@@ -1,0 +1,104 @@
+//! What a mapping will need and how fresh it will be: days of traffic on a clock of their own, through the planner, the batchers'
+//! and the deliveries' own machines, against a warehouse that counts its quotas to the letter.
+//!
+//! Nothing of it waits, reads or writes: a day of 70 tables takes seconds.
+
+mod clockwork;
+mod freshness;
+#[cfg(test)]
+mod tests;
+mod traffic;
+mod warehouse;
+
+use std::time::Duration;
+
+use crate::domain::ids::TableId;
+use crate::domain::planner::{Class, Quotas};
+
+pub use clockwork::run;
+pub use freshness::Freshness;
+pub use traffic::{Burst, zipf};
+
+/// One table of a forecast.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Its name.
+    pub id: TableId,
+    /// How urgent it is.
+    pub class: Class,
+    /// Rows that change at the source on a day.
+    pub rows_per_day: f64,
+    /// No window is open longer.
+    pub max_staleness: Duration,
+}
+
+/// Who says when a window closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Windows {
+    /// The planner.
+    Planned,
+    /// A window of this length for every table.
+    Fixed(Duration),
+    /// Every file is a job.
+    PerFile,
+}
+
+/// What a forecast is made of.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The tables.
+    pub tables: Vec<Table>,
+    /// How long.
+    pub days: u32,
+    /// A DMS task writes a file of each table that has changed, so often.
+    pub dms_interval: Duration,
+    /// The busiest hour has so many times the rows of the quietest.
+    pub peak_to_trough: f64,
+    /// Hours of more.
+    pub bursts: Vec<Burst>,
+    /// A load job takes a lognormal time of this median and 95th percentile, in seconds.
+    pub job_seconds: (f64, f64),
+    /// The share of jobs that fail once.
+    pub job_failures: f64,
+    /// The warehouse's quotas.
+    pub quotas: Quotas,
+    /// Batches in flight at one time.
+    pub loads_in_flight: usize,
+    /// Who says when a window closes.
+    pub windows: Windows,
+    /// A table that is paused, from and until so many hours after the start.
+    pub paused: Option<(TableId, u32, u32)>,
+    /// Draws of chance.
+    pub seed: u64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Files that were announced, and rows in them.
+    pub files: u64,
+    /// Rows.
+    pub rows: f64,
+    /// Load jobs, failed ones among them.
+    pub jobs: u64,
+    /// Jobs that BigQuery would not have taken: a quota was used up.
+    pub refused: u64,
+    /// The most jobs in any 24 hours.
+    pub most_jobs_a_day: u64,
+    /// The most partition modifications of one table in any 24 hours.
+    pub most_modifications: u64,
+    /// The smallest share of the project's jobs that was left.
+    pub reserve_min: f64,
+    /// From the announcement of a file to its rows being there, weighed by rows: of critical tables, and of all.
+    pub critical: Freshness,
+    /// Of all tables.
+    pub all: Freshness,
+    /// From the commit at the source, of all tables.
+    pub from_commit: Freshness,
+    /// Of each table, in the scenario's order.
+    pub by_table: Vec<Freshness>,
+    /// Jobs in the last 24 hours, and the mean freshness, at each quarter of an hour.
+    pub course: Vec<(u64, f64)>,
+    /// Files that were never loaded.
+    pub left: u64,
+}

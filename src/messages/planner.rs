@@ -1,0 +1,34 @@
+//! To the planner.
+
+use actix::Message;
+
+use crate::domain::ids::TableId;
+use crate::domain::planner::Submitted;
+
+/// A file is open. Sent by its table's batcher; if it is lost, the table seems a little quieter than it is.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct FileCame {
+    /// The table.
+    pub table: TableId,
+    /// Its rows.
+    pub rows: u64,
+}
+
+/// A load job was submitted. Sent by its delivery; if it is lost, the ledger has its attempt, and it is counted at the next start.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct JobSubmitted(pub Submitted);
+
+/// The warehouse has said that a quota is used up, or a rate too high. Sent by a delivery; if it is lost, the next refusal tells.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct QuotaRefused {
+    /// The table whose job was refused.
+    pub table: TableId,
+}
+
+/// What the ledger has of jobs. Sent by the planner's own task; if it is lost, the next reading tells.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SubmissionsRead(pub Vec<Submitted>);

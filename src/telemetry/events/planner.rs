@@ -1,0 +1,42 @@
+//! What the planner does.
+
+use tracing::warn;
+
+use super::{c, count, event, label, level};
+use crate::domain::ids::TableId;
+use crate::domain::instant::Instant;
+use crate::domain::planner::Window;
+
+event! {
+    /// A table's window was planned.
+    WindowPlanned<'a> { table: &'a TableId, window: Window, jobs: u64 } |e| {
+        let table = [label("table", e.table)];
+        level(&c::WINDOW_SECONDS, &table, e.window.age.as_secs_f64());
+        level(&c::TABLE_JOBS, &table, e.jobs as f64);
+    }
+}
+
+/// What is left of the project's jobs.
+#[allow(missing_docs)]
+pub struct BudgetShown {
+    pub jobs: u64,
+    pub reserve: f64,
+}
+
+impl BudgetShown {
+    /// Moves the metrics.
+    pub fn emit(self) {
+        level(&c::PROJECT_JOBS, &[], self.jobs as f64);
+        level(&c::PROJECT_RESERVE, &[], self.reserve);
+    }
+}
+
+event! {
+    /// The warehouse has said that a quota is used up: windows are longer for a while.
+    WindowsLengthened<'a> { table: &'a TableId, until: Instant } |e| {
+        warn!(table = %e.table, until = e.until.rfc3339(),
+            remedy = "nothing; who else loads into the project? INFORMATION_SCHEMA.JOBS_BY_PROJECT tells",
+            "BigQuery refused a job for a quota: windows are longer until then, and nothing is lost");
+        count(&c::QUOTA_REFUSALS, &[label("table", e.table)], 1);
+    }
+}
