@@ -30,4 +30,5 @@ pub mod source_type;
 pub mod summary;
 pub mod table;
 pub mod transition;
+pub mod typed_view;
 pub mod watchdog;
