@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::actors::directory::Directory;
 use crate::actors::root::{Root, start_tree};
 use crate::actors::shapes::Shapes;
+use crate::actors::views::Views;
 use crate::actors::world::{Bounds, Ports, TableSetup, World};
 use crate::columns::rules::{ColumnRules, types};
 use crate::config::types::Config;
@@ -93,6 +94,8 @@ pub struct Holding {
     pub tables_with_deferred: usize,
     /// Batches in flight.
     pub in_flight: usize,
+    /// Typed views that are being published.
+    pub views: usize,
     /// True once open batches of earlier runs were started.
     pub recovered: bool,
 }
@@ -102,7 +105,8 @@ impl Holding {
     pub fn is_idle(&self) -> bool {
         self.recovered
             && self.waiting_messages == 0
-            && self.held_messages + self.in_hand + self.in_flight + self.tables_with_deferred == 0
+            && self.held_messages + self.in_hand + self.in_flight + self.tables_with_deferred + self.views
+                == 0
     }
 
     /// Something is on its way that a drain can still finish. Files that wait for another try, or for a table that does
@@ -141,6 +145,7 @@ impl Tree {
             bodies: AtomicU64::new(0),
             known_good: DashMap::new(),
             shapes: Shapes::default(),
+            views: Views::default(),
             fatal: fatal_sender,
             ports,
         });
@@ -176,6 +181,8 @@ impl Tree {
             holding.in_flight += answer.map_or(1, |snapshot| snapshot.in_flight);
             holding.recovered = answer.is_some_and(|snapshot| snapshot.recovered);
         }
+        // Last: a load that has ended meanwhile had begun its view before.
+        holding.views = self.world.views.in_flight();
         holding
     }
 
@@ -282,7 +289,8 @@ fn bounds(config: &Config) -> Bounds {
     }
 }
 
-fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
+/// The tables of the configuration.
+pub(crate) fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
     let mut tables = BTreeMap::new();
     for mapping in &config.mappings {
         for (route, settings) in mapping.route.tables.iter().zip(&mapping.tables) {
@@ -304,7 +312,9 @@ fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
             let destination = route.destination.clone();
             let shape_rules = ShapeRules { policy: settings.schema_changes, ..ShapeRules::default() };
             let (rules, shape_rules) = (Arc::new(rules), Arc::new(shape_rules));
-            let setup = TableSetup { destination, rules, plan_hash, shape_rules, bounds };
+            let (key, has_typed_view) = (settings.key.clone().into(), settings.typed_view);
+            let setup =
+                TableSetup { destination, rules, plan_hash, shape_rules, key, has_typed_view, bounds };
             tables.insert(route.table.clone(), setup);
         }
     }

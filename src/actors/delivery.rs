@@ -348,6 +348,7 @@ impl Performer {
                 let body_bytes = self.body.as_ref().map_or(0, |built| built.body.size_bytes());
                 let now = self.world.ports.clock.now();
                 events::BatchLoaded { table, batch, body_bytes, took: self.started.elapsed(), now }.emit();
+                self.world.keep_view(table);
             }
             End::Held(reason) => events::BatchHeld { table, batch: &batch.id, reason }.emit(),
             End::Rehomed { homes, .. } => {

@@ -12,6 +12,7 @@ use dashmap::DashMap;
 use super::directory::Directory;
 use super::shapes::Shapes;
 use super::supervision::report;
+use super::views::Views;
 use crate::bucket::{Bucket, Held};
 use crate::columns::plan::ColumnPlan;
 use crate::columns::rules::ColumnRules;
@@ -23,9 +24,10 @@ use crate::domain::ids::{QueueId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
 use crate::domain::route::Router;
-use crate::domain::shape::ShapeRules;
+use crate::domain::shape::{Shape, ShapeRules};
 use crate::domain::table::TableBounds;
 use crate::domain::transition::TableMode;
+use crate::domain::typed_view::{Known, TypedView};
 use crate::domain::watchdog::Edge;
 use crate::flow::cpu::CpuPool;
 use crate::flow::credit::CreditPool;
@@ -48,8 +50,20 @@ pub struct TableSetup {
     pub plan_hash: Arc<str>,
     /// How its shape grows. No part of the hash: what it decides is in the ledger before a file of it is claimed.
     pub shape_rules: Arc<ShapeRules>,
+    /// The key's columns, by their names at the source.
+    pub key: Arc<[String]>,
+    /// It has a typed view.
+    pub has_typed_view: bool,
     /// Its bounds.
     pub bounds: TableBounds,
+}
+
+impl TableSetup {
+    /// The typed view of the table, with this shape.
+    pub fn view(&self, shape: &Shape) -> TypedView {
+        let ColumnRules { types, instants, sequence, .. } = &*self.rules;
+        TypedView::of(shape, &Known { types, instants, key: &self.key, has_sequence: sequence.is_some() })
+    }
 }
 
 /// The edges.
@@ -125,6 +139,8 @@ pub struct World {
     pub known_good: DashMap<TableId, ColumnPlan>,
     /// The shapes of the tables, as they were last read.
     pub shapes: Shapes,
+    /// The typed views of the tables, as they were last published.
+    pub views: Views,
     /// Told when the process must end, and why.
     pub fatal: tokio::sync::watch::Sender<Option<String>>,
 }

@@ -16,6 +16,7 @@ mod s3;
 mod schema_changes;
 pub mod secret;
 pub mod settings;
+mod typed_view;
 pub mod types;
 mod values;
 mod warehouse;

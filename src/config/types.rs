@@ -253,6 +253,8 @@ pub struct TableSettings {
     pub window: Option<Duration>,
     /// What is done about a type that the destination's column cannot hold.
     pub schema_changes: Policy,
+    /// It has a typed view beside it.
+    pub typed_view: bool,
 }
 
 /// What a mapping says of one column.

@@ -65,6 +65,7 @@ catalogue! {
     BATCH_FILES = "landbridge_batch_files", Histogram, ["table"], FILES, "Files in a loaded batch.";
     BATCH_OUTCOMES = "landbridge_batch_outcomes_total", Counter, ["table", "outcome"], &[], "Batches by outcome: claimed, loaded, rehomed, held, claim_lost, unbuilt, superseded, resumed.";
     SCHEMA_CHANGES = "landbridge_schema_changes_total", Counter, ["table", "change"], &[], "Columns of files that were first seen with their type, by what became of them: found, added, widened, narrowed, renamed, beside, rescued.";
+    VIEW_FAILURES = "landbridge_view_failures_total", Counter, ["table", "reason"], &[], "Times that the typed view of a table could not be made or made anew; loads go on, and it is tried again after a later one.";
     ATTEMPTS = "landbridge_attempts_total", Counter, ["table", "state", "reason"], &[], "Load attempts by state (submitted, duplicate, failed, fenced, unknown) and reason.";
     LOAD_SECONDS = "landbridge_load_seconds", Histogram, ["table"], CALL, "From the start of a batch's build to its commit.";
     LAG_SECONDS = "landbridge_lag_seconds", Histogram, ["table"], LAG, "From a file's event to its rows in the warehouse.";

@@ -3,6 +3,7 @@
 use tracing::{info, warn};
 
 use super::{c, count, event, label};
+use crate::domain::fault::Fault;
 use crate::domain::ids::TableId;
 use crate::domain::shape::{Change, ShapeEntry};
 
@@ -16,6 +17,15 @@ event! {
         if let Some(renamed_hint) = e.renamed_hint {
             info!(table = %e.table, renamed_hint, "a column came as another went: was it renamed at the source?");
         }
+    }
+}
+
+event! {
+    /// The typed view of a table was not made.
+    ViewUnpublished<'a> { table: &'a TableId, fault: &'a Fault } |e| {
+        warn!(table = %e.table, error = e.fault.chain(), remedy = "what the error says, or `typed_view = false` for the table; nothing for its loads",
+            "the typed view is not as the table is: loads go on, and it is tried again after one, a minute from now at the earliest");
+        count(&c::VIEW_FAILURES, &[label("table", e.table), label("reason", e.fault.kind.label())], 1);
     }
 }
 

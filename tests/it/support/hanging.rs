@@ -16,6 +16,7 @@ use landbridge::domain::instant::Instant;
 use landbridge::domain::object::Object;
 use landbridge::domain::shape::ShapeEntry;
 use landbridge::domain::summary::TableSummary;
+use landbridge::domain::typed_view::TypedView;
 use landbridge::ledger::{
     BatchRecord, Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
 };
@@ -143,6 +144,10 @@ impl Warehouse for Before<dyn Warehouse> {
 
     async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
         self.inner.columns(destination).await
+    }
+
+    async fn publish_view(&self, destination: &Destination, view: &TypedView) -> Result<(), Fault> {
+        self.inner.publish_view(destination, view).await
     }
 }
 
