@@ -5,6 +5,9 @@ use crate::domain::instant::Instant;
 use crate::domain::shape::{ShapeEntry, ShapeRules};
 use ColumnType::{Bool, Bytes, Date, Datetime, Float64, Int64, String as Text, Time, Timestamp};
 
+/// A column of a view: its name, the columns behind it, how they are read.
+type Column<'a> = (&'a str, &'a str, Reading);
+
 fn decimal(precision: u8, scale: i8) -> ColumnType {
     ColumnType::Decimal { precision, scale }
 }
@@ -37,14 +40,14 @@ fn told(view: &TypedView) -> Vec<(String, String, Reading)> {
     .collect()
 }
 
-fn expected(columns: &[(&str, &str, Reading)]) -> Vec<(String, String, Reading)> {
+fn expected(columns: &[Column<'_>]) -> Vec<(String, String, Reading)> {
     columns.iter().map(|(name, parts, reading)| ((*name).to_owned(), (*parts).to_owned(), *reading)).collect()
 }
 
 #[test]
 fn a_column_that_evolved_is_one_again_and_what_is_beside_it_stays() {
     use Reading::{AsIs, Text as AsText};
-    let cases: [(&[ColumnType], &[(&str, &str, Reading)]); 8] = [
+    let cases: [(&[ColumnType], &[Column<'_>]); 8] = [
         (&[Int64], &[("c", "c", AsIs)]),
         (&[Int64, decimal(10, 2)], &[("c", "c", AsIs)]),
         (&[Int64, Text], &[("c", "c c__string", AsText), ("c__string", "c__string", AsIs)]),

@@ -76,7 +76,9 @@ impl Kind {
         let shown = self.shown();
         match self {
             Datetime => shown.replace('T', " "),
-            Int | Unsigned | Money | Fine | Long | Text | Bytes | Bool | Float | Date | Time => shown.to_owned(),
+            Int | Unsigned | Money | Fine | Long | Text | Bytes | Bool | Float | Date | Time => {
+                shown.to_owned()
+            }
         }
     }
 
