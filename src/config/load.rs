@@ -12,7 +12,9 @@ use super::types::{
     Alerts, Aws, Batching, Config, Http, Ledger, Limits, Log, LogFormat, Spool, Timing, Warehouse,
 };
 use super::values::{Given, Value};
-use super::{ConfigError, ConfigErrors, Place, against, alerts, ledger, nearest, paths, secret, warehouse};
+use super::{
+    ConfigError, ConfigErrors, Place, against, alerts, ledger, nearest, paths, secret, typed_view, warehouse,
+};
 
 /// The prefix of environment variables that override settings.
 const PREFIX: &str = "LANDBRIDGE__";
@@ -59,6 +61,7 @@ fn assemble(
     }
     mapping::check_together(&mappings, errors);
     let warehouse = warehouse::read(&settings, errors);
+    typed_view::check_names(warehouse.as_ref(), &mappings, errors);
     let ledger = ledger::read(&settings, errors);
     let alerts = alerts::read(&settings, errors);
     let clusters = mappings.iter().map(|placed| placed.mapping.clone()).collect();

@@ -301,5 +301,4 @@ pub(super) fn check_together(mappings: &[Placed], errors: &mut Vec<ConfigError>)
             }
         }
     }
-    typed_view::check_names(mappings, errors);
 }

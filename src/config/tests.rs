@@ -405,13 +405,17 @@ fn a_key_without_a_letter_is_shown() {
 
 #[test]
 fn a_table_with_the_name_of_anothers_view_is_refused_and_both_are_named() {
-    let text = format!("{MAPPING}[[mapping.table]]\nname = \"s.other\"\nas = \"T_typed\"\n");
+    let other = format!("{MAPPING}[[mapping.table]]\nname = \"s.other\"\nas = \"T_typed\"\n");
+    let bigquery = "[ledger]\nvolume = \"durable\"\n[warehouse]\nkind = \"bigquery\"\nproject = \"project\"\nlocation = \"EU\"\n";
+    let text = format!("{bigquery}{other}");
     check(
         &text,
         &["a/s.other goes to d.T_typed, which is the name of the typed view of a/s.t", "typed_view = false"],
     );
     let without = text.replace("name = \"s.t\"", "name = \"s.t\"\ntyped_view = false");
-    assert!(Place::new(&without).load(&[]).is_ok());
+    for sound in [&without, &other] {
+        assert!(Place::new(sound).load(&[]).is_ok(), "{}", Place::new(sound).errors(&[]));
+    }
     check(
         &MAPPING.replace("name =", "typed_view = \"no\"\nname ="),
         &["typed_view: the value is neither true nor false"],

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::document::Section;
 use super::mapping::Placed;
+use super::types::Warehouse;
 use super::{ConfigError, Place};
 use crate::domain::batch::Destination;
 use crate::domain::ids::TableId;
@@ -19,8 +20,12 @@ pub(super) fn read(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Opti
     section.flag(KEY, errors)
 }
 
-/// No table has the name of another's view: neither could be made.
-pub(super) fn check_names(mappings: &[Placed], errors: &mut Vec<ConfigError>) {
+/// No table has the name of another's view: only one of the two could be made. A lake has no views.
+pub(super) fn check_names(warehouse: Option<&Warehouse>, mappings: &[Placed], errors: &mut Vec<ConfigError>) {
+    match warehouse {
+        Some(Warehouse::BigQuery(_)) => {}
+        Some(Warehouse::Lake { .. }) | None => return,
+    }
     let tables = || {
         mappings.iter().flat_map(|placed| {
             let routes = placed.mapping.route.tables.iter();
