@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::actors::directory::Directory;
 use crate::actors::root::{Root, start_tree};
 use crate::actors::shapes::Shapes;
+use crate::actors::views::Views;
 use crate::actors::world::{Bounds, Ports, TableSetup, World};
 use crate::columns::layout::Layout;
 use crate::columns::rules::{ColumnRules, LobLimit, types};
@@ -96,6 +97,8 @@ pub struct Holding {
     pub tables_with_deferred: usize,
     /// Batches in flight.
     pub in_flight: usize,
+    /// Typed views that are being published.
+    pub views: usize,
     /// True once open batches of earlier runs were started.
     pub recovered: bool,
 }
@@ -105,7 +108,8 @@ impl Holding {
     pub fn is_idle(&self) -> bool {
         self.recovered
             && self.waiting_messages == 0
-            && self.held_messages + self.in_hand + self.in_flight + self.tables_with_deferred == 0
+            && self.held_messages + self.in_hand + self.in_flight + self.tables_with_deferred + self.views
+                == 0
     }
 
     /// Something is on its way that a drain can still finish. Files that wait for another try, or for a table that does
@@ -147,6 +151,7 @@ impl Tree {
             bodies: AtomicU64::new(0),
             known_good: DashMap::new(),
             shapes: Shapes::default(),
+            views: Views::default(),
             fatal: fatal_sender,
             ports,
         });
@@ -182,6 +187,8 @@ impl Tree {
             holding.in_flight += answer.map_or(1, |snapshot| snapshot.in_flight);
             holding.recovered = answer.is_some_and(|snapshot| snapshot.recovered);
         }
+        // Last: a load that has ended meanwhile had begun its view before.
+        holding.views = self.world.views.in_flight();
         holding
     }
 
@@ -297,7 +304,8 @@ fn planner(config: &Config) -> Option<Planner> {
     }
 }
 
-fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
+/// The tables of the configuration.
+pub(crate) fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
     let mut tables = BTreeMap::new();
     for mapping in &config.mappings {
         for (route, settings) in mapping.route.tables.iter().zip(&mapping.tables) {
@@ -334,7 +342,9 @@ fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
                 class: settings.class,
                 max_staleness: settings.max_staleness.unwrap_or(planner.max_staleness),
             });
-            let setup = TableSetup { destination, rules, plan_hash, shape_rules, bounds, needs };
+            let (key, has_typed_view) = (settings.key.clone().into(), settings.typed_view);
+            let setup =
+                TableSetup { destination, rules, plan_hash, shape_rules, key, has_typed_view, bounds, needs };
             tables.insert(route.table.clone(), setup);
         }
     }

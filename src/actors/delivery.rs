@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
 
-use super::supervision::tell;
 use super::world::{TableSetup, World};
 use crate::columns::body::Body;
 use crate::columns::transcode::{BuildFailure, Input, build};
@@ -14,18 +13,17 @@ use crate::domain::batch::{Attempt, Batch, Manifest, ManifestEntry};
 use crate::domain::delivery::{Action, Delivery, End, Event, Part};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
-use crate::domain::ids::{AttemptNumber, BatchId, TableId};
+use crate::domain::ids::{BatchId, TableId};
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
-use crate::domain::planner::Submitted;
 use crate::domain::summary::EventSpan;
 use crate::domain::transition::BatchRecord;
 use crate::flow::credit::Credit;
 use crate::flow::pulse;
 use crate::messages::fetcher::Fetched;
-use crate::messages::planner::{JobSubmitted, QuotaRefused};
 use crate::telemetry::events;
 
 mod places;
+mod planned;
 mod probe;
 mod reopen;
 
@@ -236,23 +234,6 @@ impl Performer {
         }
     }
 
-    /// A job counts from here on, whatever becomes of it.
-    fn tell_planner(&self, batch: &Batch, number: AttemptNumber) {
-        if let Some(planner) = self.world.directory.planner() {
-            let (table, id) = (self.table.clone(), batch.id.clone());
-            let job = Submitted { at: batch.claimed_at, batch: id, table, attempts: number.0 };
-            tell(&planner, JobSubmitted(job));
-        }
-    }
-
-    fn tell_refusal(&self, kind: FaultKind) {
-        if kind == FaultKind::QuotaExceeded
-            && let Some(planner) = self.world.directory.planner()
-        {
-            tell(&planner, QuotaRefused { table: self.table.clone() });
-        }
-    }
-
     async fn ask(&mut self, attempt: Attempt) -> Event {
         match self.world.ports.warehouse.ask(&attempt).await {
             Ok(status) => {
@@ -373,6 +354,7 @@ impl Performer {
                 let body_bytes = self.body.as_ref().map_or(0, |built| built.body.size_bytes());
                 let now = self.world.ports.clock.now();
                 events::BatchLoaded { table, batch, body_bytes, took: self.started.elapsed(), now }.emit();
+                self.world.keep_view(table);
             }
             End::Held(reason) => events::BatchHeld { table, batch: &batch.id, reason }.emit(),
             End::Rehomed { homes, .. } => {

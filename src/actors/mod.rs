@@ -10,5 +10,6 @@ pub mod poller;
 pub mod root;
 pub mod shapes;
 pub mod supervision;
+pub mod views;
 pub mod watchdog;
 pub mod world;

@@ -12,6 +12,7 @@ use dashmap::DashMap;
 use super::directory::Directory;
 use super::shapes::Shapes;
 use super::supervision::report;
+use super::views::Views;
 use crate::bucket::{Bucket, Held};
 use crate::columns::layout::Layout;
 use crate::columns::plan::ColumnPlan;
@@ -25,9 +26,10 @@ use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
 use crate::domain::planner::{Quotas, TableNeeds, Window};
 use crate::domain::route::Router;
-use crate::domain::shape::ShapeRules;
+use crate::domain::shape::{Shape, ShapeRules};
 use crate::domain::table::TableBounds;
 use crate::domain::transition::TableMode;
+use crate::domain::typed_view::{Known, TypedView};
 use crate::domain::watchdog::Edge;
 use crate::flow::cpu::CpuPool;
 use crate::flow::credit::CreditPool;
@@ -50,10 +52,23 @@ pub struct TableSetup {
     pub plan_hash: Arc<str>,
     /// How its shape grows. No part of the hash: what it decides is in the ledger before a file of it is claimed.
     pub shape_rules: Arc<ShapeRules>,
+    /// The key's columns, by their names at the source.
+    pub key: Arc<[String]>,
+    /// It has a typed view.
+    pub has_typed_view: bool,
     /// Its bounds.
     pub bounds: TableBounds,
     /// What the planner gives it; none where its window is what the mapping says.
     pub needs: Option<TableNeeds>,
+}
+
+impl TableSetup {
+    /// The typed view of the table, with this shape.
+    pub fn view(&self, shape: &Shape) -> TypedView {
+        let ColumnRules { instants, sequence, .. } = &*self.rules;
+        let types = &self.rules.unmasked_types();
+        TypedView::of(shape, &Known { types, instants, key: &self.key, has_sequence: sequence.is_some() })
+    }
 }
 
 /// The edges.
@@ -135,6 +150,8 @@ pub struct World {
     pub known_good: DashMap<TableId, ColumnPlan>,
     /// The shapes of the tables, as they were last read.
     pub shapes: Shapes,
+    /// The typed views of the tables, as they were last published.
+    pub views: Views,
     /// Told when the process must end, and why.
     pub fatal: tokio::sync::watch::Sender<Option<String>>,
 }

@@ -13,6 +13,7 @@ use crate::actors::root::Root;
 use crate::actors::world::{TableSetup, World};
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
+use crate::domain::planner::Window;
 use crate::domain::shape::Shape;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::{Mending, TableMode};
@@ -21,7 +22,7 @@ use crate::messages::{batcher, loader, poller, root};
 use crate::telemetry::last_errors::LastErrors;
 use crate::web::console::{
     Acted, Action, Chosen, Console, ErrorView, Mended, Overview, Pending, PoisonView, Refusal, RefusalKind,
-    TableView,
+    TableView, WindowView,
 };
 
 /// How long one actor may take to answer.
@@ -65,7 +66,9 @@ impl TreeConsole {
         let tables = snapshot.tables.into_iter().filter_map(|(id, mode, _)| {
             let setup = self.world.tables.get(&id)?;
             let summary = summaries.remove(&id).unwrap_or_else(|| TableSummary::empty(id.clone()));
-            Some(view(&id, setup, mode, &summary, holds.remove(&id).unwrap_or_default(), now))
+            let planned = self.world.windows.get(&id).map(|window| *window);
+            let held = holds.remove(&id).unwrap_or_default();
+            Some(view(&id, setup, mode, &summary, held, planned, now))
         });
         Ok(Overview { at: now, tables: tables.collect() })
     }
@@ -172,6 +175,7 @@ fn view(
     mode: TableMode,
     summary: &TableSummary,
     holds: Holds,
+    planned: Option<Window>,
     now: Instant,
 ) -> TableView {
     let destination = &setup.destination;
@@ -180,7 +184,13 @@ fn view(
     let pending = Pending { deferred: summary.deferred, ..holds.pending };
     let waiting = [holds.oldest_event, summary.oldest_pending_event].into_iter().flatten().min();
     let watermark = waiting.or(summary.newest_loaded_event);
-    let late_after = setup.bounds.window * 2 + GRACE;
+    let longest = planned.map_or(setup.bounds.window, |planned| planned.age);
+    let window = WindowView {
+        seconds: longest.as_secs_f64(),
+        why: planned.map_or("fixed", |planned| planned.why.label()),
+    };
+    // A window that was longer before it became short may still be open.
+    let late_after = longest.max(setup.bounds.window) * 2 + GRACE;
     let late = mode == TableMode::Running && waiting.is_some_and(|at| now.since(at) > late_after);
     let name = id.to_string();
     TableView {
@@ -197,6 +207,7 @@ fn view(
         late_after_seconds: late_after.as_secs(),
         watermark,
         freshness_seconds: watermark.map(|at| now.since(at).as_secs_f64()),
+        window,
         pending,
         rows_today: summary.rows_of_day,
         files_today: summary.files_of_day,

@@ -247,6 +247,14 @@ pub(super) fn overview(answer: &Value) -> String {
     lines.collect()
 }
 
+/// How long a table's window stays open, and why it is no shorter.
+fn window(table: &Value) -> String {
+    let Some(window) = table.get("window") else { return "unknown".to_owned() };
+    let seconds = window.get("seconds").and_then(Value::as_f64).unwrap_or_default();
+    let why = text(window, "why").unwrap_or("unknown").replace('_', " ");
+    format!("{seconds:.0} s at the longest ({why})")
+}
+
 /// One table, a line a figure.
 pub(super) fn details(table: &Value) -> String {
     let reason = text(table, "reason").map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -259,7 +267,7 @@ pub(super) fn details(table: &Value) -> String {
     });
     format!(
         "{}\nto           {}\nstate        {}{reason}\nfreshness    {} (watermark {})\nrows today   {} in {} files\n\
-         pending      {} files\nlast load    {}\npoison       {}\nvanished     {}\n{}",
+         pending      {} files\nwindow       {}\nlast load    {}\npoison       {}\nvanished     {}\n{}",
         text(table, "name").unwrap_or_default(),
         text(table, "destination").unwrap_or_default(),
         state(table),
@@ -268,6 +276,7 @@ pub(super) fn details(table: &Value) -> String {
         number(count(table, "rows_today")),
         number(count(table, "files_today")),
         number(pending(table)),
+        window(table),
         text(table, "last_load_at").unwrap_or("never"),
         count(table, "poison"),
         count(table, "vanished"),

@@ -1,5 +1,6 @@
 //! `landbridge verify`.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,8 +9,8 @@ use bytesize::ByteSize;
 use clap::Args;
 
 use super::admin::printable;
-use crate::app::SystemClock;
 use crate::app::readers::{audit, ledger_reader};
+use crate::app::{SystemClock, tables};
 use crate::config::types::Config;
 use crate::config::{load, nearest};
 use crate::domain::batch::Destination;
@@ -17,6 +18,8 @@ use crate::domain::clock::Clock;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
+use crate::domain::shape::{Shape, ShapeEntry};
+use crate::domain::typed_view::Part;
 use crate::ledger::reader::Scope;
 use crate::verify::line::Line;
 use crate::verify::{Options, known_tables, report, verify as compare};
@@ -35,8 +38,8 @@ Examples:
   landbridge verify --config landbridge.toml --since 2026-11-23 --json
 
 Exit code: 0 every row is there once, 1 something was found, 2 it could not be verified.
-In BigQuery it costs one query a table over four lineage columns, some 150 bytes a row; --since reads only the
-partitions since then. It may run beside landbridge, and writes nothing.";
+In BigQuery it costs one query a table over four lineage columns, some 150 bytes a row, and where the table has a
+key and DMS's change sequence a second one over those; --since reads only the partitions since then. It may run beside landbridge, and writes nothing.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -96,7 +99,8 @@ async fn run(arguments: &Arguments, config: &Config, since: Option<Instant>) -> 
     let shown = table.as_ref().map_or(names, |table| vec![table.to_string()]);
     let width = shown.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8);
     let findings_max = arguments.findings.min(FINDINGS_MAX);
-    let options = Options { scope: Scope { table, since, ..Scope::default() }, findings_max };
+    let keys = keys(config, reader.shapes().await.map_err(told)?);
+    let options = Options { scope: Scope { table, since, ..Scope::default() }, findings_max, keys };
     if !arguments.json {
         print(&report::head(width));
     }
@@ -106,6 +110,16 @@ async fn run(arguments: &Arguments, config: &Config, since: Option<Instant>) -> 
     let total = compare(&*reader, &*audit, &configured, &options, &mut tell).await.map_err(told)?;
     print(&if arguments.json { report::sum_json(&total) } else { report::sum(&total) });
     Ok(total)
+}
+
+/// By which columns DMS's own repeats are known, of the tables that have such.
+fn keys(config: &Config, shapes: Vec<(TableId, Vec<ShapeEntry>)>) -> BTreeMap<TableId, Vec<Part>> {
+    let tables = tables(config);
+    let keys = shapes.into_iter().filter_map(|(table, entries)| {
+        let key = tables.get(&table)?.view(&Shape::new(entries)).key;
+        (!key.is_empty()).then_some((table, key))
+    });
+    keys.collect()
 }
 
 /// The table of this name, `cluster/schema.table` or `cluster.schema.table`.

@@ -106,6 +106,16 @@ impl ColumnRules {
         self.treatments.get(&folded(column)).copied().unwrap_or_default()
     }
 
+    /// The types at the source of columns whose values are still of them: a mask leaves none.
+    pub fn unmasked_types(&self) -> BTreeMap<String, SourceType> {
+        let unmasked = |name: &String| self.treatment(name).mask.is_none();
+        self.types
+            .iter()
+            .filter(|(name, _)| unmasked(name))
+            .map(|(name, kind)| (name.clone(), kind.clone()))
+            .collect()
+    }
+
     /// The length of what DMS has cut of a column; `None` where it holds no LOB.
     pub(super) fn lob_bytes(&self, column: &str) -> Option<u32> {
         let is_lob = match self.source_type(column) {

@@ -130,6 +130,26 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// `true` or `false`; anything else is an error.
+    pub(super) fn flag(&self, key: &str, errors: &mut Vec<ConfigError>) -> Option<bool> {
+        match self.value(key)? {
+            DeValue::Boolean(flag) => Some(*flag),
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
+                errors.push(self.error(
+                    key,
+                    "the value is neither true nor false",
+                    "expected `true` or `false`",
+                ));
+                None
+            }
+        }
+    }
+
     /// A text that must be there.
     pub(super) fn needed(&self, key: &str, example: &str, errors: &mut Vec<ConfigError>) -> Option<String> {
         if self.value(key).is_none() {

@@ -8,14 +8,12 @@ use std::time::Duration;
 use super::document::{Document, Section, read};
 use super::mapping::{self, Placed};
 use super::settings::{SETTINGS, sections};
-use super::types::{
-    Alerts, Aws, Batching, Config, Http, Ledger, Limits, Log, LogFormat, Planner, Spool, Timing, Warehouse,
-};
+use super::types::Config;
 use super::values::{Given, Value};
 use super::{
-    ConfigError, ConfigErrors, Place, against, alerts, ledger, masking, nearest, paths, secret, warehouse,
+    ConfigError, ConfigErrors, Place, against, alerts, ledger, masking, nearest, paths, secret, typed_view,
+    warehouse,
 };
-use crate::domain::treatment::Fallback;
 
 /// The prefix of environment variables that override settings.
 const PREFIX: &str = "LANDBRIDGE__";
@@ -62,6 +60,7 @@ fn assemble(
     }
     mapping::check_together(&mappings, errors);
     let warehouse = warehouse::read(&settings, errors);
+    typed_view::check_names(warehouse.as_ref(), &mappings, errors);
     let ledger = ledger::read(&settings, errors);
     let alerts = alerts::read(&settings, errors);
     let before = errors.len();
@@ -154,98 +153,29 @@ impl<'a> Settings<'a> {
         self.text(section, key).map(|text| against(self.file, text))
     }
 
-    fn number(&self, section: &'static str, key: &'static str) -> Option<u64> {
+    pub(super) fn number(&self, section: &'static str, key: &'static str) -> Option<u64> {
         match self.values.get(&(section, key))? {
             Value::Number(number) => Some(*number),
             Value::Duration(_) | Value::Text(_) | Value::Listen(_) => None,
         }
     }
 
-    fn count(&self, section: &'static str, key: &'static str) -> Option<usize> {
+    pub(super) fn count(&self, section: &'static str, key: &'static str) -> Option<usize> {
         usize::try_from(self.number(section, key)?).ok()
     }
 
-    fn duration(&self, section: &'static str, key: &'static str) -> Option<Duration> {
+    pub(super) fn duration(&self, section: &'static str, key: &'static str) -> Option<Duration> {
         match self.values.get(&(section, key))? {
             Value::Duration(duration) => Some(*duration),
             Value::Number(_) | Value::Text(_) | Value::Listen(_) => None,
         }
     }
 
-    fn listen(&self) -> Option<Option<SocketAddr>> {
+    pub(super) fn listen(&self) -> Option<Option<SocketAddr>> {
         match self.values.get(&("http", "listen"))? {
             Value::Listen(listen) => Some(*listen),
             Value::Number(_) | Value::Text(_) | Value::Duration(_) => None,
         }
-    }
-
-    /// `None` when a value was wrong; that error is told already.
-    fn config(
-        &self,
-        warehouse: Warehouse,
-        ledger: Ledger,
-        alerts: Alerts,
-        mappings: Vec<super::types::Mapping>,
-    ) -> Option<Config> {
-        let spool = match &warehouse {
-            Warehouse::Lake { path } => path.join(".spool"),
-            Warehouse::BigQuery(_) => ledger::spool(self, &ledger),
-        };
-        let format = if self.text("log", "format")? == "json" { LogFormat::Json } else { LogFormat::Text };
-        Some(Config {
-            http: Http {
-                listen: self.listen()?,
-                admin_token_sha256: self.text("http", "admin_token_sha256").map(str::to_owned),
-            },
-            log: Log { format, filter: self.text("log", "filter")?.to_owned() },
-            ledger,
-            spool: Spool {
-                path: self.path("spool", "path").unwrap_or(spool),
-                limit_bytes: self.number("spool", "limit")?,
-                threshold_bytes: self.number("spool", "threshold")?,
-                objects_limit_bytes: self.number("spool", "objects_limit")?,
-            },
-            warehouse,
-            datetimes: Fallback::of(self.text("warehouse", "datetimes")?),
-            times: Fallback::of(self.text("warehouse", "times")?),
-            mask_key: None,
-            aws: Aws {
-                region: self.text("aws", "region").map(str::to_owned),
-                endpoint: self.text("aws", "endpoint").map(str::to_owned),
-                path_style: self.text("aws", "path_style")? == "always",
-            },
-            alerts,
-            batching: Batching {
-                window: self.duration("batching", "window")?,
-                bytes_max: self.number("batching", "bytes")?,
-                files_max: self.count("batching", "files")?,
-                copied_bytes_min: self.number("batching", "copy_from")?,
-            },
-            planner: (self.text("planner", "windows")? == "planned").then_some(Planner {
-                max_staleness: self.duration("planner", "max_staleness")?,
-                jobs_per_day: self.number("planner", "jobs_per_day")?,
-            }),
-            limits: Limits {
-                memory_credit_bytes: self.number("limits", "memory_credit")?,
-                fetchers: self.count("limits", "fetchers")?,
-                fetches_per_fetcher: self.count("limits", "fetches_per_fetcher")?,
-                loads_in_flight: self.count("limits", "loads_in_flight")?,
-                loads_per_table: self.count("limits", "loads_per_table")?,
-                held_messages_per_queue: self.count("limits", "held_messages_per_queue")?,
-                parked_files_per_queue: self.count("limits", "parked_files_per_queue")?,
-                files_per_table: self.count("limits", "files_per_table")?,
-                loaded_front_files: self.count("limits", "loaded_front_files")?,
-            },
-            horizon: self.duration("ledger", "horizon")?,
-            timing: Timing {
-                visibility_timeout: self.duration("timing", "visibility_timeout")?,
-                defer_after: self.duration("timing", "defer_after")?,
-                drain_timeout: self.duration("timing", "drain_timeout")?,
-                rescan_interval: self.duration("timing", "rescan_interval")?,
-                job_timeout: self.duration("timing", "job_timeout")?,
-            },
-            mappings,
-        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::document::Section;
 use super::types::{DmsColumns, Mapping, Source, TableSettings};
 use super::values::{Kind, Value};
-use super::{ConfigError, Place, against, columns, s3, schema_changes};
+use super::{ConfigError, Place, against, columns, s3, schema_changes, typed_view};
 use crate::config::settings::SETTINGS;
 use crate::domain::batch::Destination;
 use crate::domain::ids::TableId;
@@ -15,10 +15,19 @@ use crate::domain::planner::Class;
 use crate::domain::route::{SourceRoute, TableRoute, Unmapped};
 use crate::domain::treatment::Selection;
 
-const MAPPING_KEYS: [&str; 8] =
-    ["cluster", "source", "queue", "dataset", "unmapped", schema_changes::KEY, "dms", "table"];
+const MAPPING_KEYS: [&str; 9] = [
+    "cluster",
+    "source",
+    "queue",
+    "dataset",
+    "unmapped",
+    schema_changes::KEY,
+    typed_view::KEY,
+    "dms",
+    "table",
+];
 const DMS_KEYS: [&str; 4] = ["op", "timestamp", "sequence", "lob_max_size"];
-const TABLE_KEYS: [&str; 12] = [
+const TABLE_KEYS: [&str; 13] = [
     "name",
     "key",
     "as",
@@ -31,6 +40,7 @@ const TABLE_KEYS: [&str; 12] = [
     "class",
     "max_staleness",
     schema_changes::KEY,
+    typed_view::KEY,
 ];
 
 /// A mapping and the places that later checks speak of.
@@ -69,6 +79,7 @@ pub(super) fn read(
     };
     let unmapped = unmapped(&section, errors);
     let changes = schema_changes::read(&section, errors).unwrap_or_default();
+    let view = typed_view::read(&section, errors).unwrap_or(typed_view::DEFAULT);
     let dms = dms(&section, errors);
     let origin = source.and_then(|text| {
         if text.starts_with("s3://") {
@@ -94,7 +105,8 @@ pub(super) fn read(
         if let Some((route, setting)) = read_table(table, &cluster, &dataset, errors) {
             routes.push(route);
             let schema_changes = schema_changes::read(&table, errors).unwrap_or(changes);
-            settings.push(TableSettings { schema_changes, ..setting });
+            let typed_view = typed_view::read(&table, errors).unwrap_or(view);
+            settings.push(TableSettings { schema_changes, typed_view, ..setting });
             places.push(table.place("name"));
         }
     }

@@ -17,9 +17,11 @@ mod s3;
 mod schema_changes;
 pub mod secret;
 pub mod settings;
+mod typed_view;
 pub mod types;
 mod values;
 mod warehouse;
+mod whole;
 
 pub use load::{load, mapping_files, table_errors};
 

@@ -58,6 +58,7 @@ fn the_least_that_works_has_the_documented_defaults() {
     );
     assert_eq!(&*config.mappings[0].dms.op, "Op");
     assert_eq!(config.mappings[0].tables[0].schema_changes, Policy::Evolve);
+    assert!(config.mappings[0].tables[0].typed_view);
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn mapping_files_and_the_environment_are_read() {
     let place = Place::new("tables = \"tables/*.toml\"\n[batching]\nwindow = \"90s\"\n");
     fs::create_dir(place.path().join("tables")).unwrap();
     fs::create_dir(place.path().join("other")).unwrap();
-    let mapping = "cluster = \"game-a\"\nsource = \"../in\"\ndataset = \"d\"\nunmapped = \"ignore\"\nschema_changes = \"freeze\"\n[dms]\ntimestamp = \"ts\"\n[[table]]\nname = \"s.t\"\nas = \"u\"\nwindow = \"5s\"\ninstants = [\"at\"]\n[[table]]\nname = \"s.v\"\nschema_changes = \"evolve\"\n";
+    let mapping = "cluster = \"game-a\"\nsource = \"../in\"\ndataset = \"d\"\nunmapped = \"ignore\"\nschema_changes = \"freeze\"\ntyped_view = false\n[dms]\ntimestamp = \"ts\"\n[[table]]\nname = \"s.t\"\nas = \"u\"\nwindow = \"5s\"\ninstants = [\"at\"]\n[[table]]\nname = \"s.v\"\nschema_changes = \"evolve\"\ntyped_view = true\n";
     fs::write(place.path().join("tables/game-a.toml"), mapping).unwrap();
     let other = place.path().join("other").display().to_string();
     let overrides = [
@@ -82,6 +83,7 @@ fn mapping_files_and_the_environment_are_read() {
     assert_eq!(mapping.tables[0].window, Some(Duration::from_secs(5)));
     let policies: Vec<_> = mapping.tables.iter().map(|table| table.schema_changes).collect();
     assert_eq!(policies, [Policy::Freeze, Policy::Evolve]);
+    assert_eq!(mapping.tables.iter().map(|table| table.typed_view).collect::<Vec<_>>(), [false, true]);
 }
 
 /// A broken configuration, and what must stand in the message.
@@ -351,4 +353,23 @@ fn an_address_that_others_reach_needs_a_token_and_a_token_is_never_repeated() {
 fn a_key_without_a_letter_is_shown() {
     let told = Place::new(&format!("'' = 1\n{MAPPING}")).errors(&[]);
     assert!(told.contains("\"\""), "{told}");
+}
+
+#[test]
+fn a_table_with_the_name_of_anothers_view_is_refused_and_both_are_named() {
+    let other = format!("{MAPPING}[[mapping.table]]\nname = \"s.other\"\nas = \"T_typed\"\n");
+    let bigquery = "[ledger]\nvolume = \"durable\"\n[warehouse]\nkind = \"bigquery\"\nproject = \"project\"\nlocation = \"EU\"\n";
+    let text = format!("{bigquery}{other}");
+    check(
+        &text,
+        &["a/s.other goes to d.T_typed, which is the name of the typed view of a/s.t", "typed_view = false"],
+    );
+    let without = text.replace("name = \"s.t\"", "name = \"s.t\"\ntyped_view = false");
+    for sound in [&without, &other] {
+        assert!(Place::new(sound).load(&[]).is_ok(), "{}", Place::new(sound).errors(&[]));
+    }
+    check(
+        &MAPPING.replace("name =", "typed_view = \"no\"\nname ="),
+        &["typed_view: the value is neither true nor false"],
+    );
 }

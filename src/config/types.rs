@@ -285,6 +285,8 @@ pub struct TableSettings {
     pub max_staleness: Option<Duration>,
     /// What is done about a type that the destination's column cannot hold.
     pub schema_changes: Policy,
+    /// It has a typed view beside it.
+    pub typed_view: bool,
 }
 
 /// What a mapping says of one column.

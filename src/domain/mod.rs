@@ -32,4 +32,5 @@ pub mod summary;
 pub mod table;
 pub mod transition;
 pub mod treatment;
+pub mod typed_view;
 pub mod watchdog;

@@ -71,6 +71,7 @@ catalogue! {
     PROJECT_RESERVE = "landbridge_project_jobs_reserve_ratio", Gauge, [], &[], "The share of those 100,000 that landbridge has not used.";
     QUOTA_REFUSALS = "landbridge_quota_refusals_total", Counter, ["table"], &[], "Jobs that BigQuery refused because a quota was used up, or a rate too high.";
     VALUES_CHANGED = "landbridge_values_changed_total", Counter, ["table", "column", "change"], &[], "Values loaded otherwise than the file has them, by what was done: nulled (the column's type does not hold them), replaced (no UTF-8: U+FFFD stands for what is not), or cut (as long as DMS's LobMaxSize: most likely cut before).";
+    VIEW_FAILURES = "landbridge_view_failures_total", Counter, ["table", "reason"], &[], "Times that the typed view of a table could not be made or made anew; loads go on, and it is tried again after a later one.";
     ATTEMPTS = "landbridge_attempts_total", Counter, ["table", "state", "reason"], &[], "Load attempts by state (submitted, duplicate, failed, fenced, unknown) and reason.";
     LOAD_SECONDS = "landbridge_load_seconds", Histogram, ["table"], CALL, "From the start of a batch's build to its commit.";
     LAG_SECONDS = "landbridge_lag_seconds", Histogram, ["table"], LAG, "From a file's event to its rows in the warehouse.";

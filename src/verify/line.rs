@@ -29,6 +29,10 @@ pub struct Line {
     pub doubled: u64,
     /// Rows that no loaded file accounts for, or with another claim time.
     pub strange: u64,
+    /// Changes that DMS has written again, where they were counted. They are rows of their files, and no finding.
+    pub repeats: Option<u64>,
+    /// Why they could not be.
+    pub uncounted: Option<String>,
     /// What contradicts the ledger's invariants.
     pub ledger: u64,
     /// All findings.
@@ -51,6 +55,8 @@ impl Line {
             missing: 0,
             doubled: 0,
             strange: 0,
+            repeats: None,
+            uncounted: None,
             ledger: 0,
             findings: 0,
             kept: Vec::new(),
@@ -103,6 +109,10 @@ impl Line {
         self.missing = self.missing.saturating_add(other.missing);
         self.doubled = self.doubled.saturating_add(other.doubled);
         self.strange = self.strange.saturating_add(other.strange);
+        self.repeats = match (self.repeats, other.repeats) {
+            (Some(one), Some(other)) => Some(one.saturating_add(other)),
+            (one, other) => one.or(other),
+        };
         self.ledger += other.ledger;
         self.findings += other.findings;
     }

@@ -14,6 +14,7 @@ use crate::domain::batch::Destination;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::transition::BatchState;
+use crate::domain::typed_view::Part;
 use crate::ledger::reader::{BatchCursor, LedgerReader, Scope};
 use crate::warehouse::audit::Audit;
 
@@ -35,6 +36,8 @@ pub struct Options {
     pub scope: Scope,
     /// The most findings of a table that are kept; all are counted.
     pub findings_max: usize,
+    /// The columns by which DMS's own repeats are known, of the tables that have them.
+    pub keys: BTreeMap<TableId, Vec<Part>>,
 }
 
 /// Compares every table that the ledger has loaded something into, and those of `configured`. `told` hears of each when
@@ -74,6 +77,7 @@ pub async fn verify(
         let mark = verifier.survey(place).await?;
         verifier.compare(place, mark).await?;
         verifier.strangers(place).await?;
+        verifier.repeats(place).await;
         if let Some(line) = verifier.places.get(place) {
             told(line);
             total.add(line);
@@ -188,6 +192,17 @@ impl Verifier<'_> {
         line.survey = survey?;
         self.read_batches().await?;
         Ok(mark)
+    }
+
+    /// Counts DMS's own repeats. They are told and no more: where they cannot be counted, nothing is wrong with the rows.
+    async fn repeats(&mut self, place: usize) {
+        let Some(line) = self.places.get_mut(place).filter(|line| line.survey.exists) else { return };
+        let mut keys = line.tables.iter().map(|table| self.options.keys.get(table));
+        let (Some(Some(key)), None) = (keys.next(), keys.next()) else { return };
+        match self.audit.repeats(&line.destination, key, self.options.scope.since).await {
+            Ok(repeats) => line.repeats = repeats,
+            Err(fault) => line.uncounted = Some(fault.chain()),
+        }
     }
 
     /// What the ledger has against what was found.

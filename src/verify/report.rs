@@ -7,7 +7,9 @@ use super::line::Line;
 use crate::domain::audit::{Finding, FindingKind};
 
 /// The heads of the columns after the table's.
-const COLUMNS: [&str; 6] = ["FILES", "ROWS", "IN FLIGHT", "MISSING", "DOUBLED", "STRANGE"];
+const COLUMNS: [&str; 7] = ["FILES", "ROWS", "IN FLIGHT", "MISSING", "DOUBLED", "STRANGE", "REPEATS"];
+/// What stands where repeats were not counted.
+const UNCOUNTED: &str = "-";
 
 /// The first line, for tables whose names are at most `width` letters long.
 pub fn head(width: usize) -> String {
@@ -17,9 +19,14 @@ pub fn head(width: usize) -> String {
 /// A table, and below it what is wrong.
 pub fn table(line: &Line, width: usize) -> String {
     let counts = [line.files, line.rows, line.in_flight, line.missing, line.doubled, line.strange];
-    let mut text = row(&line.name(), width, counts.map(|count| count.to_string()));
+    let [files, rows, in_flight, missing, doubled, strange] = counts.map(|count| count.to_string());
+    let repeats = line.repeats.map_or_else(|| UNCOUNTED.to_owned(), |repeats| repeats.to_string());
+    let mut text = row(&line.name(), width, [files, rows, in_flight, missing, doubled, strange, repeats]);
     if line.missing > 0 && !line.survey.exists {
         text.push_str(&format!("    the warehouse has no table {}\n", place(line)));
+    }
+    if let Some(why) = &line.uncounted {
+        text.push_str(&format!("    DMS's repeats were not counted, and all else was: {why}\n"));
     }
     for (index, finding) in line.kept.iter().enumerate() {
         text.push_str(&told(finding));
@@ -36,7 +43,7 @@ pub fn table(line: &Line, width: usize) -> String {
     text
 }
 
-fn row(name: &str, width: usize, cells: [String; 6]) -> String {
+fn row(name: &str, width: usize, cells: [String; 7]) -> String {
     let cells: Vec<_> = cells.iter().map(|cell| format!("{cell:>12}")).collect();
     format!("{name:<width$}{}\n", cells.join(""))
 }
@@ -65,6 +72,11 @@ pub fn sum(total: &Line) -> String {
             total.in_flight
         ));
     }
+    if let Some(repeats) = total.repeats.filter(|repeats| *repeats > 0) {
+        text.push_str(&format!(
+            "{repeats} rows are changes that DMS has written again: the typed views have each once\n"
+        ));
+    }
     if total.survey.bytes > 0 {
         text.push_str(&format!("the warehouse read {} for this\n", ByteSize::b(total.survey.bytes)));
     }
@@ -90,7 +102,7 @@ pub fn sum(total: &Line) -> String {
 pub fn table_json(line: &Line) -> String {
     let mut lines = vec![json!({
         "table": line.name(), "destination": place(line), "exists": line.survey.exists, "counts": counts(line),
-        "findings": line.findings, "bytes": line.survey.bytes,
+        "findings": line.findings, "bytes": line.survey.bytes, "uncounted": line.uncounted,
     })];
     lines.extend(line.kept.iter().map(|finding| {
         json!({
@@ -116,6 +128,7 @@ fn counts(line: &Line) -> Value {
         "files": line.files, "rows": line.rows, "in_flight": line.in_flight,
         FindingKind::Missing.label(): line.missing, FindingKind::Doubled.label(): line.doubled,
         FindingKind::Strange.label(): line.strange, FindingKind::Ledger.label(): line.ledger,
+        "repeats": line.repeats,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::domain::batch::{Batch, Manifest, ManifestEntry};
 use crate::domain::file::FileId;
 use crate::domain::ids::AttemptNumber;
 use crate::domain::instant::Instant;
+use crate::domain::typed_view::Part;
 use crate::ledger::sqlite::SqliteLedger;
 use crate::ledger::sqlite::reader::SqliteReader;
 use crate::ledger::{Home, Ledger, Verdict};
@@ -77,6 +78,10 @@ impl Audit for Rows {
         }
         Ok(Survey { exists: true, bytes: 0 })
     }
+
+    async fn repeats(&self, _: &Destination, key: &[Part], _: Option<Instant>) -> Result<Option<u64>, Fault> {
+        Ok(Some(key.len() as u64))
+    }
 }
 
 fn table() -> TableId {
@@ -128,7 +133,7 @@ impl World {
 
     async fn verify(&self, rows: &Rows, scope: Scope) -> (Line, Vec<Line>) {
         let mut lines = Vec::new();
-        let options = Options { scope, findings_max: 2 };
+        let options = Options { scope, findings_max: 2, keys: BTreeMap::new() };
         let configured = [(table(), Destination::default())];
         let mut told = |line: &Line| lines.push(line.clone());
         let total = verify(&self.reader, rows, &configured, &options, &mut told).await.unwrap();

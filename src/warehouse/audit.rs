@@ -7,6 +7,7 @@ use crate::domain::audit::Found;
 use crate::domain::batch::Destination;
 use crate::domain::fault::Fault;
 use crate::domain::instant::Instant;
+use crate::domain::typed_view::Part;
 
 /// Files in one page of an answer, at most.
 pub const FOUND_PAGE: usize = 5_000;
@@ -32,4 +33,13 @@ pub trait Audit: Send + Sync {
         since: Option<Instant>,
         pages: Sender<Vec<Found>>,
     ) -> Result<Survey, Fault>;
+
+    /// Counts DMS's own repeats: rows beyond the first of those that have the key, `_change_seq` and `_op` in common, as the
+    /// typed view leaves them out. `None` from a warehouse that does not count them.
+    async fn repeats(
+        &self,
+        destination: &Destination,
+        key: &[Part],
+        since: Option<Instant>,
+    ) -> Result<Option<u64>, Fault>;
 }

@@ -7,6 +7,7 @@ use crate::domain::batch::{Attempt, Destination};
 use crate::domain::fault::Fault;
 pub use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 use crate::domain::shape::Existing;
+use crate::domain::typed_view::TypedView;
 
 pub mod audit;
 pub mod bigquery;
@@ -34,4 +35,9 @@ pub trait Warehouse: Send + Sync + 'static {
     /// The columns that the destination has now, with the types that hold what is in them; `None` for a type that
     /// landbridge does not write. None at all where there is no such table.
     async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault>;
+
+    /// Makes the typed view of the destination's table, or makes it anew where it is another. What has the view's name and
+    /// was not made by landbridge stays as it is, and is a fault. A warehouse without views, as the lake is, has nothing to
+    /// do. Loads never wait for it.
+    async fn publish_view(&self, destination: &Destination, view: &TypedView) -> Result<(), Fault>;
 }

@@ -160,6 +160,8 @@ pub struct TableView {
     pub watermark: Option<Instant>,
     /// Seconds from the watermark until now.
     pub freshness_seconds: Option<f64>,
+    /// How long its window stays open.
+    pub window: WindowView,
     /// Files that are announced and not loaded.
     pub pending: Pending,
     /// Rows loaded since midnight UTC.
@@ -175,6 +177,15 @@ pub struct TableView {
     pub vanished: u64,
     /// The last warning or error since the start.
     pub last_error: Option<ErrorView>,
+}
+
+/// The window of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct WindowView {
+    /// At the longest, in seconds.
+    pub seconds: f64,
+    /// Why it is no shorter: `fixed` by the configuration, or what the planner says (docs/freshness.md).
+    pub why: &'static str,
 }
 
 /// Files of a table that are not loaded, by where they are.

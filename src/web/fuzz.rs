@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use super::access::{Access, is_open};
 use super::console::{
     Acted, Action, Chosen, Console, Mended, Overview, Pending, PoisonView, Refusal, RefusalKind, TableView,
+    WindowView,
 };
 use super::health::HealthState;
 use super::server::{Site, configure, guard};
@@ -61,6 +62,7 @@ impl Tree {
             late_after_seconds: 180,
             watermark: None,
             freshness_seconds: None,
+            window: WindowView { seconds: 60.0, why: "fixed" },
             pending: Pending::default(),
             rows_today: 0,
             files_today: 0,

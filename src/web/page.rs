@@ -195,6 +195,9 @@ fn pending(table: &TableView) -> Markup {
     html! {
         (number(pending.files()))
         @if !told.is_empty() { span class="small" { (told.join(", ")) } }
+        span class="small" title="how long a window stays open at the longest, and why it is no shorter" {
+            "window " (duration(table.window.seconds)) ", " (table.window.why.replace('_', " "))
+        }
     }
 }
 
@@ -266,6 +269,7 @@ mod tests {
             late_after_seconds: 180,
             watermark: Some(Instant::from_micros(1_763_856_088_000_000)),
             freshness_seconds: Some(12.0),
+            window: crate::web::console::WindowView { seconds: 60.0, why: "at_once" },
             pending: Pending::default(),
             rows_today: 1_234_567,
             files_today: 12,

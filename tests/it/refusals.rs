@@ -11,6 +11,7 @@ use landbridge::domain::batch::{Attempt, Destination};
 use landbridge::domain::fault::{Fault, FaultKind};
 use landbridge::domain::file::FileState;
 use landbridge::domain::transition::Mending;
+use landbridge::domain::typed_view::TypedView;
 use landbridge::ledger::{Ledger, TableMode};
 use landbridge::messages::root::ResumeTable;
 use landbridge::warehouse::{Column, FenceAnswer, JobStatus, Submission, Warehouse};
@@ -59,6 +60,9 @@ impl Warehouse for Fussy {
     }
     async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
         self.lake.columns(destination).await
+    }
+    async fn publish_view(&self, destination: &Destination, view: &TypedView) -> Result<(), Fault> {
+        self.lake.publish_view(destination, view).await
     }
 }
 
@@ -121,6 +125,9 @@ impl Warehouse for Broken {
     }
     async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
         self.0.columns(destination).await
+    }
+    async fn publish_view(&self, destination: &Destination, view: &TypedView) -> Result<(), Fault> {
+        self.0.publish_view(destination, view).await
     }
 }
 

@@ -16,6 +16,7 @@ use landbridge::domain::fault::Fault;
 use landbridge::domain::file::FileId;
 use landbridge::domain::object::Object;
 use landbridge::domain::transition::TableMode;
+use landbridge::domain::typed_view::TypedView;
 use landbridge::messages::child::Stop;
 use landbridge::messages::root::{PauseTable, ResumeTable, Snapshot};
 use landbridge::warehouse::{Column, FenceAnswer, JobStatus, Submission, Warehouse};
@@ -137,6 +138,10 @@ impl Warehouse for PanickingWarehouse {
 
     async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
         self.inner.columns(destination).await
+    }
+
+    async fn publish_view(&self, destination: &Destination, view: &TypedView) -> Result<(), Fault> {
+        self.inner.publish_view(destination, view).await
     }
 }
 

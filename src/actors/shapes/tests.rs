@@ -8,6 +8,7 @@ use crate::columns::body::Body;
 use crate::domain::batch::Attempt;
 use crate::domain::instant::Instant;
 use crate::domain::shape::{Change, Policy};
+use crate::domain::typed_view::TypedView;
 use crate::ledger::sqlite::SqliteLedger;
 use crate::warehouse::{Column, FenceAnswer, JobStatus, Submission};
 
@@ -57,6 +58,10 @@ impl Warehouse for Table {
             assert!(ledger.grow_shape(&table(), known.len(), &grown.unwrap()).await?);
         }
         Ok(self.has.clone())
+    }
+
+    async fn publish_view(&self, _: &Destination, _: &TypedView) -> Result<(), Fault> {
+        Err(Fault::new(FaultKind::Internal, "nothing is published"))
     }
 }
 

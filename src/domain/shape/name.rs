@@ -59,7 +59,7 @@ pub(super) fn hashed(name: &str) -> String {
 }
 
 /// A name with more at its end. Where that becomes too long the name is cut, and told from others that are cut by a hash.
-pub(super) fn with_suffix(name: &str, suffix: &str) -> String {
+pub(in crate::domain) fn with_suffix(name: &str, suffix: &str) -> String {
     let whole = format!("{name}{suffix}");
     if whole.len() <= LETTERS_MAX {
         return whole;

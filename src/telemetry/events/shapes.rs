@@ -3,6 +3,7 @@
 use tracing::{info, warn};
 
 use super::{c, count, event, label};
+use crate::domain::fault::Fault;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::shape::{Change, ShapeEntry};
 use crate::domain::treatment::{ChangedValues, ValueChange};
@@ -43,6 +44,15 @@ event! {
             let labels = [label("table", e.table), label("column", column), label("change", change.label())];
             count(&c::VALUES_CHANGED, &labels, *values);
         }
+    }
+}
+
+event! {
+    /// The typed view of a table was not made.
+    ViewUnpublished<'a> { table: &'a TableId, fault: &'a Fault } |e| {
+        warn!(table = %e.table, error = e.fault.chain(), remedy = "what the error says, or `typed_view = false` for the table; nothing for its loads",
+            "the typed view is not as the table is: loads go on, and it is tried again after one, a minute from now at the earliest");
+        count(&c::VIEW_FAILURES, &[label("table", e.table), label("reason", e.fault.kind.label())], 1);
     }
 }
 

@@ -13,11 +13,13 @@ use tokio::sync::mpsc::Sender;
 
 use super::BigQuery;
 use super::answers::Failure;
+use super::views::{free_name, identity, nameless};
 use crate::domain::audit::{Found, Numbers};
 use crate::domain::batch::Destination;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::ids::BatchId;
 use crate::domain::instant::Instant;
+use crate::domain::typed_view::Part;
 use crate::warehouse::audit::{Audit, FOUND_PAGE, Survey};
 use crate::warehouse::lineage::Lineage;
 
@@ -43,7 +45,7 @@ impl BigQueryAudit {
         Self { warehouse, bytes_billed_max }
     }
 
-    fn request(&self, destination: &Destination, since: Option<Instant>) -> QueryRequest {
+    fn request(&self, destination: &Destination, statement: String) -> QueryRequest {
         let purposes = [("managed_by", "landbridge"), ("purpose", "verify")];
         QueryRequest {
             location: Some(destination.location.to_string()),
@@ -53,7 +55,7 @@ impl BigQueryAudit {
             // A table that somebody changed must not be answered from before.
             use_query_cache: Some(false),
             labels: Some(HashMap::from(purposes.map(|(key, value)| (key.to_owned(), value.to_owned())))),
-            ..QueryRequest::new(statement(destination, since))
+            ..QueryRequest::new(statement)
         }
     }
 }
@@ -80,7 +82,7 @@ impl Audit for BigQueryAudit {
     ) -> Result<Survey, Fault> {
         let Destination { project, location, dataset, table } = destination;
         let context = format!("cannot count the rows of {project}.{dataset}.{table}");
-        let request = self.request(destination, since);
+        let request = self.request(destination, statement(destination, since));
         let mut answer = match self.tried(&context, project, &Call::Query(request)).await {
             Ok(answer) => answer,
             Err(failure) if failure.is_not_found() => return Ok(Survey::default()),
@@ -119,6 +121,51 @@ impl Audit for BigQueryAudit {
             answer = next.map_err(|failure| failure.fault(&context))?;
         }
     }
+
+    async fn repeats(
+        &self,
+        destination: &Destination,
+        key: &[Part],
+        since: Option<Instant>,
+    ) -> Result<Option<u64>, Fault> {
+        let Destination { project, location, dataset, table } = destination;
+        let context = format!("cannot count DMS's repeats in {project}.{dataset}.{table}");
+        let request = self.request(destination, repeats(destination, key, since));
+        let mut answer = self.tried(&context, project, &Call::Query(request)).await;
+        for _ in 0..ASKS_MAX {
+            let known = answer.map_err(|failure| failure.fault(&context))?;
+            if known.job_complete == Some(true) {
+                let row = known.rows.unwrap_or_default().into_iter().next();
+                let cell = row.and_then(|row| row.columns?.into_iter().next()?.value);
+                return Ok(number(cell.as_ref().and_then(|cell| cell.as_str())));
+            }
+            let job = known.job_reference.and_then(|job| job.job_id);
+            let job = job.ok_or_else(|| {
+                Fault::new(FaultKind::Unavailable, format!("{context}: the answer names no job"))
+            })?;
+            let parameters = GetQueryResultsParameters {
+                location: Some(location.to_string()),
+                timeout_ms: Some(WAIT_MS),
+                ..GetQueryResultsParameters::default()
+            };
+            answer = self.tried(&context, project, &Call::Results(job, parameters)).await;
+        }
+        Err(Fault::new(FaultKind::Unavailable, format!("{context}: the query does not end")))
+    }
+}
+
+/// DMS's own repeats as a query. It reads the key's columns and three of lineage.
+fn repeats(destination: &Destination, key: &[Part], since: Option<Instant>) -> String {
+    let Destination { project, dataset, table, .. } = destination;
+    let since = since.map(|since| format!(" AND _claimed_at >= TIMESTAMP_MICROS({})", since.micros()));
+    let count = free_name(key.iter().map(|part| &*part.name));
+    format!(
+        "SELECT COALESCE(SUM(`{count}` - 1), 0) FROM (SELECT COUNT(*) AS `{count}` FROM `{project}.{dataset}.{table}` \
+         WHERE _change_seq IS NOT NULL AND NOT {}{} GROUP BY {})",
+        nameless(key),
+        since.unwrap_or_default(),
+        identity(key)
+    )
 }
 
 /// The question after one file: partitions in which it cannot be are not read, and no column but the three.
@@ -144,10 +191,7 @@ impl Lineage for BigQueryAudit {
     ) -> Result<Option<BatchId>, Fault> {
         let Destination { project, dataset, table, .. } = destination;
         let context = format!("cannot look for rows of {source_file} in {project}.{dataset}.{table}");
-        let request = QueryRequest {
-            query: question(destination, source_file, &claimed),
-            ..self.request(destination, None)
-        };
+        let request = self.request(destination, question(destination, source_file, &claimed));
         let answer = match self.tried(&context, project, &Call::Query(request)).await {
             Ok(answer) => answer,
             Err(failure) if failure.is_not_found() => return Ok(None),
@@ -227,6 +271,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::columns::types::ColumnType;
 
     #[test]
     fn the_query_reads_lineage_alone_and_prunes_by_claim() {
@@ -243,6 +288,12 @@ mod tests {
         assert!(
             one.contains(r#"_source_file = "b/it's \"quoted\"@1" AND"#) && one.contains("MICROS(9)"),
             "{one}"
+        );
+        let key = [Part { name: "rows_1".into(), kind: ColumnType::Int64 }];
+        assert_eq!(
+            repeats(&destination, &key, Some(Instant::from_micros(5))),
+            "SELECT COALESCE(SUM(`rows_2` - 1), 0) FROM (SELECT COUNT(*) AS `rows_2` FROM `p.d.t` WHERE _change_seq IS NOT \
+             NULL AND NOT (`rows_1` IS NULL) AND _claimed_at >= TIMESTAMP_MICROS(5) GROUP BY `rows_1`, `_change_seq`, `_op`)"
         );
         let part = statement(&destination, Some(Instant::from_micros(5)));
         assert!(part.contains("FROM `p.d.t` WHERE _claimed_at >= TIMESTAMP_MICROS(5) GROUP BY"), "{part}");

@@ -21,6 +21,7 @@ use crate::columns::body::Body;
 use crate::config::types::BigQuery as Settings;
 use crate::domain::batch::{Attempt, Destination};
 use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::typed_view::TypedView;
 use crate::flow::cpu::blocking;
 
 mod answers;
@@ -34,6 +35,7 @@ mod rest;
 mod schema;
 mod stamps;
 mod tables;
+mod views;
 
 pub use tables::Keys;
 
@@ -128,6 +130,10 @@ impl Warehouse for BigQuery {
 
     async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
         self.tables.columns(destination).await
+    }
+
+    async fn publish_view(&self, destination: &Destination, view: &TypedView) -> Result<(), Fault> {
+        self.make_view(destination, view).await
     }
 }
 

@@ -24,6 +24,7 @@ mod reasons;
 mod recorded;
 mod tables;
 mod uploads;
+mod views;
 
 /// A batch of one file, its attempt and its body.
 struct Loaded {

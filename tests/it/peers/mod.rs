@@ -10,4 +10,5 @@ mod notifications;
 pub mod process;
 mod proxy;
 mod schema;
+mod typed_view;
 mod verify;

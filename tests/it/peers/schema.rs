@@ -11,6 +11,7 @@ use parquet::arrow::ArrowWriter;
 use super::cloud::{PROJECT, World};
 use super::journeys::FAST;
 use super::process::Process;
+use super::typed_view::until_column;
 use crate::cli::landbridge;
 
 /// A type in the files, with one value of it, and that value as BigQuery answers it.
@@ -80,6 +81,17 @@ impl Kind {
             Money | Fine | Long | Date | Time => format!("\"{}\"", self.shown()),
         };
         format!("{{\"c\":{value}}}")
+    }
+
+    /// The value as a text, of which it is one with the values of other types.
+    fn as_text(self) -> String {
+        let shown = self.shown();
+        match self {
+            Datetime => shown.replace('T', " "),
+            Int | Unsigned | Money | Fine | Long | Text | Bytes | Bool | Float | Date | Time => {
+                shown.to_owned()
+            }
+        }
     }
 
     /// One row of `id` and `c`.
@@ -153,6 +165,7 @@ async fn a_type_that_changes_loses_no_value() {
         let expected = [old_row.clone(), beside(None, new), old_row];
         assert_eq!(rows, expected, "{first:?} to {second:?}: {query}");
     }
+    every_value_is_in_one_column_of_the_view(&world, &process).await;
     // A restart knows it all from the ledger, and the history tells it.
     let mut command = landbridge();
     let table = format!("{}/casino.t10", cluster.name);
@@ -160,6 +173,31 @@ async fn a_type_that_changes_loses_no_value() {
     let shown = String::from_utf8_lossy(&command.output().unwrap().stdout).into_owned();
     assert!(shown.contains("c__string") && shown.contains("beside"), "{shown}");
     assert_eq!(process.metric("landbridge_restarts_total", "").await, 0.0);
+}
+
+/// The view has one column for all that `c` ever was, and what is beside it under its own name.
+async fn every_value_is_in_one_column_of_the_view(world: &World, process: &Process) {
+    let cluster = &world.clusters[0];
+    for (table, (first, second, column)) in cluster.tables.iter().zip(CHANGES) {
+        until_column(process, &cluster.dataset, table, column).await;
+        let query = format!(
+            "SELECT CAST(c AS STRING), {column} IS NULL FROM `{PROJECT}.{}.{table}_typed` ORDER BY id",
+            cluster.dataset
+        );
+        let rows = world.query(&query).await;
+        let is_number = |text: &str| text.contains('.') && text.parse::<f64>().is_ok();
+        // The stand-in writes all digits that the type has; BigQuery writes those of the number.
+        let trimmed = |text: &str| match is_number(text) {
+            true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+            false => text.to_owned(),
+        };
+        let values: Vec<_> = rows.iter().map(|row| trimmed(row[0].as_ref().unwrap())).collect();
+        let expected = [first, second, first].map(Kind::as_text);
+        assert_eq!(values, expected, "{first:?} to {second:?}: {query}");
+        let beside: Vec<_> = rows.iter().map(|row| row[1].as_deref() == Some("false")).collect();
+        assert_eq!(beside, [column == "c", true, column == "c"], "{first:?} to {second:?}: {query}");
+    }
+    assert_eq!(process.metric("landbridge_view_failures_total", "").await, 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

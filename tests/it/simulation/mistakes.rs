@@ -13,6 +13,7 @@ use landbridge::domain::batch::{Attempt, Batch, Destination};
 use landbridge::domain::fault::{Fault, FaultKind};
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{BatchId, JobId};
+use landbridge::domain::typed_view::TypedView;
 use landbridge::warehouse::{Column, FenceAnswer, JobStatus, Submission, Warehouse};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -207,6 +208,10 @@ impl Warehouse for WrongWarehouse {
 
     async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
         self.inner.columns(destination).await
+    }
+
+    async fn publish_view(&self, destination: &Destination, view: &TypedView) -> Result<(), Fault> {
+        self.inner.publish_view(destination, view).await
     }
 }
 

@@ -11,6 +11,7 @@ use landbridge::domain::clock::Clock;
 use landbridge::domain::fault::{Fault, FaultKind};
 use landbridge::domain::ids::BatchId;
 use landbridge::domain::instant::Instant;
+use landbridge::domain::typed_view::TypedView;
 use landbridge::warehouse::{Column, FenceAnswer, JobStatus, Submission, Warehouse};
 
 use super::books::{Books, Job, Row, Upload, Work, rows_of};
@@ -297,5 +298,9 @@ impl Warehouse for WarehousePort {
 
     async fn columns(&self, _: &Destination) -> Result<Vec<Column>, Fault> {
         Ok(Vec::new())
+    }
+
+    async fn publish_view(&self, _: &Destination, _: &TypedView) -> Result<(), Fault> {
+        Ok(())
     }
 }

@@ -18,6 +18,7 @@ use landbridge::domain::object::Object;
 use landbridge::domain::planner::Submitted;
 use landbridge::domain::shape::ShapeEntry;
 use landbridge::domain::summary::TableSummary;
+use landbridge::domain::typed_view::TypedView;
 use landbridge::ledger::{
     BatchRecord, Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
 };
@@ -161,6 +162,11 @@ impl Warehouse for Faulty<dyn Warehouse> {
 
     async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
         self.faults.act("columns", self.inner.columns(destination)).await
+    }
+
+    /// No load depends on it: no fault of it is counted among theirs.
+    async fn publish_view(&self, destination: &Destination, view: &TypedView) -> Result<(), Fault> {
+        self.inner.publish_view(destination, view).await
     }
 }
 

@@ -17,6 +17,7 @@ use landbridge::domain::object::Object;
 use landbridge::domain::planner::Submitted;
 use landbridge::domain::shape::ShapeEntry;
 use landbridge::domain::summary::TableSummary;
+use landbridge::domain::typed_view::TypedView;
 use landbridge::ledger::{
     BatchRecord, Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
 };
@@ -144,6 +145,10 @@ impl Warehouse for Before<dyn Warehouse> {
 
     async fn columns(&self, destination: &Destination) -> Result<Vec<Column>, Fault> {
         self.inner.columns(destination).await
+    }
+
+    async fn publish_view(&self, destination: &Destination, view: &TypedView) -> Result<(), Fault> {
+        self.inner.publish_view(destination, view).await
     }
 }
 

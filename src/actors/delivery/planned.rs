@@ -1,0 +1,29 @@
+//! What the planner hears of a delivery.
+
+use super::Performer;
+use crate::actors::supervision::tell;
+use crate::domain::batch::Batch;
+use crate::domain::fault::FaultKind;
+use crate::domain::ids::AttemptNumber;
+use crate::domain::planner::Submitted;
+use crate::messages::planner::{JobSubmitted, QuotaRefused};
+
+impl Performer {
+    /// A job counts from here on, whatever becomes of it.
+    pub(super) fn tell_planner(&self, batch: &Batch, number: AttemptNumber) {
+        if let Some(planner) = self.world.directory.planner() {
+            let (table, id) = (self.table.clone(), batch.id.clone());
+            let job = Submitted { at: batch.claimed_at, batch: id, table, attempts: number.0 };
+            tell(&planner, JobSubmitted(job));
+        }
+    }
+
+    /// Says that a quota is used up, where that is what a refusal says.
+    pub(super) fn tell_refusal(&self, kind: FaultKind) {
+        if kind == FaultKind::QuotaExceeded
+            && let Some(planner) = self.world.directory.planner()
+        {
+            tell(&planner, QuotaRefused { table: self.table.clone() });
+        }
+    }
+}
