@@ -1,13 +1,12 @@
-//! The ways of a column one by one: how fast each goes, in bytes of values a second of CPU on this machine. Every measure is the
-//! best of several, of one column of a million rows in files of 10,000 (or 400) rows: `cargo bench --bench pieces [NAME]`.
+//! The ways of a column one by one, each of one column of a million rows in files of 10,000 (or 400) rows:
+//! `cargo bench --bench pieces [-- NAME]`. Criterion says how sure each time is, and what has changed since the last run.
 
-// A measurement reads the clock.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant as Clock};
 
 use bytes::Bytes;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use landbridge::columns::footer::read_footer;
 use landbridge::columns::layout::Layout;
 use landbridge::columns::plan::ColumnPlan;
@@ -26,7 +25,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
 const ROWS: usize = 1_000_000;
-const ROUNDS: usize = 5;
+const SAMPLES: usize = 10;
 
 #[derive(Debug)]
 struct Memory(Bytes);
@@ -156,17 +155,11 @@ fn inputs(files: &[Bytes], rules: &ColumnRules, table: &TableId) -> Vec<Input> {
     files.iter().enumerate().map(input).collect()
 }
 
-/// The shortest time that building a body of these files takes, and its bytes.
-fn measure(files: &[Bytes]) -> (Duration, u64) {
-    let rules = ColumnRules {
-        op: "Op".into(),
-        timestamp: Some("ts".into()),
-        sequence: None,
-        instants: Default::default(),
-        ..ColumnRules::default()
-    };
+/// Measures how a body of these files is built; the body is deleted outside of the measure.
+fn measure(criterion: &mut Criterion, piece: &Piece) {
+    let rules = ColumnRules { timestamp: Some("ts".into()), ..ColumnRules::default() };
     let table = TableId::new("c", "s", "t");
-    let inputs = inputs(files, &rules, &table);
+    let inputs = inputs(&piece.files, &rules, &table);
     let plan =
         inputs.iter().fold(ColumnPlan::empty(), |plan, input| plan.unify(input.footer.plan()).unwrap());
     let entries =
@@ -176,34 +169,21 @@ fn measure(files: &[Bytes]) -> (Duration, u64) {
         Destination { project: "".into(), location: "".into(), dataset: "d".into(), table: "t".into() };
     let batch = Batch::plan(table, destination, Instant::from_micros(0), None, manifest);
     let folder = tempfile::tempdir().unwrap();
-    let once = |_| {
-        let begun = Clock::now();
-        let body =
-            build(&Layout::DEFAULT, &batch, &plan, &rules, &inputs, folder.path().join("body"), &|| true)
-                .unwrap();
-        (begun.elapsed(), body.size_bytes())
-    };
-    (0..ROUNDS).map(once).min().unwrap()
+    let path = folder.path().join("body");
+    let whole = || build(&Layout::DEFAULT, &batch, &plan, &rules, &inputs, path.clone(), &|| true).unwrap();
+    let stored: usize = piece.files.iter().map(Bytes::len).sum();
+    println!("{}: {stored} bytes become {}", piece.name, whole().size_bytes());
+    let mut group = criterion.benchmark_group("pieces");
+    group.sample_size(SAMPLES).throughput(Throughput::Elements(ROWS as u64));
+    group.bench_function(piece.name, |bencher| {
+        bencher.iter_batched(|| (), |()| whole(), BatchSize::PerIteration)
+    });
+    group.finish();
 }
 
-fn main() {
-    let wanted: Vec<String> =
-        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    println!("{:<24} {:>9} {:>14} {:>12} {:>12}", "", "ms", "rows/s", "bytes in", "bytes out");
-    for piece in pieces() {
-        if !wanted.is_empty() && !wanted.iter().any(|name| piece.name.contains(name)) {
-            continue;
-        }
-        let (time, bytes) = measure(&piece.files);
-        let stored: usize = piece.files.iter().map(Bytes::len).sum();
-        let rate = ROWS as f64 / time.as_secs_f64();
-        println!(
-            "{:<24} {:>9.1} {:>14.0} {:>12} {:>12}",
-            piece.name,
-            time.as_secs_f64() * 1e3,
-            rate,
-            stored,
-            bytes
-        );
-    }
+fn ways(criterion: &mut Criterion) {
+    pieces().iter().for_each(|piece| measure(criterion, piece));
 }
+
+criterion_group!(benches, ways);
+criterion_main!(benches);

@@ -27,6 +27,9 @@ mod planned;
 mod probe;
 mod reopen;
 
+/// A number or a short text that is hashed becomes about so many times what it was.
+const TEXT_FACTOR: u64 = 4;
+
 /// What a delivery begins with.
 pub enum Begin {
     /// Files of a closed window, and when they were announced to be written: nothing is claimed yet.
@@ -293,6 +296,7 @@ impl Performer {
         }
         let bytes: u64 = batch.manifest.entries.iter().map(|entry| entry.file.size_bytes).sum();
         // A body is rarely larger than its files; where it is, the estimate's error is bounded by the slots.
+        let bytes = if self.setup.rules.makes_text() { bytes.saturating_mul(TEXT_FACTOR) } else { bytes };
         let credit = self.world.spool_credit.take(bytes).await;
         let plan = match self.place_columns().await {
             Ok(plan) => plan,

@@ -65,9 +65,11 @@ pub struct TableSetup {
 impl TableSetup {
     /// The typed view of the table, with this shape.
     pub fn view(&self, shape: &Shape) -> TypedView {
-        let ColumnRules { instants, sequence, .. } = &*self.rules;
-        let types = &self.rules.unmasked_types();
-        TypedView::of(shape, &Known { types, instants, key: &self.key, has_sequence: sequence.is_some() })
+        let (types, instants) = (&self.rules.unmasked_types(), &self.rules.unmasked_instants());
+        TypedView::of(
+            shape,
+            &Known { types, instants, key: &self.key, has_sequence: self.rules.sequence.is_some() },
+        )
     }
 }
 

@@ -269,7 +269,8 @@ impl<'a> Weaver<'a> {
                 continue;
             };
             let source = source_of(part.input);
-            let merged = reading.read(part, &source, chunk, &mut |rows| {
+            let cut_rows = matches!(way, Way::Treated(_));
+            let merged = reading.read(part, &source, chunk, cut_rows, &mut |rows| {
                 match way {
                     Way::Own(_) if flags => {
                         filling.flags.push_packed(rows.values, rows.levels.ones());
@@ -313,7 +314,7 @@ impl<'a> Weaver<'a> {
                 continue;
             };
             let source = source_of(part.input);
-            let written = reading.read(part, &source, chunk, &mut |rows| {
+            let written = reading.read(part, &source, chunk, false, &mut |rows| {
                 dms::operations(rows, indices).map_err(|unknown| unknown_operation(part, unknown))?;
                 if indices.is_full() { Ok(indices.write(press, output, &mut out)?) } else { Ok(()) }
             });
@@ -341,7 +342,7 @@ fn unknown_operation(part: &Part<'_>, unknown: Unknown) -> Problem {
 }
 
 /// How many values are as long as LOBs that DMS has cut; a letter of UTF-8 may be cut out with the end.
-fn cut(values: &[u8], lob_bytes: Option<u32>) -> u64 {
+pub(super) fn cut(values: &[u8], lob_bytes: Option<u32>) -> u64 {
     const LETTER_BYTES_MAX: usize = 3;
     let Some(limit) = lob_bytes.map(|bytes| bytes as usize).filter(|limit| values.len() >= *limit) else {
         return 0;

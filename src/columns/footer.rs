@@ -187,8 +187,12 @@ fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Colum
     let mut names = HashSet::new();
     let (mut plan, mut own) = (Vec::new(), Vec::new());
     let (mut op, mut timestamp, mut sequence) = (None, None, None);
-    for (position, field) in root.get_fields().iter().enumerate() {
+    let mut next = 0;
+    for field in root.get_fields() {
         let name = field.name();
+        // Chunks are by leaves, of which a column that is left out may have several.
+        let position = next;
+        next += leaves(field);
         let is_dms = *name == *rules.op
             || [&rules.sequence, &rules.timestamp].into_iter().any(|own| own.as_deref() == Some(name));
         if !is_dms && !rules.selection.takes(name) {
@@ -229,6 +233,14 @@ fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Colum
         }
     }
     Ok(Columns { plan: ColumnPlan::from_checked(plan), own, op, timestamp, sequence })
+}
+
+/// How many leaves a column has; `outline` has bounded how deep they are.
+fn leaves(field: &Type) -> usize {
+    match field {
+        Type::PrimitiveType { .. } => 1,
+        Type::GroupType { fields, .. } => fields.iter().map(|field| leaves(field)).sum(),
+    }
 }
 
 /// A name twice leaves open which column is meant. Names that a warehouse would take for one, or for a lineage column's,

@@ -89,12 +89,13 @@ impl<'a> Reading<'a> {
         count(&mut self.decoded, part, bytes)
     }
 
-    /// Gives the rows of a chunk to `each`.
+    /// Gives the rows of a chunk to `each`; some at a time where they are to be `cut`, because they become more than they are.
     pub(super) fn read(
         &mut self,
         part: &Part<'_>,
         source: &Source,
         chunk: &ColumnChunkMetaData,
+        cut: bool,
         each: &mut dyn FnMut(Rows<'_>) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
         let mut pages = ChunkPages::open(source.clone(), chunk)?;
@@ -107,7 +108,7 @@ impl<'a> Reading<'a> {
             }
             let content = pages.unpack(&page, &mut self.unpacked)?;
             let decoded = &mut self.decoded;
-            rows(pages.shape(), &content, &self.dictionary, &mut self.space, &mut |rows| {
+            rows(pages.shape(), &content, &self.dictionary, &mut self.space, cut, &mut |rows| {
                 count(decoded, part, rows.values.len())?;
                 each(rows)
             })?;

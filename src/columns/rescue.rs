@@ -1,8 +1,13 @@
 //! Values that no column of the destination holds, as the members of a JSON object for each row.
 
-use super::chunks::Weaver;
+use std::collections::BTreeMap;
+
+use parquet::basic::Type as Physical;
+
+use super::chunks::{Weaver, cut, steps};
 use super::footer::Leaf;
 use super::layout::Run;
+use super::output::Chunk;
 use super::output::pages::{Filling, codec};
 use super::pages::unpacked::Rows;
 use super::reading::{Part, Problem, chunk_of, failure, source_of};
@@ -15,6 +20,15 @@ use super::values::{Refusal, byte_arrays};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::lineage::RESCUED;
 
+/// The most bytes that the objects of one row group of a file may have: they are in memory together.
+const OBJECTS_BYTES_MAX: usize = 256 << 20;
+
+/// About what an object takes beside its text.
+const OBJECT_BYTES: usize = 64;
+
+/// Objects by their rows, each but for its last brace; rows without a member have none.
+type Objects = BTreeMap<usize, Vec<u8>>;
+
 impl Weaver<'_> {
     /// Writes the chunk of `_rescued`. A row without such a value has none. In memory at one time: the objects of one
     /// row group of one file.
@@ -24,34 +38,42 @@ impl Weaver<'_> {
         for run in runs {
             let input = inputs.get(run.input);
             let input = input.ok_or_else(|| Fault::new(FaultKind::Internal, "a run of no file"))?;
-            let objects = self.objects(input, run)?;
-            for members in &objects {
-                self.filling.levels.push(!members.is_empty());
-                if !members.is_empty() {
-                    let length = u32::try_from(members.len() + 1).unwrap_or(u32::MAX);
-                    self.filling.values.extend(length.to_le_bytes());
-                    self.filling.values.extend_from_slice(members);
-                    self.filling.values.push(b'}');
-                }
+            let mut written = 0;
+            for (row, members) in self.objects(input, run)? {
+                self.write_nulls((row - written) as u64, &mut out)?;
+                written = row + 1;
+                self.filling.levels.push(true);
+                let length = u32::try_from(members.len() + 1).unwrap_or(u32::MAX);
+                self.filling.values.extend(length.to_le_bytes());
+                self.filling.values.extend_from_slice(&members);
+                self.filling.values.push(b'}');
                 if self.filling.is_full() {
                     self.filling.write(&mut self.press, &mut self.output, &mut out)?;
                 }
             }
+            self.write_nulls(run.rows.saturating_sub(written as u64), &mut out)?;
         }
         self.filling.write(&mut self.press, &mut self.output, &mut out)?;
         self.output.end(&out, Some(self.filling.nulls()))?;
-        self.note_changes(RESCUED);
         Ok(())
     }
 
-    /// For each row of a row group its object, but for the last brace; nothing where it has no member.
-    fn objects(&mut self, input: &Input, run: &Run) -> Result<Vec<Vec<u8>>, BuildFailure> {
-        let rows = usize::try_from(run.rows).unwrap_or(usize::MAX);
-        let mut objects: Vec<Vec<u8>> = vec![Vec::new(); rows];
+    fn write_nulls(&mut self, rows: u64, out: &mut Chunk) -> Result<(), Fault> {
+        for rows in steps(rows) {
+            self.filling.levels.push_run(false, rows);
+            if self.filling.is_full() {
+                self.filling.write(&mut self.press, &mut self.output, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn objects(&mut self, input: &Input, run: &Run) -> Result<Objects, BuildFailure> {
+        let mut objects = Objects::new();
+        let mut bytes = 0;
         let source = source_of(input);
         let columns = input.footer.columns();
         let own = columns.plan.columns().iter().zip(&columns.own);
-        let changed = &mut self.changed;
         for ((target, _), ((name, _), leaf)) in input.footer.places().iter().zip(own) {
             if **target != *RESCUED {
                 continue;
@@ -59,13 +81,23 @@ impl Weaver<'_> {
             let chunk = chunk_of(input, run.group, leaf.position)?;
             let part = Part { input, place: run.input, rows: run.rows, chunk: Some(chunk), lob_bytes: None };
             let member = Member::new(name, *leaf, input)?;
-            let mut first = 0_usize;
-            let read = self.reading.read(&part, &source, chunk, &mut |rows| {
-                let objects = objects.get_mut(first..).unwrap_or_default();
+            let changed = &mut self.changed;
+            let mut first = 0;
+            let read = self.reading.read(&part, &source, chunk, true, &mut |rows| {
+                changed.cut += cut(rows.values, leaf.lob_bytes.filter(|_| member.is_byte_array()));
+                bytes += member.add(rows, first, &mut objects, changed)?;
                 first += rows.levels.len();
-                member.add(rows, objects, changed).map_err(Problem::Values)
+                if bytes <= OBJECTS_BYTES_MAX {
+                    return Ok(());
+                }
+                let text = format!(
+                    "values of {} would be rescued as more than {OBJECTS_BYTES_MAX} bytes of JSON in one row group",
+                    input.file
+                );
+                Err(Problem::File(Fault::new(FaultKind::Unreadable, text)))
             });
             read.map_err(|problem| failure(name, input, &source, problem))?;
+            self.note_changes(name);
         }
         Ok(objects)
     }
@@ -92,14 +124,27 @@ impl<'a> Member<'a> {
         Ok(Self { name, treating })
     }
 
-    /// Adds the values of `rows` to their objects.
-    fn add(&self, rows: Rows<'_>, objects: &mut [Vec<u8>], changed: &mut Changed) -> Result<(), Refusal> {
+    fn is_byte_array(&self) -> bool {
+        self.treating.spelling.physical == Physical::BYTE_ARRAY
+    }
+
+    /// Adds the values of `rows`, the first of which has this number, to their objects. Answers about how many bytes they take.
+    fn add(
+        &self,
+        rows: Rows<'_>,
+        first: usize,
+        objects: &mut Objects,
+        changed: &mut Changed,
+    ) -> Result<usize, Refusal> {
         let mut texts = Filling::default();
         texts.begin(true);
         self.treating.carry(rows, &mut texts, changed)?;
         let mut values = byte_arrays(&texts.values);
-        for (object, is_there) in objects.iter_mut().zip(texts.levels.iter()) {
+        let mut bytes = 0;
+        for (row, is_there) in (first..).zip(texts.levels.iter()) {
             let Some(text) = is_there.then(|| values.next()).flatten() else { continue };
+            let object = objects.entry(row).or_default();
+            let before = object.len();
             object.push(if object.is_empty() { b'{' } else { b',' });
             object.extend_from_slice(self.name.as_bytes());
             object.push(b':');
@@ -109,8 +154,9 @@ impl<'a> Member<'a> {
                 let text = serde_json::to_string(&String::from_utf8_lossy(text));
                 object.extend(text.map_err(|error| error.to_string())?.into_bytes());
             }
+            bytes += object.len() - before + OBJECT_BYTES;
         }
-        Ok(())
+        Ok(bytes)
     }
 
     /// True for a value that JSON has without quotes. Decimals are quoted: most readers would round them.

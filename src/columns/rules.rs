@@ -9,7 +9,7 @@ use super::treated;
 use crate::domain::batch::hex;
 use crate::domain::shape::name::folded;
 use crate::domain::source_type::{LobSize, SourceType};
-use crate::domain::treatment::{Fallback, Mask, MaskKey, Selection, Treatment};
+use crate::domain::treatment::{Fallback, Mask, MaskKey, OnInvalid, Selection, Treatment};
 
 /// Raised whenever the same file would become other rows than before.
 const VERSION: &str = "1";
@@ -114,6 +114,18 @@ impl ColumnRules {
             .filter(|(name, _)| unmasked(name))
             .map(|(name, kind)| (name.clone(), kind.clone()))
             .collect()
+    }
+
+    /// The columns named as instants, but for masked ones.
+    pub fn unmasked_instants(&self) -> BTreeSet<String> {
+        self.instants.iter().filter(|name| self.treatment(name).mask.is_none()).cloned().collect()
+    }
+
+    /// Whether what is done with values makes bodies larger than their files.
+    pub fn makes_text(&self) -> bool {
+        let makes_text =
+            |treatment: &Treatment| treatment.mask.is_some() || treatment.on_invalid == OnInvalid::String;
+        self.treatments.values().any(makes_text)
     }
 
     /// The length of what DMS has cut of a column; `None` where it holds no LOB.

@@ -7,7 +7,7 @@ use chrono::{Datelike, NaiveDate};
 use parquet::basic::Type as Physical;
 
 use super::stored::Stored;
-use super::values::{Refusal, byte_arrays, number_of, numbers, within_digits};
+use super::values::{Refusal, byte_arrays, number_of, numbers};
 use crate::domain::column_type::DECIMAL_PRECISION_MAX;
 
 const MICROS_PER_MILLI: i64 = 1_000;
@@ -60,11 +60,9 @@ impl Spelling {
                 told(&|text| text.extend(if set { &b"true"[..] } else { b"false" }))
             }),
             Stored::Signed => self.whole(values, &mut |value| told(&|text| put(text, value))),
-            Stored::Unsigned32 { max } => self.whole(values, &mut |value| {
+            // As text every value can be written, those beyond their declared types too.
+            Stored::Unsigned32 { .. } => self.whole(values, &mut |value| {
                 let value = (value as i32).cast_unsigned();
-                if value > max {
-                    return Err(format!("{value} is more than {max}, the most of its type"));
-                }
                 told(&|text| put(text, value))
             }),
             Stored::Unsigned64 => {
@@ -73,29 +71,23 @@ impl Spelling {
             Stored::Float => self.floats(values, &mut |value| told(value)),
             Stored::Days => self.whole(values, &mut |days| told(&|text| date(days, text))),
             Stored::Millis => self.whole(values, &mut |millis| {
-                let micros = millis.checked_mul(MICROS_PER_MILLI);
-                let micros =
-                    micros.ok_or_else(|| format!("the moment of {millis} milliseconds is out of range"))?;
-                told(&|text| self.moment(micros, text))
+                told(&|text| self.moment(i128::from(millis) * i128::from(MICROS_PER_MILLI), text))
             }),
-            Stored::Micros => self.whole(values, &mut |micros| told(&|text| self.moment(micros, text))),
-            Stored::TimeMillis => {
-                self.whole(values, &mut |millis| told(&|text| time(millis * MICROS_PER_MILLI, text)))
+            Stored::Micros => {
+                self.whole(values, &mut |micros| told(&|text| self.moment(micros.into(), text)))
             }
+            Stored::TimeMillis => self.whole(values, &mut |millis| {
+                told(&|text| time(millis.saturating_mul(MICROS_PER_MILLI), text))
+            }),
             Stored::TimeMicros => self.whole(values, &mut |micros| told(&|text| time(micros, text))),
             Stored::Decimal { precision, scale } if precision <= DECIMAL_PRECISION_MAX => {
                 numbers(number_of(self.physical, self.bytes)?, values, |value| {
-                    let value = within_digits(value, precision)?;
+                    let value = value.ok_or("a decimal has no bytes, or more than 16")?;
                     told(&|text| decimal(&value.to_string(), scale, text))
                 })
             }
-            Stored::Decimal { precision, scale } => self.long_decimals(values, &mut |value| {
-                let digits = value.to_string();
-                if digits.trim_start_matches('-').len() > usize::from(precision) {
-                    return Err(format!("a decimal has more than {precision} digits"));
-                }
-                told(&|text| decimal(&digits, scale, text))
-            }),
+            Stored::Decimal { scale, .. } => self
+                .long_decimals(values, &mut |value| told(&|text| decimal(&value.to_string(), scale, text))),
         }
     }
 
@@ -148,11 +140,11 @@ impl Spelling {
         values.chunks(self.bytes.max(1)).try_for_each(&mut one)
     }
 
-    fn moment(self, micros: i64, text: &mut Vec<u8>) {
-        let day = SECONDS_PER_DAY * MICROS_PER_SECOND;
-        date(micros.div_euclid(day), text);
+    fn moment(self, micros: i128, text: &mut Vec<u8>) {
+        let day = i128::from(SECONDS_PER_DAY * MICROS_PER_SECOND);
+        date(i64::try_from(micros.div_euclid(day)).unwrap_or(i64::MAX), text);
         text.push(b' ');
-        time(micros.rem_euclid(day), text);
+        time(i64::try_from(micros.rem_euclid(day)).unwrap_or(0), text);
         if self.instant {
             text.extend(b"+00");
         }
@@ -182,7 +174,8 @@ fn decimal(digits: &str, scale: i8, text: &mut Vec<u8>) {
 
 /// A day of the proleptic Gregorian calendar, by its number since the Unix epoch.
 fn date(days: i64, text: &mut Vec<u8>) {
-    let day = i32::try_from(days + EPOCH_DAY).ok().and_then(NaiveDate::from_num_days_from_ce_opt);
+    let day =
+        i32::try_from(days.saturating_add(EPOCH_DAY)).ok().and_then(NaiveDate::from_num_days_from_ce_opt);
     match day {
         Some(day) => put(text, format_args!("{:04}-{:02}-{:02}", day.year(), day.month(), day.day())),
         // No calendar that is known here goes so far.
@@ -262,9 +255,9 @@ mod tests {
             let bytes = &value.to_be_bytes()[4..];
             assert_eq!(spelled(long, Physical::FIXED_LEN_BYTE_ARRAY, 28, bytes, 1), [expected]);
         }
-        let spelling =
-            Spelling { stored: long, physical: Physical::FIXED_LEN_BYTE_ARRAY, bytes: 28, instant: false };
+        // Beyond the declared digits there is still a text.
         let over = i256::from_string(&("1".to_owned() + &"0".repeat(65))).unwrap().to_be_bytes();
-        assert!(spelling.each(&over[4..], 1, &mut |_| Ok(())).is_err());
+        let expected = format!("1{}.{}", "0".repeat(35), "0".repeat(30));
+        assert_eq!(spelled(long, Physical::FIXED_LEN_BYTE_ARRAY, 28, &over[4..], 1), [expected]);
     }
 }

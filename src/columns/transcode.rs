@@ -157,13 +157,15 @@ fn own_columns<'a>(plan: &'a ColumnPlan, inputs: &[Input]) -> Result<Vec<Column<
         }
     }
     let columns = plan.columns().iter().zip(leaves).map(|((name, kind), leaves)| {
+        let own = |leaf: &Option<Leaf>| leaf.is_none_or(|leaf| leaf.treated == Treated::Own);
         let stored = inputs.iter().zip(&leaves).filter_map(|(input, leaf)| {
             let leaf = (*leaf)?;
             let (physical, bytes) = physical(input, leaf);
-            // What becomes another value is stored as its type is.
-            (leaf.treated == Treated::Own).then_some((leaf.stored, physical, bytes))
+            Some((leaf.stored, physical, bytes))
         });
-        Column { name, target: Target::of_files(*kind, stored), leaves }
+        // What becomes another value anywhere is stored as its type is.
+        let target = if leaves.iter().all(own) { Target::of_files(*kind, stored) } else { Target::of(*kind) };
+        Column { name, target, leaves }
     });
     Ok(columns.collect())
 }

@@ -135,13 +135,12 @@ impl Treating<'_> {
         changed: &mut Changed,
     ) -> Result<(), Refusal> {
         match self.treated {
-            Treated::Own => self.step.carry(rows.values, &mut filling.values)?,
             Treated::Nulled { json } => return self.null(json, rows, filling, changed),
             Treated::Masked(Mask::Redact) if self.spelling.stored != Stored::Text => {
                 filling.levels.push_run(false, rows.levels.len());
                 return Ok(());
             }
-            Treated::Spelled | Treated::Masked(_) => self.write(rows, filling, changed)?,
+            Treated::Own | Treated::Spelled | Treated::Masked(_) => self.write(rows, filling, changed)?,
         }
         filling.levels.push_all(rows.levels);
         Ok(())

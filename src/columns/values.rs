@@ -212,11 +212,6 @@ impl Step {
 
 const DIGITS: &str = "a decimal has more digits than its type, or none";
 
-/// A decimal that has no more digits than `precision`, at most 38.
-pub(super) fn within_digits(value: Option<i128>, precision: u8) -> Result<i128, Refusal> {
-    within(value, 10_i128.checked_pow(precision.into()).ok_or(DIGITS)?)
-}
-
 fn within(value: Option<i128>, limit: i128) -> Result<i128, Refusal> {
     value.filter(|value| *value > -limit && *value < limit).ok_or_else(|| DIGITS.to_owned())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::document::Section;
-use super::types::ColumnSettings;
+use super::types::{ColumnSettings, DmsColumns};
 use super::values::Given;
 use super::{ConfigError, nearest};
 use crate::domain::lineage;
@@ -74,6 +74,24 @@ fn read_column(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> ColumnSe
     }
 }
 
+/// Checks that nothing is done with DMS's own columns: they become lineage.
+pub(super) fn check_dms(
+    table: &Section<'_>,
+    dms: &DmsColumns,
+    columns: &BTreeMap<String, ColumnSettings>,
+    errors: &mut Vec<ConfigError>,
+) {
+    let own = [Some(&dms.op), dms.timestamp.as_ref(), dms.sequence.as_ref()];
+    for (name, column) in columns {
+        let is_dms = own.iter().flatten().any(|own| folded(own) == folded(name));
+        if is_dms && (column.mask.is_some() || column.rename.is_some() || column.on_invalid.is_some()) {
+            let problem = format!("\"{name}\" is DMS's own column and becomes lineage as it is");
+            let expected = "expected columns of the table itself";
+            errors.push(table.error("columns", problem, expected));
+        }
+    }
+}
+
 /// Checks that the columns of the key leave, and still tell rows apart.
 pub(super) fn check_key(
     table: &Section<'_>,
@@ -88,6 +106,9 @@ pub(super) fn check_key(
         let problem = match mask {
             _ if !selection.takes(name) => format!("\"{name}\" is a column of the key, and does not leave"),
             Some(mask) => format!("\"{name}\" is a column of the key, and masked as {mask}"),
+            None if column.is_some_and(|column| column.on_invalid == Some(OnInvalid::Null)) => {
+                format!("\"{name}\" is a column of the key, and may become NULL by its `on_invalid`")
+            }
             None => continue,
         };
         let expected = "expected a key whose columns leave as they are, or with `mask = \"hash\"`";

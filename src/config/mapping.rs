@@ -102,7 +102,7 @@ pub(super) fn read(
     let (cluster, dataset): (Arc<str>, Arc<str>) = (cluster?.into(), dataset?.into());
     let (mut routes, mut settings, mut places) = (Vec::new(), Vec::new(), Vec::new());
     for table in tables {
-        if let Some((route, setting)) = read_table(table, &cluster, &dataset, errors) {
+        if let Some((route, setting)) = read_table(table, &cluster, &dataset, &dms, errors) {
             routes.push(route);
             let schema_changes = schema_changes::read(&table, errors).unwrap_or(changes);
             let typed_view = typed_view::read(&table, errors).unwrap_or(view);
@@ -122,6 +122,7 @@ fn read_table(
     section: Section<'_>,
     cluster: &Arc<str>,
     dataset: &Arc<str>,
+    dms: &DmsColumns,
     errors: &mut Vec<ConfigError>,
 ) -> Option<(TableRoute, TableSettings)> {
     section.refuse_unknown(&TABLE_KEYS, errors);
@@ -131,6 +132,7 @@ fn read_table(
     let (key, instants) = (section.texts("key", errors), section.texts("instants", errors));
     let (only, without) = (section.texts("only", errors), section.texts("without", errors));
     let columns = columns::read(&section, &instants, errors);
+    columns::check_dms(&section, dms, &columns, errors);
     columns::check_key(&section, &key, &Selection::new(&only, &without), &columns, errors);
     let window = duration(&section, "window", "batching", "window", errors);
     let max_staleness = duration(&section, "max_staleness", "planner", "max_staleness", errors);

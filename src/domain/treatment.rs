@@ -200,7 +200,7 @@ impl ValueChange {
 /// How many values of a column were changed so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedValues {
-    /// The column, as the files name it.
+    /// The column of the destination; of a rescued value, that of the files.
     pub column: Arc<str>,
     /// What was done.
     pub change: ValueChange,

@@ -77,12 +77,13 @@ pub(in crate::columns) struct Space {
     values: Vec<u8>,
 }
 
-/// Gives the rows of a page to `each`, all at once or some at a time.
+/// Gives the rows of a page to `each`, all at once or some at a time; where they are to be `cut`, never many.
 pub(in crate::columns) fn rows<E: From<ParquetError>>(
     shape: Shape,
     content: &Content<'_>,
     dictionary: &Dictionary,
     space: &mut Space,
+    cut: bool,
     each: &mut dyn FnMut(Rows<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let Space { levels, some, flags, places, values } = space;
@@ -91,11 +92,21 @@ pub(in crate::columns) fn rows<E: From<ParquetError>>(
         Some(runs) => read_levels(runs, content.rows, levels),
         None => levels.push_run(true, content.rows),
     }
-    if content.encoding == Encoding::PLAIN {
+    if content.encoding == Encoding::PLAIN && !(cut && content.present > ROWS_IN_HAND) {
         return each(Rows { levels, values: content.values });
     }
     let mut cut = Cut { levels, next: 0 };
-    if matches!(content.encoding, Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY) {
+    if content.encoding == Encoding::PLAIN {
+        let (mut rest, mut left) = (content.values, content.present);
+        while left > 0 {
+            let count = ROWS_IN_HAND.min(left);
+            left -= count;
+            let (values, after) = rest.split_at_checked(shape.bytes_of(rest, count)).unwrap_or((rest, &[]));
+            rest = after;
+            cut.take(count, left == 0, some);
+            each(Rows { levels: some, values })?;
+        }
+    } else if matches!(content.encoding, Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY) {
         let mut indices = Places::new(content.values);
         let step = (BYTES_IN_HAND / dictionary.longest.max(1)).clamp(1, ROWS_IN_HAND);
         let mut left = content.present;

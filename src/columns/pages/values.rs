@@ -4,6 +4,7 @@
 use parquet::basic::{Encoding, Type as Physical};
 
 use super::runs;
+use crate::columns::values::byte_arrays;
 
 /// Why values are not what they should be: lower case, about the page.
 pub(super) type Refusal = String;
@@ -25,6 +26,15 @@ impl Shape {
             Physical::INT64 | Physical::DOUBLE => Some(8),
             Physical::INT96 => Some(12),
             Physical::FIXED_LEN_BYTE_ARRAY => Some(self.fixed_bytes),
+        }
+    }
+
+    /// Bytes that the first `count` values of `values`, which were checked, have in a PLAIN page.
+    pub(in crate::columns) fn bytes_of(self, values: &[u8], count: usize) -> usize {
+        match (self.physical, self.width()) {
+            (Physical::BOOLEAN, _) => count.div_ceil(8),
+            (_, Some(width)) => count.saturating_mul(width),
+            (_, None) => byte_arrays(values).take(count).map(|value| value.len() + size_of::<u32>()).sum(),
         }
     }
 

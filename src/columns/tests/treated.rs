@@ -5,6 +5,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, i256};
 use bytes::Bytes;
 use parquet::basic::{Compression, GzipLevel};
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 
 use super::super::rules::{ColumnRules, LobLimit, types};
 use super::super::treated::masked;
@@ -65,6 +68,93 @@ fn what_is_left_out_never_reaches_the_body() {
     assert_eq!(built.column("_op"), some(&["I"]));
     let bytes = std::fs::read(built.body.path()).unwrap();
     assert!(!bytes.windows(6).any(|window| window == b"secret"));
+}
+
+#[test]
+fn what_is_left_out_may_have_any_shape_and_moves_nothing() {
+    let group = "optional group secret { optional int64 a; optional binary b (UTF8); }";
+    let (secret, name) = ([Cells::Int64(vec![Some(7)]), texts(&[Some("hunter2")])], texts(&[Some("me")]));
+    let rules = ColumnRules { selection: Selection::new(&[], &["secret".to_owned()]), ..rules() };
+    let columns =
+        [format!("{group} optional binary name (UTF8);"), format!("optional binary name (UTF8); {group}")];
+    for (columns, is_first) in columns.iter().zip([true, false]) {
+        let mut cells = vec![name.clone()];
+        cells.splice(if is_first { 0..0 } else { 1..1 }, secret.clone());
+        // The levels of the group's own columns are deeper: they are written by hand.
+        let file = nested(columns, &cells, is_first);
+        let built = built(&rules, &[file]);
+        assert_eq!(built.column("name"), some(&["me"]), "{columns}");
+        assert_eq!(built.names()[0], "name");
+    }
+}
+
+/// A file of one row, whose columns beside `name` lie in a group.
+fn nested(columns: &str, cells: &[Cells], group_is_first: bool) -> Bytes {
+    let schema = parse_message_type(&format!("message m {{ {columns} }}")).unwrap();
+    let mut writer = SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::default()).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    for (place, cells) in cells.iter().enumerate() {
+        let level = if (place == 2) == group_is_first && (group_is_first || place == 0) { 1_i16 } else { 2 };
+        let mut column = rows.next_column().unwrap().unwrap();
+        match cells {
+            Cells::Int64(values) => {
+                let values: Vec<_> = values.iter().flatten().copied().collect();
+                column.typed::<Int64Type>().write_batch(&values, Some(&[level]), None).unwrap();
+            }
+            Cells::Bytes(values) => {
+                let values: Vec<ByteArray> =
+                    values.iter().flatten().map(|value| value.clone().into()).collect();
+                column.typed::<ByteArrayType>().write_batch(&values, Some(&[level]), None).unwrap();
+            }
+            other => panic!("{other:?}"),
+        }
+        column.close().unwrap();
+    }
+    rows.close().unwrap();
+    writer.into_inner().unwrap().into()
+}
+
+#[test]
+fn no_refusal_tells_a_masked_value() {
+    for mask in [Mask::Hash, Mask::Partial { kept: 2 }, Mask::Redact] {
+        let cells = vec![Cells::Int32(vec![Some(70_123)]), Cells::Int64(vec![Some(i64::MAX)])];
+        let file = file("optional int32 a (UINT_16); optional int64 b (TIMESTAMP_MILLIS);", &[cells], PLAIN);
+        let built = built(&treating([("a", masking(mask)), ("b", masking(mask))]), &[file]);
+        assert_ne!(built.column("a"), some(&["70123"]));
+    }
+}
+
+#[test]
+fn two_columns_of_one_place_are_as_wide_as_the_wider_is() {
+    let narrow = file("optional int32 a;", &[vec![Cells::Int32(vec![Some(1)])]], PLAIN);
+    let wide = file("optional int64 b;", &[vec![Cells::Int64(vec![Some(i64::MAX)])]], PLAIN);
+    let mut inputs = inputs_by(&treating([("b", on_invalid(OnInvalid::Null))]), &[narrow, wide]).unwrap();
+    for input in &mut inputs {
+        input.footer = input.footer.placed(vec![("a".into(), ColumnType::Int64)]);
+    }
+    let built = try_build(&inputs, &|| true).unwrap_or_else(|failure| panic!("{}", failure.fault.chain()));
+    assert_eq!(built.column("a"), some(&["1", "9223372036854775807"]));
+}
+
+#[test]
+fn flags_are_masked_emptied_and_kept() {
+    let flags = Cells::Bool((0..3000).map(|row| (row % 3 != 0).then_some(row % 2 == 0)).collect());
+    for style in styles() {
+        let file = file("optional boolean c;", &[vec![flags.clone()]], style);
+        let files = std::slice::from_ref(&file);
+        let plain = built(&rules(), files);
+        let kept = built(&treating([("c", on_invalid(OnInvalid::Null))]), files);
+        assert_eq!(kept.column("c"), plain.column("c"), "{style:?}");
+        let texts = built(&treating([("c", on_invalid(OnInvalid::String))]), files);
+        assert_eq!(texts.column("c"), plain.column("c"), "{style:?}");
+        let redacted = built(&treating([("c", masking(Mask::Redact))]), files);
+        assert_eq!((redacted.column("c"), redacted.kind("c")), (vec![None; 3000], DataType::Boolean));
+        let hashed = built(&treating([("c", masking(Mask::Hash))]), files);
+        let key = MaskKey::new(KEY).unwrap();
+        let expected =
+            plain.column("c").into_iter().map(|flag| flag.map(|flag| masked(&key, flag.as_bytes())));
+        assert_eq!(hashed.column("c"), expected.collect::<Vec<_>>(), "{style:?}");
+    }
 }
 
 #[test]
