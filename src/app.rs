@@ -297,7 +297,7 @@ fn bounds(config: &Config) -> Bounds {
 }
 
 /// How windows are planned; none where nothing is to be shared.
-fn planner(config: &Config) -> Option<Planner> {
+pub(crate) fn planner(config: &Config) -> Option<Planner> {
     match config.warehouse {
         Warehouse::BigQuery(_) => config.planner,
         Warehouse::Lake { .. } => None,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 
@@ -30,6 +31,9 @@ use crate::messages::planner::FileCame;
 use crate::telemetry::events;
 
 mod deferred;
+
+/// A window that was planned holds for so long; the planner says it anew every ten seconds.
+const WINDOW_HOLDS: Duration = Duration::from_secs(120);
 
 /// The actor.
 pub struct Batcher {
@@ -104,12 +108,20 @@ impl Batcher {
 
     /// Tells the planner of a file, and takes its word on the windows that open from now on.
     fn plan(&mut self, rows: u64, context: &mut Context<Self>) {
-        let is_planned = self.world.tables.get(&self.id).is_some_and(|setup| setup.needs.is_some());
-        let Some(planner) = self.world.directory.planner().filter(|_| is_planned) else { return };
-        tell(&planner, FileCame { table: self.id.clone(), rows });
-        let window = self.world.windows.get(&self.id).map(|window| *window);
-        if let Some(Window { files, age, .. }) = window {
-            self.step([Event::Planned { age, files }], context);
+        let Some(needs) = self.world.tables.get(&self.id).and_then(|setup| setup.needs) else { return };
+        if let Some(planner) = self.world.directory.planner() {
+            tell(&planner, FileCame { table: self.id.clone(), rows });
+        }
+        let now = self.world.ports.clock.now();
+        match self.world.windows.get(&self.id).map(|window| *window) {
+            Some((Window { files, age, .. }, at)) if now.since(at) <= WINDOW_HOLDS => {
+                self.step([Event::Planned { age, files }], context);
+            }
+            // Whoever plans is gone: what is certainly not too often.
+            Some(_) => {
+                self.step([Event::Planned { age: needs.max_staleness, files: usize::MAX }], context);
+            }
+            None => {}
         }
     }
 

@@ -4,7 +4,7 @@
 //! It hears batchers (files) and deliveries (jobs), and publishes a window for each table, which the batchers read. When it
 //! dies, they go on with the last ones; a fresh planner reads from the ledger what the last day has used.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use actix::{Actor, AsyncContext, Context, Handler};
 use super::supervision::report;
 use super::world::World;
 use crate::domain::fault::Fault;
-use crate::domain::ids::BatchId;
+use crate::domain::ids::{AttemptNumber, BatchId};
 use crate::domain::instant::Instant;
-use crate::domain::planner::{DAY, Planner as Machine, Quotas, Submitted, Window};
+use crate::domain::planner::{DAY, Planner as Machine, Quotas, Submitted};
 use crate::domain::watchdog::Edge;
 use crate::messages::child::{Ping, Pulse};
 use crate::messages::planner::{FileCame, JobSubmitted, QuotaRefused, SubmissionsRead};
@@ -23,17 +23,17 @@ use crate::telemetry::events;
 
 /// How often all windows are published, for tables that are quiet too, and the budget is shown.
 const PUBLISH_INTERVAL: Duration = Duration::from_secs(10);
-/// How often the ledger is read where other processes submit jobs, and how much of it is read again: an index of DynamoDB
-/// lags behind.
+/// How often the ledger is read, and how much of it is read again: an index of DynamoDB lags behind, and a batch that is
+/// tried again has the time of its claim.
 const READ_INTERVAL: Duration = Duration::from_secs(30);
-const READ_AGAIN: Duration = Duration::from_secs(300);
+const READ_AGAIN: Duration = Duration::from_secs(900);
 
 /// The actor.
 pub struct Planner {
     world: Arc<World>,
     machine: Machine,
-    /// Batches that were counted, of the time that is read again.
-    counted: BTreeSet<(Instant, BatchId)>,
+    /// Jobs that were counted, and when: of the time that is read again.
+    counted: BTreeMap<(BatchId, AttemptNumber), Instant>,
 }
 
 impl Planner {
@@ -47,19 +47,20 @@ impl Planner {
         let needs = world.tables.iter().filter_map(|(table, setup)| Some((table.clone(), setup.needs?)));
         let mut planner = Self {
             machine: Machine::new(quotas, needs, since),
-            counted: BTreeSet::new(),
+            counted: BTreeMap::new(),
             world: Arc::clone(&world),
         };
         submitted.into_iter().for_each(|one| planner.count(one));
         Ok(planner)
     }
 
+    /// Counts a job once, however often it is told.
     fn count(&mut self, submitted: Submitted) {
-        let Submitted { at, batch, table, attempts } = submitted;
-        if !self.counted.insert((at, batch)) {
-            return;
+        let Submitted { at, batch, number, table } = submitted;
+        let now = self.world.ports.clock.now();
+        if self.counted.insert((batch, number), now).is_none() {
+            self.machine.attempted(&table, at);
         }
-        (0..attempts).for_each(|_| self.machine.attempted(&table, at));
     }
 
     fn publish(&mut self) {
@@ -67,14 +68,12 @@ impl Planner {
         let planned = self.world.tables.iter().filter(|(_, setup)| setup.needs.is_some());
         for table in planned.map(|(table, _)| table) {
             let window = self.machine.window(table, now);
-            self.world.windows.insert(table.clone(), window);
+            self.world.windows.insert(table.clone(), (window, now));
             events::WindowPlanned { table, window, jobs: self.machine.used_of(table, now) }.emit();
         }
         events::BudgetShown { jobs: self.machine.used(now), reserve: self.machine.reserve(now) }.emit();
         let kept = now.minus(READ_AGAIN.saturating_mul(2));
-        while self.counted.first().is_some_and(|(at, _)| *at < kept) {
-            self.counted.pop_first();
-        }
+        self.counted.retain(|_, counted_at| *counted_at >= kept);
     }
 
     fn read(&self, context: &mut Context<Self>) {
@@ -93,11 +92,11 @@ impl Actor for Planner {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(self.world.tables.len().saturating_mul(8).max(512));
         self.publish();
         context.run_interval(PUBLISH_INTERVAL, |planner, _| planner.publish());
-        if self.world.ports.ledger.has_other_writers() {
-            context.run_interval(READ_INTERVAL, |planner, context| planner.read(context));
-        }
+        // What was told and lost, and the jobs of other processes.
+        context.run_interval(READ_INTERVAL, |planner, context| planner.read(context));
     }
 }
 
@@ -108,8 +107,8 @@ impl Handler<FileCame> for Planner {
         let FileCame { table, rows } = message;
         let now = self.world.ports.clock.now();
         self.machine.arrived(&table, rows, now);
-        let window: Window = self.machine.window(&table, now);
-        self.world.windows.insert(table, window);
+        let window = self.machine.window(&table, now);
+        self.world.windows.insert(table, (window, now));
     }
 }
 
@@ -117,13 +116,7 @@ impl Handler<JobSubmitted> for Planner {
     type Result = ();
 
     fn handle(&mut self, message: JobSubmitted, _: &mut Self::Context) {
-        let JobSubmitted(submitted) = message;
-        if submitted.attempts > 1 {
-            // Another job of a batch that was counted.
-            self.machine.attempted(&submitted.table, self.world.ports.clock.now());
-            return;
-        }
-        self.count(submitted);
+        self.count(message.0);
     }
 }
 

@@ -121,8 +121,8 @@ pub struct World {
     pub router: Router,
     /// The quotas of the warehouse; none where it has none.
     pub quotas: Option<Quotas>,
-    /// The windows that the planner gives to tables.
-    pub windows: DashMap<TableId, Window>,
+    /// The windows that the planner gives to tables, and when it gave them.
+    pub windows: DashMap<TableId, (Window, Instant)>,
     /// The tables.
     pub tables: BTreeMap<TableId, TableSetup>,
     /// Modes at start; the root owns them from then on.

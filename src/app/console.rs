@@ -66,7 +66,7 @@ impl TreeConsole {
         let tables = snapshot.tables.into_iter().filter_map(|(id, mode, _)| {
             let setup = self.world.tables.get(&id)?;
             let summary = summaries.remove(&id).unwrap_or_else(|| TableSummary::empty(id.clone()));
-            let planned = self.world.windows.get(&id).map(|window| *window);
+            let planned = self.world.windows.get(&id).map(|window| window.0);
             let held = holds.remove(&id).unwrap_or_default();
             Some(view(&id, setup, mode, &summary, held, planned, now))
         });
@@ -190,7 +190,8 @@ fn view(
         why: planned.map_or("fixed", |planned| planned.why.label()),
     };
     // A window that was longer before it became short may still be open.
-    let late_after = longest.max(setup.bounds.window) * 2 + GRACE;
+    let bound = setup.needs.map_or(setup.bounds.window, |needs| needs.max_staleness);
+    let late_after = longest.max(bound) * 2 + GRACE;
     let late = mode == TableMode::Running && waiting.is_some_and(|at| now.since(at) > late_after);
     let name = id.to_string();
     TableView {

@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     seed: u64,
 }
 
-/// Prints it. Exit code 1 says that a quota is crossed.
+/// Prints it. Exit code 1 says that a quota is crossed, or its reserve is used.
 pub(super) fn plan(arguments: &Arguments) -> ExitCode {
     println!(
         "{:<34} {:>9} {:>8} {:>8} {:>8} | {:>6} {:>6} {:>6} | {:>6} {:>6} {:>6} | {:>6} {:>6}",
@@ -43,7 +43,8 @@ pub(super) fn plan(arguments: &Arguments) -> ExitCode {
     for (name, scenario) in scenarios(arguments) {
         let outcome = run(&scenario);
         show(&name, &outcome);
-        crossed |= outcome.refused > 0 && scenario.windows == Windows::Planned;
+        let short = outcome.refused > 0 || outcome.reserve_min < scenario.quotas.reserve;
+        crossed |= short && scenario.windows == Windows::Planned;
     }
     if crossed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

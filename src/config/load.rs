@@ -11,8 +11,8 @@ use super::settings::{SETTINGS, sections};
 use super::types::Config;
 use super::values::{Given, Value};
 use super::{
-    ConfigError, ConfigErrors, Place, against, alerts, ledger, masking, nearest, paths, secret, typed_view,
-    warehouse,
+    ConfigError, ConfigErrors, Place, against, alerts, ledger, masking, nearest, paths, planner, secret,
+    typed_view, warehouse,
 };
 
 /// The prefix of environment variables that override settings.
@@ -74,6 +74,7 @@ fn assemble(
     warehouse::name_destinations(&mut config);
     paths::check(&config, &mappings, errors);
     check_times(&config, path, root, errors);
+    planner::check(&config, &settings, errors);
     ledger::check_volume(&config, settings.place("ledger", "volume"), errors);
     check_admin(&config, path, root, environment, errors);
     Some(config)
@@ -293,7 +294,8 @@ fn refuse_unknown_overrides(
 fn check_times(config: &Config, path: &Path, root: Section<'_>, errors: &mut Vec<ConfigError>) {
     let windows =
         config.mappings.iter().flat_map(|mapping| mapping.tables.iter().filter_map(|table| table.window));
-    let longest = windows.chain([config.batching.window]).max().unwrap_or_default();
+    let planned = planner::longest(config);
+    let longest = windows.chain([config.batching.window]).chain(planned).max().unwrap_or_default();
     if longest >= config.timing.defer_after {
         let shown = humantime::format_duration(longest);
         let place = match root.place("timing") {

@@ -13,6 +13,7 @@ mod load;
 mod mapping;
 mod masking;
 mod paths;
+mod planner;
 mod s3;
 mod schema_changes;
 pub mod secret;

@@ -8,6 +8,7 @@ use crate::domain::route::Unmapped;
 use crate::domain::shape::Policy;
 
 mod columns;
+mod planner;
 
 /// A folder with a source directory `in`, and what is written into `landbridge.toml`.
 struct Place(tempfile::TempDir);

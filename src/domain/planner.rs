@@ -1,5 +1,4 @@
-//! How long each table's window stays open, so that what is loaded is as fresh as BigQuery's quotas admit, and no quota is
-//! ever crossed.
+//! How long each table's window stays open, so that what is loaded is as fresh as BigQuery's quotas admit, and none is crossed.
 //!
 //! Two answers a table: after how many files its window closes, and after what time at the latest. Closing on a file and not
 //! on a clock costs nothing and loses no wait: between two files there is nothing to load. What is distributed is load jobs, of
@@ -10,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::ids::{BatchId, TableId};
+use super::ids::{AttemptNumber, BatchId, TableId};
 use super::instant::Instant;
 
 mod budget;
@@ -23,17 +22,17 @@ pub use budget::{Budget, DAY};
 pub use demand::Demand;
 use share::{Claimant, shares};
 
-/// A batch of which load jobs were submitted.
+/// A load job that was submitted: an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Submitted {
-    /// When it was claimed: its first job followed at once.
+    /// When, as far as it is known: of a first attempt when its batch was claimed.
     pub at: Instant,
     /// The batch.
     pub batch: BatchId,
+    /// Which attempt of it.
+    pub number: AttemptNumber,
     /// Its table.
     pub table: TableId,
-    /// How many attempts there were, as far as that is known.
-    pub attempts: u32,
 }
 
 /// How urgent a table is.
@@ -90,7 +89,7 @@ impl Quotas {
         Self { jobs_per_day: 100_000, modifications_per_table_and_day: 30_000, reserve: 0.05, retries: 0.01 };
 
     /// Jobs of the project that are planned with.
-    fn jobs(&self) -> f64 {
+    pub fn jobs(&self) -> f64 {
         self.jobs_per_day as f64 * (1.0 - self.reserve - self.retries)
     }
 
@@ -164,6 +163,10 @@ const BALANCED_WITHIN: f64 = 3_600.0;
 const REFUSED_FACTOR: f64 = 2.0;
 /// How long that lasts: quotas refill evenly ("Quotas and limits").
 const REFUSED_FOR: Duration = Duration::from_secs(600);
+/// Below this share of the project's jobs, windows are as long as the quota wants, whatever their tables' `max_staleness`.
+const EXHAUSTED: f64 = 0.01;
+/// And this long at the most: the bucket is refilled all the time.
+const EXHAUSTED_AGE: Duration = Duration::from_secs(3_600);
 /// The most that it lengthens windows.
 const REFUSED_FACTOR_MAX: f64 = 16.0;
 
@@ -248,6 +251,7 @@ impl Planner {
         let refused = self.refused_until(now).is_some();
         let starved = self.project.held(now) < 1.0;
         let wait_for_project = self.project.until_held(1.0, now);
+        let exhausted = self.reserve(now) < EXHAUSTED;
         let Some(table) = self.tables.get_mut(table) else {
             return Window { files: usize::MAX, age: LINGER, why: Why::AtOnce };
         };
@@ -257,14 +261,16 @@ impl Planner {
         let cycle = gap.mul_f64(table.arrivals as f64 - 0.5).max(LINGER).min(longest);
         let own = table.budget.until_held(1.0, now);
         if starved && wait_for_project > cycle {
-            // Staleness is bounded, quotas are not crossed: what is left of the reserve pays.
-            let age = wait_for_project.min(longest);
+            // What is left of the reserve pays for the bound of staleness, as long as there is some; the quota is not crossed for
+            // it.
+            let age =
+                if exhausted { wait_for_project.min(EXHAUSTED_AGE) } else { wait_for_project.min(longest) };
             return Window { files: usize::MAX, age, why: Why::ProjectBudget };
         }
         if own > cycle {
             return Window { files: usize::MAX, age: own.min(longest), why: Why::TableBudget };
         }
-        let files = table.arrivals.saturating_mul(table.demand.files_together());
+        let files = table.demand.files_of(table.arrivals);
         match (table.arrivals, refused) {
             (_, true) => Window { files, age: cycle, why: Why::QuotaExceeded },
             // What comes together is loaded together.
@@ -293,6 +299,11 @@ impl Planner {
         for (table, arrivals) in self.tables.values_mut().zip(shares(&claimants, per_second)) {
             table.arrivals = arrivals;
         }
+    }
+
+    /// Jobs in 24 hours of tables that all speak all the time and wait as long as they may; where these are too many, no plan holds.
+    pub fn least_jobs(needs: impl IntoIterator<Item = TableNeeds>) -> f64 {
+        needs.into_iter().map(|needs| DAY.as_secs_f64() / needs.max_staleness.as_secs_f64().max(1.0)).sum()
     }
 
     /// Jobs of the last 24 hours, and how many of the project's quota are left, the reserve among them.

@@ -32,6 +32,8 @@ const JITTER: Duration = Duration::from_secs(2);
 /// Deferred files in hand at one time, and how often they are taken up.
 const TAKEN_UP: usize = 400;
 const TAKE_UP_EVERY: Duration = Duration::from_secs(10);
+/// `batching.bytes`.
+const BYTES_MAX: u64 = 64 << 20;
 /// How often the course is noted.
 const NOTED_EVERY: Duration = Duration::from_secs(900);
 
@@ -110,7 +112,7 @@ impl<'a> Clockwork<'a> {
         };
         let bounds = TableBounds {
             window,
-            bytes_max: u64::MAX,
+            bytes_max: BYTES_MAX,
             files_max,
             loads_max: 2,
             defer_after: Duration::from_secs(600),
@@ -243,8 +245,9 @@ impl<'a> Clockwork<'a> {
         let rows = held.arrivals.get(&file).map_or(0, |arrival| arrival.rows);
         let bytes = file.size_bytes;
         if let Some(planner) = &mut self.planner {
-            planner.arrived(&table.id, rows, self.now);
+            // What was published before this file came.
             let window = planner.window(&table.id, self.now);
+            planner.arrived(&table.id, rows, self.now);
             self.step(lane, Event::Planned { age: window.age, files: window.files });
         }
         self.step(lane, Event::Announced { file: file.clone(), suspect: false });

@@ -136,8 +136,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// with the same entries it answers `true`. What is appended never changes (Invariant I-3b).
     async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault>;
 
-    /// Batches that were claimed then or later and of which jobs were submitted, in any order: what the quotas of a warehouse
-    /// count (Invariant I-2 makes it complete). DynamoDB tells one attempt of each batch.
+    /// Attempts that were begun then or later, in any order (and some that were only ended then): what the quotas of a warehouse
+    /// count; Invariant I-2 makes it complete. DynamoDB tells the first attempts alone, by the times of their claims.
     async fn submitted_since(&self, since: Instant) -> Result<Vec<Submitted>, Fault>;
 
     /// True when other processes may change it too: modes are read again and again, and batches that another process has

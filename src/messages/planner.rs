@@ -15,7 +15,7 @@ pub struct FileCame {
     pub rows: u64,
 }
 
-/// A load job was submitted. Sent by its delivery; if it is lost, the ledger has its attempt, and it is counted at the next start.
+/// A load job was submitted. Sent by its delivery; if it is lost, the ledger has its attempt, and is read.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct JobSubmitted(pub Submitted);

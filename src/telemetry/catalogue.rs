@@ -156,6 +156,7 @@ mod tests {
         let sources = concat!(
             include_str!("events/alerts.rs"),
             include_str!("outlet.rs"),
+            include_str!("events/planner.rs"),
             include_str!("events/queues.rs"),
             include_str!("events/shapes.rs"),
             include_str!("events/tables.rs"),

@@ -1,7 +1,7 @@
 //! What the planner hears of a delivery.
 
 use super::Performer;
-use crate::actors::supervision::tell;
+use crate::actors::supervision::report;
 use crate::domain::batch::Batch;
 use crate::domain::fault::FaultKind;
 use crate::domain::ids::AttemptNumber;
@@ -13,8 +13,8 @@ impl Performer {
     pub(super) fn tell_planner(&self, batch: &Batch, number: AttemptNumber) {
         if let Some(planner) = self.world.directory.planner() {
             let (table, id) = (self.table.clone(), batch.id.clone());
-            let job = Submitted { at: batch.claimed_at, batch: id, table, attempts: number.0 };
-            tell(&planner, JobSubmitted(job));
+            let job = Submitted { at: self.world.ports.clock.now(), batch: id, number, table };
+            report(&planner, JobSubmitted(job));
         }
     }
 
@@ -23,7 +23,7 @@ impl Performer {
         if kind == FaultKind::QuotaExceeded
             && let Some(planner) = self.world.directory.planner()
         {
-            tell(&planner, QuotaRefused { table: self.table.clone() });
+            report(&planner, QuotaRefused { table: self.table.clone() });
         }
     }
 }

@@ -96,17 +96,12 @@ fn nested(columns: &str, cells: &[Cells], group_is_first: bool) -> Bytes {
     for (place, cells) in cells.iter().enumerate() {
         let level = if (place == 2) == group_is_first && (group_is_first || place == 0) { 1_i16 } else { 2 };
         let mut column = rows.next_column().unwrap().unwrap();
-        match cells {
-            Cells::Int64(values) => {
-                let values: Vec<_> = values.iter().flatten().copied().collect();
-                column.typed::<Int64Type>().write_batch(&values, Some(&[level]), None).unwrap();
-            }
-            Cells::Bytes(values) => {
-                let values: Vec<ByteArray> =
-                    values.iter().flatten().map(|value| value.clone().into()).collect();
-                column.typed::<ByteArrayType>().write_batch(&values, Some(&[level]), None).unwrap();
-            }
-            other => panic!("{other:?}"),
+        if let Cells::Int64(values) = cells {
+            let values: Vec<_> = values.iter().flatten().copied().collect();
+            column.typed::<Int64Type>().write_batch(&values, Some(&[level]), None).unwrap();
+        } else if let Cells::Bytes(values) = cells {
+            let values: Vec<ByteArray> = values.iter().flatten().map(|value| value.clone().into()).collect();
+            column.typed::<ByteArrayType>().write_batch(&values, Some(&[level]), None).unwrap();
         }
         column.close().unwrap();
     }

@@ -6,6 +6,8 @@ use crate::domain::instant::Instant;
 
 /// Files that come within this time of each other are one arrival.
 const TOGETHER: Duration = Duration::from_secs(2);
+/// But an arrival takes no longer than this.
+const TOGETHER_MAX: Duration = Duration::from_secs(10);
 /// The newest arrival counts for this share of the mean.
 const NEWEST: f64 = 0.2;
 /// A table that was silent for so many gaps speaks anew: nothing is known of its next gap.
@@ -14,7 +16,9 @@ const SILENT_GAPS: f64 = 10.0;
 /// Means over the last arrivals.
 #[derive(Clone, Debug, Default)]
 pub struct Demand {
+    /// When the arrival in hand began, and when its last file came.
     last: Option<Instant>,
+    last_file: Option<Instant>,
     /// Seconds from arrival to arrival.
     gap: Option<f64>,
     rows: f64,
@@ -28,7 +32,9 @@ impl Demand {
     /// A file of so many rows has come.
     pub(super) fn arrived(&mut self, rows: u64, at: Instant) {
         let since = self.last.map(|last| at.since(last));
-        if since.is_some_and(|since| since < TOGETHER) {
+        let is_one = self.last_file.is_some_and(|last| at.since(last) < TOGETHER);
+        self.last_file = Some(at);
+        if is_one && since.is_some_and(|since| since < TOGETHER_MAX) {
             self.rows_now += rows as f64;
             self.files_now += 1.0;
             return;
@@ -61,8 +67,8 @@ impl Demand {
         if gap > 0.0 { self.rows.max(self.rows_now) / gap } else { 0.0 }
     }
 
-    /// Files of one arrival.
-    pub(super) fn files_together(&self) -> usize {
-        (self.files.round() as usize).max(1)
+    /// Files of so many arrivals.
+    pub(super) fn files_of(&self, arrivals: usize) -> usize {
+        ((arrivals as f64 * self.files.max(1.0)).ceil() as usize).max(1)
     }
 }

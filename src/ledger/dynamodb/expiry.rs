@@ -9,7 +9,7 @@ use super::transaction::{Change, Sent};
 use super::{DynamoDbLedger, StepError};
 use crate::domain::fault::Fault;
 use crate::domain::file::FileId;
-use crate::domain::ids::{BatchId, TableId};
+use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::planner::Submitted;
 use crate::domain::transition::BatchState;
@@ -64,7 +64,8 @@ impl DynamoDbLedger {
                     let claimed =
                         one.text_of("claim_order")?.split('#').next().and_then(|at| at.parse().ok());
                     let at = Instant::from_micros(claimed.unwrap_or_default());
-                    found.push(Submitted { at, batch, table: table.clone(), attempts: 1 });
+                    let number = AttemptNumber::FIRST;
+                    found.push(Submitted { at, batch, number, table: table.clone() });
                 }
                 next = page.next;
                 if next.is_none() {

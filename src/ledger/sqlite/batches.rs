@@ -296,24 +296,19 @@ pub(super) fn whole(step: &Transaction<'_>, stored: Stored) -> Result<BatchRecor
 /// Batches that are looked at, newest first: more than any quota admits in a day.
 const SUBMITTED_MAX: i64 = 250_000;
 
-/// Batches that were claimed then or later and have attempts.
+/// Attempts that were begun or ended then or later.
 pub(super) fn submitted_since(step: &Transaction<'_>, since: Instant) -> Result<Vec<Submitted>, StepError> {
     let mut select = step.prepare_cached(
-        "SELECT table_id, id, claimed_at, (SELECT max(number) FROM attempts WHERE batch = batches.number) AS last
-         FROM batches WHERE number > (SELECT ifnull(max(number), 0) FROM batches) - ?1 AND claimed_at >= ?2
-             AND last IS NOT NULL",
+        "SELECT b.table_id, b.id, a.number, a.at FROM batches b JOIN attempts a ON a.batch = b.number
+         WHERE b.number > (SELECT ifnull(max(number), 0) FROM batches) - ?1 AND a.at >= ?2",
     )?;
     let rows = select.query_map(params![SUBMITTED_MAX, since.micros()], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))
     })?;
     rows.map(|row| {
-        let (table, batch, at, attempts) = row?;
-        Ok(Submitted {
-            at: Instant::from_micros(at),
-            batch: BatchId::from_stored(batch),
-            table: table_of(&table)?,
-            attempts,
-        })
+        let (table, batch, number, at) = row?;
+        let (batch, number) = (BatchId::from_stored(batch), AttemptNumber(number));
+        Ok(Submitted { at: Instant::from_micros(at), batch, number, table: table_of(&table)? })
     })
     .collect()
 }

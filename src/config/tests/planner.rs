@@ -1,0 +1,40 @@
+//! `[planner]`, `class` and `max_staleness`.
+
+use std::time::Duration;
+
+use super::{MAPPING, Place, check};
+use crate::domain::planner::Class;
+
+const BIGQUERY: &str = "[warehouse]\nkind = \"bigquery\"\nproject = \"p\"\nlocation = \"EU\"\ncredentials = \"anonymous\"\n\
+                        endpoint = \"http://localhost:1\"\n";
+
+#[test]
+fn how_urgent_a_table_is_is_read() {
+    let text = format!("{MAPPING}class = \"critical\"\nmax_staleness = \"90s\"\n");
+    let config = Place::new(&text).load(&[]).unwrap();
+    let table = &config.mappings[0].tables[0];
+    assert_eq!((table.class, table.max_staleness), (Class::Critical, Some(Duration::from_secs(90))));
+    assert_eq!(config.planner.unwrap().jobs_per_day, 100_000);
+    let fixed = format!("[planner]\nwindows = \"fixed\"\n{MAPPING}");
+    assert!(Place::new(&fixed).load(&[]).unwrap().planner.is_none());
+    check(
+        &format!("{MAPPING}class = \"critcal\"\n"),
+        &["table.class: \"critcal\" is no choice", "did you mean `critical`?"],
+    );
+    check(&format!("{MAPPING}max_staleness = \"1s\"\n"), &["table.max_staleness"]);
+}
+
+#[test]
+fn what_no_plan_can_hold_is_refused_at_once() {
+    let small = format!("{BIGQUERY}[planner]\njobs_per_day = 200\n{MAPPING}");
+    check(
+        &small,
+        &["1 tables that wait no longer than they may need 288 load jobs a day, and 188 can be planned"],
+    );
+    // A lake has no quotas.
+    assert!(Place::new(&format!("[planner]\njobs_per_day = 200\n{MAPPING}")).load(&[]).is_ok());
+    check(
+        &format!("{BIGQUERY}{MAPPING}max_staleness = \"20m\"\n"),
+        &["files would be deferred before the longest window (20m) closes"],
+    );
+}
