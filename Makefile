@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test check lint fmt docs bench bench-pieces bench-pipeline bench-latency bench-large sim chaos fuzz clean
+.PHONY: demo test check lint fmt docs bench bench-pieces bench-pipeline bench-latency bench-large day sim chaos fuzz clean
 
 # DMS-shaped traffic of 70 tables into a lake for a minute, then a reconciliation of every row.
 demo:
@@ -57,6 +57,10 @@ bench:
 # The pieces of that, one by one.
 bench-pieces:
 	$(CARGO) bench --bench pieces
+
+# A day of 70 tables within BigQuery's quotas, and what is compared with it (docs/freshness.md); the last line is JSON.
+day:
+	$(CARGO) run --release --quiet -- plan --day --draw docs/freshness.svg
 
 # The whole product: rows per CPU-second and peak memory, large files and small (needs /usr/bin/time).
 bench-pipeline:

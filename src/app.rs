@@ -22,7 +22,7 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
-use crate::domain::planner::{Quotas, TableNeeds};
+use crate::domain::planner::Quotas;
 use crate::domain::route::Router;
 use crate::domain::shape::ShapeRules;
 use crate::domain::table::{CloseReason, TableBounds};
@@ -336,12 +336,7 @@ pub(crate) fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
             let destination = route.destination.clone();
             let shape_rules = ShapeRules { policy: settings.schema_changes, renames: settings.renames() };
             let (rules, shape_rules) = (Arc::new(rules), Arc::new(shape_rules));
-            // A window of its own stays what it is.
-            let planner = planner(config).filter(|_| settings.window.is_none());
-            let needs = planner.map(|planner| TableNeeds {
-                class: settings.class,
-                max_staleness: settings.max_staleness.unwrap_or(planner.max_staleness),
-            });
+            let needs = config.needs(settings);
             let (key, has_typed_view) = (settings.key.clone().into(), settings.typed_view);
             let setup =
                 TableSetup { destination, rules, plan_hash, shape_rules, key, has_typed_view, bounds, needs };

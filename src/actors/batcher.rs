@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 
@@ -16,7 +15,6 @@ use crate::domain::batch::FILES_PER_BATCH_MAX;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{Generation, TableId};
 use crate::domain::instant::Instant;
-use crate::domain::planner::Window;
 use crate::domain::table::{CloseReason, Effect, Event, Outcome, Table, TableBounds};
 use crate::domain::transition::Verdict;
 use crate::domain::watchdog::{Edge, Reading};
@@ -27,13 +25,10 @@ use crate::messages::batcher::{
 use crate::messages::child::{Ping, Pulse, Stop};
 use crate::messages::fetcher::{FetchFile, Fetched};
 use crate::messages::loader::{LoadBatch, LoadFile};
-use crate::messages::planner::FileCame;
 use crate::telemetry::events;
 
 mod deferred;
-
-/// A window that was planned holds for so long; the planner says it anew every ten seconds.
-const WINDOW_HOLDS: Duration = Duration::from_secs(120);
+mod planned;
 
 /// The actor.
 pub struct Batcher {
@@ -104,25 +99,6 @@ impl Batcher {
             self.window_plan = ColumnPlan::empty();
         }
         self.rearm(context);
-    }
-
-    /// Tells the planner of a file, and takes its word on the windows that open from now on.
-    fn plan(&mut self, rows: u64, context: &mut Context<Self>) {
-        let Some(needs) = self.world.tables.get(&self.id).and_then(|setup| setup.needs) else { return };
-        if let Some(planner) = self.world.directory.planner() {
-            tell(&planner, FileCame { table: self.id.clone(), rows });
-        }
-        let now = self.world.ports.clock.now();
-        match self.world.windows.get(&self.id).map(|window| *window) {
-            Some((Window { files, age, .. }, at)) if now.since(at) <= WINDOW_HOLDS => {
-                self.step([Event::Planned { age, files }], context);
-            }
-            // Whoever plans is gone: what is certainly not too often.
-            Some(_) => {
-                self.step([Event::Planned { age: needs.max_staleness, files: usize::MAX }], context);
-            }
-            None => {}
-        }
     }
 
     /// Re-arms the one timer from the moment that the machine names.

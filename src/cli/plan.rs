@@ -1,11 +1,16 @@
 //! `landbridge plan`: what windows, jobs and freshness to expect, before anything is loaded.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+
+use serde_json::json;
 
 use crate::domain::ids::TableId;
 use crate::domain::planner::{Class, Quotas};
 use crate::forecast::{Burst, Freshness, Outcome, Scenario, Table, Windows, run, zipf};
+
+mod chart;
 
 /// `landbridge plan --day`
 #[derive(Debug, clap::Args)]
@@ -16,6 +21,9 @@ pub(super) struct Arguments {
     /// Only the day itself, with files of this many seconds
     #[arg(long, value_name = "SECONDS")]
     only: Option<u64>,
+    /// Draws the course of the day into this SVG file
+    #[arg(long, value_name = "FILE")]
+    draw: Option<PathBuf>,
     /// Draws of chance
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -39,14 +47,53 @@ pub(super) fn plan(arguments: &Arguments) -> ExitCode {
         "cmt50",
         "p99"
     );
-    let mut crossed = false;
+    let mut run_all = Vec::new();
     for (name, scenario) in scenarios(arguments) {
         let outcome = run(&scenario);
         show(&name, &outcome);
-        let short = outcome.refused > 0 || outcome.reserve_min < scenario.quotas.reserve;
-        crossed |= short && scenario.windows == Windows::Planned;
+        run_all.push((name, scenario, outcome));
     }
+    let crossed = run_all.iter().any(|(_, scenario, outcome)| {
+        let short = outcome.refused > 0 || outcome.reserve_min < scenario.quotas.reserve;
+        short && scenario.windows == Windows::Planned
+    });
+    if let Some(path) = &arguments.draw
+        && let Err(error) = std::fs::write(path, drawn(&run_all))
+    {
+        eprintln!("cannot write {}: {error}", path.display());
+        return ExitCode::FAILURE;
+    }
+    println!("{}", summary(&run_all));
     if crossed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+type Run = (String, Scenario, Outcome);
+
+/// The first two, which are of the same day: planned, and by windows of a fixed length.
+fn drawn(runs: &[Run]) -> String {
+    let first: Vec<_> = runs.iter().take(2).map(|(name, _, outcome)| (name.as_str(), outcome)).collect();
+    chart::draw(&first, Quotas::BIGQUERY.jobs_per_day as f64)
+}
+
+/// What is told last, for machines.
+fn summary(runs: &[Run]) -> serde_json::Value {
+    let of =
+        |freshness: &Freshness| json!({"p50": freshness.percentile(0.5), "p99": freshness.percentile(0.99)});
+    let load_jobs = |outcome: &Outcome| {
+        json!({
+            "quota_crossed": outcome.refused > 0,
+            "reserve_min": (outcome.reserve_min * 1e4).round() / 1e4,
+            "critical": of(&outcome.critical),
+            "all": of(&outcome.all),
+        })
+    };
+    let named =
+        |part: &str| runs.iter().find(|(name, ..)| name.starts_with(part)).map(|(.., outcome)| outcome);
+    json!({
+        "load_jobs": named("planned, files every 60").or_else(|| named("files")).map(load_jobs),
+        "load_jobs_10s": named("planned, files every 10").map(load_jobs),
+        "fixed_window": named("a window of 60 s, files every 60").map(|outcome| json!({"quota_crossed": outcome.refused > 0})),
+    })
 }
 
 fn show(name: &str, outcome: &Outcome) {

@@ -294,8 +294,7 @@ fn refuse_unknown_overrides(
 fn check_times(config: &Config, path: &Path, root: Section<'_>, errors: &mut Vec<ConfigError>) {
     let windows =
         config.mappings.iter().flat_map(|mapping| mapping.tables.iter().filter_map(|table| table.window));
-    let planned = planner::longest(config);
-    let longest = windows.chain([config.batching.window]).chain(planned).max().unwrap_or_default();
+    let longest = windows.chain([config.batching.window]).max().unwrap_or_default();
     if longest >= config.timing.defer_after {
         let shown = humantime::format_duration(longest);
         let place = match root.place("timing") {

@@ -66,7 +66,7 @@ settings! {
     "spool" "objects_limit", Kind::Size(16 * MIB, 1024 * GIB), "4GiB", "The most disk that fetched objects may occupy. One larger than all of it passes alone.";
     "spool" "limit", Kind::Size(16 * MIB, 1024 * GIB), "4GiB", "The most disk that bodies being built or loaded may occupy.";
     "planner" "windows", Kind::Choice(&["planned", "fixed"]), "planned", "`planned`: with BigQuery, each table's window is as short as the quotas of the day admit ([freshness.md](freshness.md)). `fixed`: `batching.window` for all. With the lake, which has no quotas, it is always that.";
-    "planner" "max_staleness", seconds(10, 3600), "5m", "No planned window is open longer. A table may have its own.";
+    "planner" "max_staleness", seconds(10, 3600), "5m", "No planned window is open longer, nor longer than half of `timing.defer_after`. A table may have its own.";
     "planner" "jobs_per_day", Kind::Count(100, 100_000_000), "100000", "The load jobs that BigQuery admits in the project in 24 hours. Others who load into the project need some of them, too: say what is left for landbridge. A twentieth is never planned with.";
     "batching" "window", seconds(1, 3600), "60s", "A table's batch closes when its first file is this old, where no planner says otherwise. Shorter is fresher and makes more load jobs.";
     "batching" "bytes", Kind::Size(64 * KIB, 16 * GIB), "64MiB", "A batch closes at this many bytes of files.";

@@ -7,26 +7,20 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::warehouse::{Job, Warehouse};
+use super::warehouse::Warehouse;
 use super::{Outcome, Scenario, Windows};
-use crate::domain::batch::{Batch, Destination, FILES_PER_BATCH_MAX, Manifest, ManifestEntry};
-use crate::domain::delivery::{Action, Delivery, End, Event as Told};
-use crate::domain::fault::FaultKind;
+use crate::domain::batch::FILES_PER_BATCH_MAX;
+use crate::domain::delivery::{Action, Delivery};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::instant::Instant;
-use crate::domain::job::{FenceAnswer, JobStatus, Submission};
-use crate::domain::planner::{Class, Planner, TableNeeds};
-use crate::domain::table::{Effect, Event, Outcome as FileOutcome, Table, TableBounds};
-use crate::domain::transition::{Claim, Step};
+use crate::domain::planner::{Planner, TableNeeds};
+use crate::domain::table::{Effect, Event, Table, TableBounds};
 
 /// A Monday.
 const START: Instant = Instant::from_micros(1_763_942_400_000_000);
 /// From S3's event to the poller, and the object's way into memory.
 const ANNOUNCING: Duration = Duration::from_millis(300);
 const FETCHING: Duration = Duration::from_millis(150);
-/// A body's upload; the other steps.
-const UPLOADING: Duration = Duration::from_millis(800);
-const STEPPING: Duration = Duration::from_millis(20);
 /// Files of one cluster's minute come within this time.
 const JITTER: Duration = Duration::from_secs(2);
 /// Deferred files in hand at one time, and how often they are taken up.
@@ -37,7 +31,7 @@ const BYTES_MAX: u64 = 64 << 20;
 /// How often the course is noted.
 const NOTED_EVERY: Duration = Duration::from_secs(900);
 
-enum Happening {
+pub(super) enum Happening {
     /// DMS writes a table's file.
     Written(usize),
     Fetched(usize, FileId),
@@ -47,39 +41,39 @@ enum Happening {
     Noted,
 }
 
-struct Arrival {
-    at: Instant,
-    rows: u64,
+pub(super) struct Arrival {
+    pub(super) at: Instant,
+    pub(super) rows: u64,
 }
 
-struct Lane {
-    table: Table,
-    woken_at: Option<Instant>,
-    arrivals: BTreeMap<FileId, Arrival>,
+pub(super) struct Lane {
+    pub(super) table: Table,
+    pub(super) woken_at: Option<Instant>,
+    pub(super) arrivals: BTreeMap<FileId, Arrival>,
     /// Files that wait in the ledger, oldest first.
-    deferred: VecDeque<FileId>,
+    pub(super) deferred: VecDeque<FileId>,
 }
 
-struct Running {
-    lane: usize,
-    delivery: Delivery,
+pub(super) struct Running {
+    pub(super) lane: usize,
+    pub(super) delivery: Delivery,
     /// When the job is done, and whether it fails.
-    job: Option<(Instant, bool)>,
+    pub(super) job: Option<(Instant, bool)>,
 }
 
-struct Clockwork<'a> {
-    scenario: &'a Scenario,
-    now: Instant,
-    numbered: u64,
-    happenings: BTreeMap<(Instant, u64), Happening>,
-    lanes: Vec<Lane>,
-    planner: Option<Planner>,
-    warehouse: Warehouse,
-    chance: SmallRng,
-    running: BTreeMap<u64, Running>,
-    waiting: VecDeque<(usize, Vec<FileId>)>,
-    outcome: Outcome,
-    lately: (f64, f64),
+pub(super) struct Clockwork<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) now: Instant,
+    pub(super) numbered: u64,
+    pub(super) happenings: BTreeMap<(Instant, u64), Happening>,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) planner: Option<Planner>,
+    pub(super) warehouse: Warehouse,
+    pub(super) chance: SmallRng,
+    pub(super) running: BTreeMap<u64, Running>,
+    pub(super) waiting: VecDeque<(usize, Vec<FileId>)>,
+    pub(super) outcome: Outcome,
+    pub(super) lately: (f64, f64),
 }
 
 /// Runs a scenario to its end.
@@ -156,7 +150,7 @@ impl<'a> Clockwork<'a> {
         clockwork
     }
 
-    fn later(&mut self, at: Instant, happening: Happening) {
+    pub(super) fn later(&mut self, at: Instant, happening: Happening) {
         self.numbered += 1;
         self.happenings.insert((at, self.numbered), happening);
     }
@@ -255,7 +249,7 @@ impl<'a> Clockwork<'a> {
         self.step(lane, Event::Fetched { file, bytes });
     }
 
-    fn step(&mut self, lane: usize, event: Event) {
+    pub(super) fn step(&mut self, lane: usize, event: Event) {
         let Some(held) = self.lanes.get_mut(lane) else { return };
         let effects = held.table.step(self.now, event);
         let wake = held.table.next_wake();
@@ -287,151 +281,6 @@ impl<'a> Clockwork<'a> {
                 Effect::Lookup(_) | Effect::Fetch(_) | Effect::Strike(..) | Effect::Release { .. } => {}
             }
         }
-    }
-
-    /// Begins deliveries as far as there are slots.
-    fn begin(&mut self) {
-        while self.running.len() < self.scenario.loads_in_flight
-            && let Some((lane, files)) = self.waiting.pop_front()
-        {
-            let Some(table) = self.scenario.tables.get(lane) else { continue };
-            let rows = |file: &FileId| {
-                self.lanes
-                    .get(lane)
-                    .and_then(|held| held.arrivals.get(file))
-                    .map_or(0, |arrival| arrival.rows)
-            };
-            let entries = files.iter().map(|file| ManifestEntry { file: file.clone(), rows: rows(file) });
-            let manifest = Manifest { entries: entries.collect() };
-            let destination = Destination {
-                project: "p".into(),
-                location: "l".into(),
-                dataset: "d".into(),
-                table: "t".into(),
-            };
-            let batch = Batch::plan(table.id.clone(), destination, self.now, None, manifest);
-            let mut delivery = Delivery::plan(batch, "rules".into(), Duration::from_secs(900));
-            let next = delivery.step(self.now, Told::Begun);
-            self.numbered += 1;
-            let id = self.numbered;
-            self.running.insert(id, Running { lane, delivery, job: None });
-            self.perform(id, next);
-        }
-    }
-
-    fn perform(&mut self, id: u64, (wait, action): (Duration, Action)) {
-        let takes = match action {
-            Action::Submit(_) => UPLOADING,
-            Action::End(_) => Duration::ZERO,
-            Action::Build
-            | Action::Claim(_)
-            | Action::Ask(_)
-            | Action::Fence(_)
-            | Action::FailAttempt { .. }
-            | Action::Probe
-            | Action::Rehome(_)
-            | Action::Commit
-            | Action::Hold => STEPPING,
-        };
-        self.later(self.now.plus(wait + takes), Happening::Performed(id, Box::new(action)));
-    }
-
-    fn performed(&mut self, id: u64, action: Action) {
-        let Some(running) = self.running.get_mut(&id) else { return };
-        let told = match action {
-            Action::Build => Told::Built { plan_hash: "rules".into() },
-            Action::Claim(_) => Told::Claim(Claim::Won),
-            Action::Submit(attempt) => {
-                let lane = running.lane;
-                let first = attempt.number.0 == 1;
-                return self.submitted(id, lane, first);
-            }
-            Action::Ask(_) => Told::Status(match running.job {
-                Some((done, _)) if done > self.now => JobStatus::Running,
-                Some((_, true)) => {
-                    JobStatus::Failed { kind: FaultKind::Unavailable, reason: "backendError".to_owned() }
-                }
-                Some((_, false)) => {
-                    let batch = running.delivery.batch();
-                    let (rows, batch) = (batch.manifest.rows(), Some(batch.id.clone()));
-                    JobStatus::Succeeded { rows, batch, destination_matches: true }
-                }
-                None => JobStatus::NotFound,
-            }),
-            Action::Fence(_) => Told::Fence(FenceAnswer::Accepted),
-            Action::FailAttempt { .. } | Action::Commit | Action::Hold | Action::Rehome(_) => {
-                Told::Step(Step::Done)
-            }
-            Action::Probe => Told::ProbeFailed { refused: None },
-            Action::End(end) => return self.ended(id, &end),
-        };
-        let next = running.delivery.step(self.now, told);
-        self.perform(id, next);
-    }
-
-    fn submitted(&mut self, id: u64, lane: usize, first: bool) {
-        let job = self.warehouse.submit(lane, self.now, &mut self.chance);
-        self.outcome.jobs += 1;
-        if let (Some(planner), Some(table)) = (&mut self.planner, self.scenario.tables.get(lane)) {
-            planner.attempted(&table.id, self.now);
-            if matches!(job, Job::Refused) {
-                planner.refused(self.now);
-            }
-        }
-        let Some(running) = self.running.get_mut(&id) else { return };
-        let told = match job {
-            Job::Runs { time, fails } => {
-                running.job = Some((self.now.plus(time), fails && first));
-                Told::Submitted(Submission::Accepted)
-            }
-            Job::Refused => {
-                Told::SubmitFailed { kind: FaultKind::QuotaExceeded, reason: "quotaExceeded".to_owned() }
-            }
-        };
-        let next = running.delivery.step(self.now, told);
-        self.perform(id, next);
-    }
-
-    fn ended(&mut self, id: u64, end: &End) {
-        let Some(Running { lane, delivery, job }) = self.running.remove(&id) else { return };
-        let loaded = matches!(end, End::Loaded { .. });
-        for entry in &delivery.batch().manifest.entries {
-            let file = &entry.file;
-            if loaded {
-                let there = job.map_or(self.now, |(done, _)| done);
-                self.fresh(lane, file, there);
-                self.step(lane, Event::Finished { file: file.clone(), outcome: FileOutcome::Loaded });
-            } else {
-                self.step(lane, Event::Finished { file: file.clone(), outcome: FileOutcome::Deferred });
-                if let Some(held) = self.lanes.get_mut(lane) {
-                    held.deferred.push_back(file.clone());
-                }
-                self.later(self.now.plus(Duration::from_secs(60)), Happening::TakeUp(lane));
-            }
-        }
-        self.step(lane, Event::DeliveryEnded);
-        self.begin();
-    }
-
-    fn fresh(&mut self, lane: usize, file: &FileId, there: Instant) {
-        let arrival = self.lanes.get_mut(lane).and_then(|held| held.arrivals.remove(file));
-        let (Some(Arrival { at, rows }), Some(table)) = (arrival, self.scenario.tables.get(lane)) else {
-            return;
-        };
-        let (age, rows) = (there.since(at), rows as f64);
-        let outcome = &mut self.outcome;
-        outcome.all.add(age, rows);
-        if table.class == Class::Critical {
-            outcome.critical.add(age, rows);
-        }
-        if let Some(own) = outcome.by_table.get_mut(lane) {
-            own.add(age, rows);
-        }
-        for quarter in [0.125, 0.375, 0.625, 0.875] {
-            outcome.from_commit.add(age + self.scenario.dms_interval.mul_f64(quarter), rows / 4.0);
-        }
-        self.lately.0 += age.as_secs_f64() * rows;
-        self.lately.1 += rows;
     }
 
     fn concluded(mut self) -> Outcome {

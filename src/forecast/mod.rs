@@ -4,6 +4,7 @@
 //! Nothing of it waits, reads or writes: a day of 70 tables takes seconds.
 
 mod clockwork;
+mod deliveries;
 mod freshness;
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ),
     ("telemetry", &["telemetry", "domain"], &["actix", "arrow", "parquet", "rusqlite"]),
     ("flow", &["flow", "domain", "telemetry"], &["actix", "arrow", "parquet", "rusqlite"]),
+    ("forecast", &["forecast", "domain"], &["tokio", "actix", "arrow", "parquet", "rusqlite"]),
     ("messages", &["messages", "domain", "flow", "columns"], &["tokio", "arrow", "parquet", "rusqlite"]),
     ("columns", &["columns", "domain", "telemetry"], &["tokio", "actix", "rusqlite"]),
     ("config", &["config", "domain"], &["tokio", "actix", "arrow", "parquet", "rusqlite"]),

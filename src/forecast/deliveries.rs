@@ -1,0 +1,166 @@
+//! Batches on their way, in a forecast: their machines are the real ones, and nothing they ask for fails but jobs.
+
+use std::time::Duration;
+
+use super::clockwork::{Arrival, Clockwork, Happening, Running};
+use super::warehouse::Job;
+use crate::domain::batch::{Batch, Destination, Manifest, ManifestEntry};
+use crate::domain::delivery::{Action, Delivery, End, Event as Told};
+use crate::domain::fault::FaultKind;
+use crate::domain::file::FileId;
+use crate::domain::instant::Instant;
+use crate::domain::job::{FenceAnswer, JobStatus, Submission};
+use crate::domain::planner::Class;
+use crate::domain::table::{Event, Outcome as FileOutcome};
+use crate::domain::transition::{Claim, Step};
+
+/// A body's upload; the other steps.
+const UPLOADING: Duration = Duration::from_millis(800);
+const STEPPING: Duration = Duration::from_millis(20);
+
+impl Clockwork<'_> {
+    /// Begins deliveries as far as there are slots.
+    pub(super) fn begin(&mut self) {
+        while self.running.len() < self.scenario.loads_in_flight
+            && let Some((lane, files)) = self.waiting.pop_front()
+        {
+            let Some(table) = self.scenario.tables.get(lane) else { continue };
+            let rows = |file: &FileId| {
+                self.lanes
+                    .get(lane)
+                    .and_then(|held| held.arrivals.get(file))
+                    .map_or(0, |arrival| arrival.rows)
+            };
+            let entries = files.iter().map(|file| ManifestEntry { file: file.clone(), rows: rows(file) });
+            let manifest = Manifest { entries: entries.collect() };
+            let destination = Destination {
+                project: "p".into(),
+                location: "l".into(),
+                dataset: "d".into(),
+                table: "t".into(),
+            };
+            let batch = Batch::plan(table.id.clone(), destination, self.now, None, manifest);
+            let mut delivery = Delivery::plan(batch, "rules".into(), Duration::from_secs(900));
+            let next = delivery.step(self.now, Told::Begun);
+            self.numbered += 1;
+            let id = self.numbered;
+            self.running.insert(id, Running { lane, delivery, job: None });
+            self.perform(id, next);
+        }
+    }
+
+    fn perform(&mut self, id: u64, (wait, action): (Duration, Action)) {
+        let takes = match action {
+            Action::Submit(_) => UPLOADING,
+            Action::End(_) => Duration::ZERO,
+            Action::Build
+            | Action::Claim(_)
+            | Action::Ask(_)
+            | Action::Fence(_)
+            | Action::FailAttempt { .. }
+            | Action::Probe
+            | Action::Rehome(_)
+            | Action::Commit
+            | Action::Hold => STEPPING,
+        };
+        self.later(self.now.plus(wait + takes), Happening::Performed(id, Box::new(action)));
+    }
+
+    pub(super) fn performed(&mut self, id: u64, action: Action) {
+        let Some(running) = self.running.get_mut(&id) else { return };
+        let told = match action {
+            Action::Build => Told::Built { plan_hash: "rules".into() },
+            Action::Claim(_) => Told::Claim(Claim::Won),
+            Action::Submit(attempt) => {
+                let lane = running.lane;
+                let first = attempt.number.0 == 1;
+                return self.submitted(id, lane, first);
+            }
+            Action::Ask(_) => Told::Status(match running.job {
+                Some((done, _)) if done > self.now => JobStatus::Running,
+                Some((_, true)) => {
+                    JobStatus::Failed { kind: FaultKind::Unavailable, reason: "backendError".to_owned() }
+                }
+                Some((_, false)) => {
+                    let batch = running.delivery.batch();
+                    let (rows, batch) = (batch.manifest.rows(), Some(batch.id.clone()));
+                    JobStatus::Succeeded { rows, batch, destination_matches: true }
+                }
+                None => JobStatus::NotFound,
+            }),
+            Action::Fence(_) => Told::Fence(FenceAnswer::Accepted),
+            Action::FailAttempt { .. } | Action::Commit | Action::Hold | Action::Rehome(_) => {
+                Told::Step(Step::Done)
+            }
+            Action::Probe => Told::ProbeFailed { refused: None },
+            Action::End(end) => return self.ended(id, &end),
+        };
+        let next = running.delivery.step(self.now, told);
+        self.perform(id, next);
+    }
+
+    fn submitted(&mut self, id: u64, lane: usize, first: bool) {
+        let job = self.warehouse.submit(lane, self.now, &mut self.chance);
+        self.outcome.jobs += 1;
+        if let (Some(planner), Some(table)) = (&mut self.planner, self.scenario.tables.get(lane)) {
+            planner.attempted(&table.id, self.now);
+            if matches!(job, Job::Refused) {
+                planner.refused(self.now);
+            }
+        }
+        let Some(running) = self.running.get_mut(&id) else { return };
+        let told = match job {
+            Job::Runs { time, fails } => {
+                running.job = Some((self.now.plus(time), fails && first));
+                Told::Submitted(Submission::Accepted)
+            }
+            Job::Refused => {
+                Told::SubmitFailed { kind: FaultKind::QuotaExceeded, reason: "quotaExceeded".to_owned() }
+            }
+        };
+        let next = running.delivery.step(self.now, told);
+        self.perform(id, next);
+    }
+
+    fn ended(&mut self, id: u64, end: &End) {
+        let Some(Running { lane, delivery, job }) = self.running.remove(&id) else { return };
+        let loaded = matches!(end, End::Loaded { .. });
+        for entry in &delivery.batch().manifest.entries {
+            let file = &entry.file;
+            if loaded {
+                let there = job.map_or(self.now, |(done, _)| done);
+                self.fresh(lane, file, there);
+                self.step(lane, Event::Finished { file: file.clone(), outcome: FileOutcome::Loaded });
+            } else {
+                self.step(lane, Event::Finished { file: file.clone(), outcome: FileOutcome::Deferred });
+                if let Some(held) = self.lanes.get_mut(lane) {
+                    held.deferred.push_back(file.clone());
+                }
+                self.later(self.now.plus(Duration::from_secs(60)), Happening::TakeUp(lane));
+            }
+        }
+        self.step(lane, Event::DeliveryEnded);
+        self.begin();
+    }
+
+    fn fresh(&mut self, lane: usize, file: &FileId, there: Instant) {
+        let arrival = self.lanes.get_mut(lane).and_then(|held| held.arrivals.remove(file));
+        let (Some(Arrival { at, rows }), Some(table)) = (arrival, self.scenario.tables.get(lane)) else {
+            return;
+        };
+        let (age, rows) = (there.since(at), rows as f64);
+        let outcome = &mut self.outcome;
+        outcome.all.add(age, rows);
+        if table.class == Class::Critical {
+            outcome.critical.add(age, rows);
+        }
+        if let Some(own) = outcome.by_table.get_mut(lane) {
+            own.add(age, rows);
+        }
+        for quarter in [0.125, 0.375, 0.625, 0.875] {
+            outcome.from_commit.add(age + self.scenario.dms_interval.mul_f64(quarter), rows / 4.0);
+        }
+        self.lately.0 += age.as_secs_f64() * rows;
+        self.lately.1 += rows;
+    }
+}
