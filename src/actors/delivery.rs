@@ -26,6 +26,9 @@ mod places;
 mod planned;
 mod probe;
 mod reopen;
+mod stages;
+
+use stages::Stages;
 
 /// A number or a short text that is hashed becomes about so many times what it was.
 const TEXT_FACTOR: u64 = 4;
@@ -55,7 +58,7 @@ struct Performer {
     body: Option<Built>,
     /// Why the job that was asked about last has failed, if it has.
     job_failed: Option<FaultKind>,
-    started: tokio::time::Instant,
+    stages: Stages,
 }
 
 /// Runs one delivery to its end. `slots` bound how many run at one time, of its table and in all; `planned` is told of a
@@ -123,6 +126,7 @@ pub async fn run(
 
 impl Performer {
     fn new(world: Arc<World>, table: TableId, setup: TableSetup) -> Self {
+        let stages = Stages::begin(world.ports.clock.now());
         Self {
             world,
             table,
@@ -131,7 +135,7 @@ impl Performer {
             credit: Vec::new(),
             body: None,
             job_failed: None,
-            started: tokio::time::Instant::now(),
+            stages,
         }
     }
 
@@ -216,6 +220,7 @@ impl Performer {
                 if submission == Submission::Duplicate {
                     events::AttemptDuplicate { table: &self.table, job: &attempt.job_id }.emit();
                 }
+                self.stages.submitted();
                 Event::Submitted(submission)
             }
             Err(fault) => {
@@ -330,6 +335,7 @@ impl Performer {
             Ok((inputs, Ok(body))) => {
                 self.inputs = inputs;
                 self.body = Some(Built { body, _credit: credit });
+                self.stages.built();
                 Event::Built { plan_hash: Arc::clone(&self.setup.plan_hash) }
             }
             Ok((inputs, Err(BuildFailure { file, fault }))) => {
@@ -357,7 +363,8 @@ impl Performer {
                 }
                 let body_bytes = self.body.as_ref().map_or(0, |built| built.body.size_bytes());
                 let now = self.world.ports.clock.now();
-                events::BatchLoaded { table, batch, body_bytes, took: self.started.elapsed(), now }.emit();
+                events::BatchLoaded { table, batch, body_bytes, took: self.stages.took(), now }.emit();
+                self.stages.tell(table, batch);
                 self.world.keep_view(table);
             }
             End::Held(reason) => events::BatchHeld { table, batch: &batch.id, reason }.emit(),

@@ -4,6 +4,7 @@
 //! publishes it: one a table, two in all, each for a minute at most. What goes wrong is told, and tried again after a later
 //! load.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ use tokio::time::{Instant, timeout};
 use super::world::{TableSetup, World};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::ids::TableId;
-use crate::domain::shape::Shape;
+use crate::domain::shape::name::folded;
+use crate::domain::shape::{Shape, ShapeEntry};
 use crate::telemetry::events;
+use crate::warehouse::Column;
 
 /// Views that are published at one time.
 const AT_ONCE: usize = 2;
@@ -131,8 +134,10 @@ impl World {
         };
         let publishing = async {
             let shape = self.newest_shape(table).await?;
+            let there = self.ports.warehouse.columns(&setup.destination).await?;
+            let (shape, whole) = as_far_as(&shape, &there);
             self.ports.warehouse.publish_view(&setup.destination, &setup.view(&shape)).await?;
-            Ok(shape.entries().len())
+            Ok(whole)
         };
         timeout(PATIENCE, publishing)
             .await
@@ -148,9 +153,40 @@ impl World {
     }
 }
 
+/// The shape without columns that the table does not have yet: an entry is written before the first file that needs it is
+/// loaded. And how many entries there are before the first that is missing: a later load asks for the others.
+fn as_far_as(shape: &Shape, there: &[Column]) -> (Shape, usize) {
+    let there: HashSet<_> = there.iter().map(|(name, _)| folded(name)).collect();
+    let is_there = |entry: &ShapeEntry| there.contains(&folded(&entry.target));
+    let whole = shape.entries().iter().take_while(|entry| is_there(entry)).count();
+    (Shape::new(shape.entries().iter().filter(|entry| is_there(entry)).cloned()), whole)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_view_has_only_columns_that_the_table_has() {
+        use crate::domain::column_type::ColumnType;
+        use crate::domain::instant::Instant;
+        use crate::domain::shape::Change;
+
+        let entry = |name: &str| ShapeEntry {
+            source: name.into(),
+            kind: ColumnType::Int64,
+            target: name.into(),
+            target_kind: ColumnType::Int64,
+            change: Change::Added,
+            at: Instant::from_micros(1),
+            file: None,
+        };
+        let shape = Shape::new(["id", "new", "other"].map(entry));
+        let there = [("ID".into(), Some(ColumnType::Int64)), ("other".into(), None)];
+        let (seen, whole) = as_far_as(&shape, &there);
+        let names: Vec<_> = seen.columns().into_iter().map(|(name, _)| name.to_string()).collect();
+        assert_eq!((names, whole), (vec!["id".to_owned(), "other".to_owned()], 1));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn one_task_a_table_the_newest_wins_and_a_failure_waits() {

@@ -1,8 +1,8 @@
-//! What the planner does.
+//! What the planner does, and what it is for.
 
 use tracing::warn;
 
-use super::{c, count, event, label, level};
+use super::{c, count, event, label, level, observe};
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::planner::Window;
@@ -28,6 +28,13 @@ impl BudgetShown {
     pub fn emit(self) {
         level(&c::PROJECT_JOBS, &[], self.jobs as f64);
         level(&c::PROJECT_RESERVE, &[], self.reserve);
+    }
+}
+
+event! {
+    /// A stage of a batch that is loaded took so long.
+    StageTook<'a> { table: &'a TableId, stage: &'a str, seconds: f64 } |e| {
+        observe(&c::STAGE_SECONDS, &[label("table", e.table), label("stage", e.stage)], e.seconds);
     }
 }
 
