@@ -72,7 +72,7 @@ impl AlertKind {
                 "find out who deleted or replaced it (a TRUNCATE or reload in DMS does); reload the table if its rows are needed"
             }
             Self::Quota => {
-                "wait for the quota to refill; lengthen `batching.window`, or ask Google for more, if it comes again"
+                "nothing: windows are longer until the quota refills; if it comes again, say in `planner.jobs_per_day` what others leave, or ask Google for more"
             }
         }
     }

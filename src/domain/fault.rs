@@ -127,7 +127,9 @@ impl FaultKind {
                 "nothing: landbridge tries again; look at the network or the service if it lasts"
             }
             Self::Throttled => "nothing: landbridge slows down; ask for a higher limit if it lasts",
-            Self::QuotaExceeded => "wait for the quota to refill, or lengthen the windows of quiet tables",
+            Self::QuotaExceeded => {
+                "nothing: windows are longer until the quota refills; planner.jobs_per_day says what others leave"
+            }
             Self::AccessDenied => "grant the permission named in the error; landbridge tries again by itself",
             Self::Vanished => {
                 "find out who deleted or replaced the object; reload the table in DMS if its rows are needed"

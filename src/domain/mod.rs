@@ -9,6 +9,7 @@ pub mod batch;
 pub mod bisection;
 pub mod clock;
 pub mod column_type;
+pub mod cost;
 pub mod dead_letter;
 pub mod delivery;
 pub mod fault;

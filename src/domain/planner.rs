@@ -260,7 +260,9 @@ impl Planner {
         // The last file may be late: so is nothing, by half a gap.
         let cycle = gap.mul_f64(table.arrivals as f64 - 0.5).max(LINGER).min(longest);
         let own = table.budget.until_held(1.0, now);
-        if starved && wait_for_project > cycle {
+        // Who is critical goes on as shared, until there is next to nothing.
+        let spared = table.needs.class == Class::Critical && !exhausted;
+        if starved && !spared && wait_for_project > cycle {
             // What is left of the reserve pays for the bound of staleness, as long as there is some; the quota is not crossed for
             // it.
             let age =

@@ -30,6 +30,7 @@ mod model;
 mod page;
 mod peers;
 mod pipeline;
+mod plan;
 mod refusals;
 mod s3;
 mod simulation;

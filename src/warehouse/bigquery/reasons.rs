@@ -43,12 +43,12 @@ reasons! {
     "invalidUser" "400" AccessDenied "Give landbridge an account that may run jobs.";
     "jobBackendError" "400" Unavailable "Nothing; look at Google's status page if it lasts.";
     "jobInternalError" "400" Unavailable "Nothing; look at Google's status page if it lasts.";
-    "jobRateLimitExceeded" "400" Throttled "Nothing; lengthen `batching.window` if it lasts.";
+    "jobRateLimitExceeded" "400" Throttled "Nothing: it is tried again after a while. If it lasts, lengthen `planner.max_staleness`.";
     "notFound" "404" DestinationRefused "Check project, dataset, table and location; landbridge creates datasets and tables that are missing, where it may. Then resume the table.";
     "notImplemented" "501" DestinationRefused "Report it with the log around it: the request itself is refused.";
     "proxyAuthenticationRequired" "407" AccessDenied "Let landbridge through the proxy between it and Google.";
-    "quotaExceeded" "403" QuotaExceeded "Wait for the quota to refill, lengthen `batching.window`, or ask Google for more.";
-    "rateLimitExceeded" "403" Throttled "Nothing; lengthen `batching.window` if it lasts.";
+    "quotaExceeded" "403" QuotaExceeded "Nothing: windows are longer until the quota refills. If it comes again, say in `planner.jobs_per_day` what others leave, or ask Google for more.";
+    "rateLimitExceeded" "403" Throttled "Nothing: it is tried again after a while. If it lasts, lengthen `planner.max_staleness`.";
     "required" "400" DestinationRefused "Report it with the log around it: the request itself is refused.";
     "resourceInUse" "400" Unavailable "Nothing: landbridge tries again.";
     "resourcesExceeded" "400" ContentRefused "Lower `batching.bytes`; look at the file that stays alone.";
@@ -56,7 +56,7 @@ reasons! {
     "stopped" "200" Unavailable "Find out who cancelled the job; landbridge submits the next attempt.";
     "tableUnavailable" "400" Unavailable "Nothing: landbridge tries again.";
     "timeout" "400" Unavailable "Nothing: landbridge submits the next attempt.";
-    "userRateLimitExceeded" "403" Throttled "Nothing; lengthen `batching.window` if it lasts.";
+    "userRateLimitExceeded" "403" Throttled "Nothing: it is tried again after a while. If it lasts, lengthen `planner.max_staleness`.";
 }
 
 /// The kind behind a status code and a reason. A reason that is not in the table is judged by the code: a refusal whose
