@@ -150,6 +150,7 @@ impl Tree {
             forgotten_before: AtomicI64::new(0),
             bodies: AtomicU64::new(0),
             known_good: DashMap::new(),
+            told_unknown: DashMap::new(),
             shapes: Shapes::default(),
             views: Views::default(),
             fatal: fatal_sender,

@@ -150,6 +150,8 @@ pub struct World {
     pub bodies: AtomicU64,
     /// The columns of what was loaded last into each table, since this process began.
     pub known_good: DashMap<TableId, ColumnPlan>,
+    /// Tables of which it was told that the mapping names columns that they do not have.
+    pub told_unknown: DashMap<TableId, ()>,
     /// The shapes of the tables, as they were last read.
     pub shapes: Shapes,
     /// The typed views of the tables, as they were last published.

@@ -63,7 +63,7 @@ enum Command {
     Verify(verify::Arguments),
     /// Write into a mapping what the source database says of its tables: types of columns, primary keys
     Describe(describe::Arguments),
-    /// DMS's Parquet files into one, as they would be loaded; nothing is loaded
+    /// DMS's Parquet files into one, as they would be loaded without a mapping: nothing is masked, and nothing loaded
     Compact(compact::Arguments),
     /// What windows, jobs and freshness to expect, before anything is loaded
     Plan(plan::Arguments),

@@ -32,11 +32,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     rates: Option<PathBuf>,
     /// Seconds from one DMS file of a table to the next, of `--quota`
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     every: u64,
     /// Bytes that a row has on its way out (docs/performance.md)
-    #[arg(long, value_name = "BYTES", default_value_t = 72.0)]
-    row_bytes: f64,
+    #[arg(long, value_name = "BYTES", default_value_t = 72, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    row_bytes: u32,
     /// What things cost, instead of config/prices.toml
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
@@ -74,8 +74,17 @@ pub(super) fn plan(arguments: &Arguments) -> ExitCode {
         eprintln!("cannot write {}: {error}", path.display());
         return ExitCode::from(2);
     }
+    let fits = !runs.iter().any(is_too_much);
+    println!(
+        "{}",
+        if fits {
+            "It fits into the quotas, with their reserve."
+        } else {
+            "It does not fit into the quotas."
+        }
+    );
     println!("{}", summary(&runs, items.iter().map(|item| item.dollars).sum()));
-    if runs.iter().any(is_too_much) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if fits { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What is planned must stay within the quotas, and keep its reserve.
@@ -102,7 +111,7 @@ fn bill_of(prices: &Prices, arguments: &Arguments, scenario: &Scenario, outcome:
     let needed = Needed {
         files: outcome.files as f64 / days,
         queues: queues.len() as f64,
-        bytes_out: outcome.rows / days * arguments.row_bytes,
+        bytes_out: outcome.rows / days * f64::from(arguments.row_bytes),
         jobs: outcome.jobs as f64 / days,
     };
     bill(prices, &needed)
@@ -185,10 +194,12 @@ fn moved(one: &Outcome, other: &Outcome) -> Option<f64> {
 }
 
 fn show(name: &str, outcome: &Outcome) {
-    let seconds = |freshness: &Freshness, share| freshness.percentile(share).unwrap_or(0.0);
+    let seconds = |freshness: &Freshness, share| {
+        freshness.percentile(share).map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}"))
+    };
     let Outcome { critical, all, from_commit, .. } = outcome;
     println!(
-        "{name:<34} {:>9} {:>8} {:>7.1}% {:>8} | {:>6.1} {:>6.1} {:>6.1} | {:>6.1} {:>6.1} {:>6.1} | {:>6.1} {:>6.1}{}",
+        "{name:<34} {:>9} {:>8} {:>7.1}% {:>8} | {:>6} {:>6} {:>6} | {:>6} {:>6} {:>6} | {:>6} {:>6}{}",
         outcome.most_jobs_a_day,
         outcome.refused,
         outcome.reserve_min * 100.0,
@@ -217,23 +228,41 @@ fn scenarios(arguments: &Arguments) -> Result<Vec<(String, Scenario)>, String> {
 /// A day of the tables that a configuration maps.
 fn of_configuration(config: &Path, rates: &Path, arguments: &Arguments) -> Result<Scenario, String> {
     let loaded = load(config, std::env::vars()).map_err(|errors| errors.to_string())?;
-    let rows: BTreeMap<String, f64> =
-        toml::from_str(&read(rates)?).map_err(|error| format!("{}: {error}", rates.display()))?;
-    let mut tables = Vec::new();
+    let mut rows = rates_of(rates)?;
+    let (mut tables, mut told) = (Vec::new(), Vec::new());
     for mapping in &loaded.mappings {
         for (route, settings) in mapping.route.tables.iter().zip(&mapping.tables) {
             let id = route.table.clone();
-            let Some(rows_per_day) = rows.get(&id.to_string()).copied().filter(|rows| *rows >= 0.0) else {
-                return Err(format!(
+            match (rows.remove(&id.to_string()), loaded.needs(settings)) {
+                (_, None) if settings.window.is_some() => {
+                    told.push(format!("{id} has a `window` of its own, which nobody plans"))
+                }
+                (_, None) => {
+                    return Err(
+                        "nothing is planned: `[warehouse]` is no BigQuery, or `planner.windows` is fixed"
+                            .to_owned(),
+                    );
+                }
+                (None, Some(_)) => told.push(format!(
                     "{} says nothing of {id}: add `\"{id}\" = ROWS` of a day",
                     rates.display()
-                ));
-            };
-            let needs = loaded.needs(settings).ok_or_else(|| {
-                format!("{id} has a window of its own, or nothing is planned: `[warehouse]` must be BigQuery")
-            })?;
-            tables.push(Table { id, class: needs.class, rows_per_day, max_staleness: needs.max_staleness });
+                )),
+                (Some(rows_per_day), Some(needs)) => {
+                    tables.push(Table {
+                        id,
+                        class: needs.class,
+                        rows_per_day,
+                        max_staleness: needs.max_staleness,
+                    });
+                }
+            }
         }
+    }
+    told.extend(
+        rows.keys().map(|name| format!("{}: {name} is no table of the configuration", rates.display())),
+    );
+    if !told.is_empty() {
+        return Err(told.join("\n"));
     }
     let jobs_per_day = loaded.planner.map_or(Quotas::BIGQUERY.jobs_per_day, |planner| planner.jobs_per_day);
     Ok(Scenario {
@@ -241,8 +270,26 @@ fn of_configuration(config: &Path, rates: &Path, arguments: &Arguments) -> Resul
         quotas: Quotas { jobs_per_day, ..Quotas::BIGQUERY },
         loads_in_flight: loaded.limits.loads_in_flight,
         bursts: Vec::new(),
-        ..day(arguments.every.max(1), 1, 1.0, arguments.seed)
+        ..day(arguments.every, 1, 1.0, arguments.seed)
     })
+}
+
+/// The most rows of a table and day that are planned with: a million a second.
+const ROWS_MAX: f64 = 86_400e6;
+
+/// Rows of a day, by tables.
+fn rates_of(path: &Path) -> Result<BTreeMap<String, f64>, String> {
+    let example = "expected lines as `\"cluster/schema.table\" = 2_000_000`, with the quotes";
+    let told = |error| format!("{}: {error}{example}", path.display());
+    let rates: BTreeMap<String, f64> =
+        toml::from_str(&read(path)?).map_err(|error: toml::de::Error| told(error.to_string()))?;
+    let wrong = rates.iter().find(|(_, rows)| !(0.0..=ROWS_MAX).contains(*rows));
+    match wrong {
+        Some((name, rows)) => {
+            Err(format!("{}: {rows} is no number of rows of a day, of {name}", path.display()))
+        }
+        None => Ok(rates),
+    }
 }
 
 /// The table that is paused, by its place.

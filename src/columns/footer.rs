@@ -62,6 +62,8 @@ pub(super) struct Columns {
     pub(super) timestamp: Option<Leaf>,
     /// DMS's change sequence.
     pub(super) sequence: Option<Leaf>,
+    /// The names of columns that do not leave.
+    pub(super) left_out: Vec<Arc<str>>,
 }
 
 /// One column of a file.
@@ -96,6 +98,13 @@ impl Footer {
     /// Where the table's own columns go: to columns of their names and types unless `placed` says otherwise.
     pub fn places(&self) -> &[(Arc<str>, ColumnType)] {
         self.places.as_ref().map_or_else(|| self.plan().columns(), |places| places.as_slice())
+    }
+
+    /// The names of its columns, those that do not leave among them, but for DMS's own.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        let columns = &self.inner.columns;
+        let own = columns.plan.columns().iter().map(|(name, _)| &**name);
+        own.chain(columns.left_out.iter().map(|name| &**name))
     }
 
     /// The rules by which the columns got their parts.
@@ -187,6 +196,7 @@ fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Colum
     let mut names = HashSet::new();
     let (mut plan, mut own) = (Vec::new(), Vec::new());
     let (mut op, mut timestamp, mut sequence) = (None, None, None);
+    let mut left_out = Vec::new();
     let mut next = 0;
     for field in root.get_fields() {
         let name = field.name();
@@ -196,6 +206,7 @@ fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Colum
         let is_dms = *name == *rules.op
             || [&rules.sequence, &rules.timestamp].into_iter().any(|own| own.as_deref() == Some(name));
         if !is_dms && !rules.selection.takes(name) {
+            left_out.push(Arc::from(name));
             continue;
         }
         let stored = Stored::of(field).ok_or_else(|| {
@@ -232,7 +243,7 @@ fn sort_columns(file: &FileId, root: &Type, rules: &ColumnRules) -> Result<Colum
             ));
         }
     }
-    Ok(Columns { plan: ColumnPlan::from_checked(plan), own, op, timestamp, sequence })
+    Ok(Columns { plan: ColumnPlan::from_checked(plan), own, op, timestamp, sequence, left_out })
 }
 
 /// How many leaves a column has; `outline` has bounded how deep they are.

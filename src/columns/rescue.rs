@@ -114,7 +114,9 @@ impl<'a> Member<'a> {
         let internal = |text: String| Fault::new(FaultKind::Internal, text);
         // As text every value can be carried: none of it becomes NULL.
         let treated = match leaf.treated {
-            Treated::Own | Treated::Nulled { .. } | Treated::Spelled => Treated::Spelled,
+            Treated::Own | Treated::Nulled { .. } | Treated::Checked { .. } | Treated::Spelled => {
+                Treated::Spelled
+            }
             masked @ Treated::Masked(_) => masked,
         };
         let target = Target::of(ColumnType::String);

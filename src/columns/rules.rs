@@ -121,10 +121,19 @@ impl ColumnRules {
         self.instants.iter().filter(|name| self.treatment(name).mask.is_none()).cloned().collect()
     }
 
+    /// Names and patterns of the mapping that are no column of these, by their names without case: slips, most likely, whose columns
+    /// leave as they are.
+    pub fn unknown<'a>(&self, columns: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
+        let known: BTreeSet<_> = columns.clone().map(folded).collect();
+        let treated = self.treatments.keys().filter(|name| !known.contains(*name)).cloned();
+        treated.chain(self.selection.without_match(columns)).collect()
+    }
+
     /// Whether what is done with values makes bodies larger than their files.
     pub fn makes_text(&self) -> bool {
-        let makes_text =
-            |treatment: &Treatment| treatment.mask.is_some() || treatment.on_invalid == OnInvalid::String;
+        let makes_text = |treatment: &Treatment| {
+            treatment.mask.is_some() || treatment.on_invalid == Some(OnInvalid::String)
+        };
         self.treatments.values().any(makes_text)
     }
 
@@ -175,7 +184,8 @@ impl ColumnRules {
         let mut parts: Vec<String> = self.selection.parts().collect();
         for (name, Treatment { mask, on_invalid }) in &self.treatments {
             let mask = mask.map(|mask| mask.to_string()).unwrap_or_default();
-            parts.extend([name.clone(), mask, on_invalid.name().to_owned()]);
+            let on_invalid = on_invalid.map(OnInvalid::name).unwrap_or_default().to_owned();
+            parts.extend([name.clone(), mask, on_invalid]);
         }
         for (what, fallback) in [("datetimes", self.datetimes), ("times", self.times)] {
             if fallback != Fallback::Native {

@@ -118,7 +118,9 @@ pub(super) fn treating<'a>(
     let (physical, bytes) = physical(input, leaf);
     let Leaf { position, stored, treated, .. } = leaf;
     let step = match treated {
-        Treated::Own | Treated::Nulled { .. } => Step::of(stored, physical, bytes, target)?,
+        Treated::Own | Treated::Nulled { .. } | Treated::Checked { .. } => {
+            Step::of(stored, physical, bytes, target)?
+        }
         Treated::Spelled | Treated::Masked(_) => Step::Same,
     };
     let instant = input.footer.column(position).is_some_and(|column| rules.is_instant(column.name()));

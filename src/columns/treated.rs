@@ -31,6 +31,11 @@ pub(super) enum Treated {
         /// They should be JSON.
         json: bool,
     },
+    /// As `Own`, and each is looked at.
+    Checked {
+        /// They should be JSON.
+        json: bool,
+    },
     /// They are carried as text.
     Spelled,
     /// They are made unreadable.
@@ -42,6 +47,7 @@ impl ColumnRules {
     pub(super) fn treated(&self, column: &str, stored: Stored) -> (Treated, ColumnType) {
         let Treatment { mask, on_invalid } = self.treatment(column);
         let own = self.own_type(column, stored);
+        let json = self.source_type(column) == Some(&SourceType::Json);
         match (mask, on_invalid, own) {
             (Some(mask @ (Mask::Hash | Mask::Partial { .. })), _, _) => {
                 (Treated::Masked(mask), ColumnType::String)
@@ -49,14 +55,13 @@ impl ColumnRules {
             (Some(Mask::Redact), _, own) => {
                 (Treated::Masked(Mask::Redact), own.unwrap_or(ColumnType::String))
             }
-            (None, OnInvalid::String, _) | (None, OnInvalid::Refuse | OnInvalid::Null, None) => {
+            (None, Some(OnInvalid::String), _)
+            | (None, Some(OnInvalid::Refuse | OnInvalid::Null) | None, None) => {
                 (Treated::Spelled, ColumnType::String)
             }
-            (None, OnInvalid::Null, Some(own)) => {
-                let json = self.source_type(column) == Some(&SourceType::Json);
-                (Treated::Nulled { json }, own)
-            }
-            (None, OnInvalid::Refuse, Some(own)) => (Treated::Own, own),
+            (None, Some(OnInvalid::Null), Some(own)) => (Treated::Nulled { json }, own),
+            (None, Some(OnInvalid::Refuse), Some(own)) => (Treated::Checked { json }, own),
+            (None, None, Some(own)) => (Treated::Own, own),
         }
     }
 
@@ -135,7 +140,8 @@ impl Treating<'_> {
         changed: &mut Changed,
     ) -> Result<(), Refusal> {
         match self.treated {
-            Treated::Nulled { json } => return self.null(json, rows, filling, changed),
+            Treated::Nulled { json } => return self.null(json, false, rows, filling, changed),
+            Treated::Checked { json } => return self.null(json, true, rows, filling, changed),
             Treated::Masked(Mask::Redact) if self.spelling.stored != Stored::Text => {
                 filling.levels.push_run(false, rows.levels.len());
                 return Ok(());
@@ -156,7 +162,7 @@ impl Treating<'_> {
                 }
                 Treated::Masked(Mask::Redact) => push(Mask::REDACTED.as_bytes(), values),
                 Treated::Masked(Mask::Partial { kept }) => push(partly(text, kept).as_bytes(), values),
-                Treated::Spelled | Treated::Own | Treated::Nulled { .. } => {
+                Treated::Spelled | Treated::Own | Treated::Nulled { .. } | Treated::Checked { .. } => {
                     let valid = String::from_utf8_lossy(text);
                     changed.replaced += u64::from(matches!(valid, std::borrow::Cow::Owned(_)));
                     push(valid.as_bytes(), values);
@@ -166,9 +172,11 @@ impl Treating<'_> {
         })
     }
 
+    /// Values that cannot be carried become NULL, or refuse the file.
     fn null(
         &self,
         json: bool,
+        refuses: bool,
         rows: Rows<'_>,
         filling: &mut Filling,
         changed: &mut Changed,
@@ -179,6 +187,7 @@ impl Treating<'_> {
             return Ok(());
         }
         let mut kept = Bits::default();
+        let mut refused = false;
         self.each_alone(rows.values, &mut |value| {
             let before = filling.values.len();
             let carried = self.step.carry(value, &mut filling.values).is_ok();
@@ -186,10 +195,17 @@ impl Treating<'_> {
                 && filling.values.get(before..).is_some_and(|value| is_in_range(self.to, value, json));
             if !valid {
                 filling.values.truncate(before);
-                changed.nulled += 1;
+                changed.nulled += u64::from(!refuses);
+                refused |= refuses;
             }
             kept.push(valid);
         });
+        if refused {
+            return Err(format!(
+                "a value is none of {}, and the mapping says `on_invalid = \"refuse\"`",
+                self.to
+            ));
+        }
         without(rows.levels, &kept, &mut filling.levels);
         Ok(())
     }

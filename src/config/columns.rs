@@ -35,6 +35,11 @@ pub(super) fn read(
         }
         let mut of_column = Vec::new();
         let settings = read_column(&column, &mut of_column);
+        if column.name.contains('*') && (settings.mask.is_some() || settings.on_invalid.is_some()) {
+            let problem = format!("\"{}\" is a pattern", column.name);
+            let expected = "expected a column's name: patterns work in `only` and `without`";
+            errors.push(section.error(column.name, problem, expected));
+        }
         // A column's section is known by its name alone.
         let within =
             |error: ConfigError| ConfigError { key: format!("{}.{}", section.name, error.key), ..error };
@@ -100,6 +105,14 @@ pub(super) fn check_key(
     columns: &BTreeMap<String, ColumnSettings>,
     errors: &mut Vec<ConfigError>,
 ) {
+    for (name, column) in columns {
+        let onto =
+            key.iter().find(|key| column.rename.as_ref().is_some_and(|new| folded(new) == folded(key)));
+        if let Some(key) = onto.filter(|key| folded(key) != folded(name)) {
+            let problem = format!("\"{name}\" would be named \"{key}\", as a column of the key is");
+            errors.push(table.error("columns", problem, "expected a name of its own"));
+        }
+    }
     for name in key {
         let column = columns.iter().find(|(own, _)| folded(own) == folded(name)).map(|(_, column)| column);
         let mask = column.and_then(|column| column.mask).filter(|mask| *mask != Mask::Hash);

@@ -312,8 +312,7 @@ impl TableSettings {
     /// What is done with the values of columns, by the columns' names without case.
     pub fn treatments(&self) -> BTreeMap<String, Treatment> {
         let treated = self.columns.iter().filter_map(|(name, column)| {
-            let treatment =
-                Treatment { mask: column.mask, on_invalid: column.on_invalid.unwrap_or_default() };
+            let treatment = Treatment { mask: column.mask, on_invalid: column.on_invalid };
             (treatment != Treatment::default()).then(|| (folded(name), treatment))
         });
         treated.collect()

@@ -44,10 +44,9 @@ impl fmt::Display for Mask {
 }
 
 /// What is done with a value that the column's type in the destination cannot hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OnInvalid {
     /// The file is refused.
-    #[default]
     Refuse,
     /// It becomes NULL, and is counted.
     Null,
@@ -75,8 +74,9 @@ impl OnInvalid {
 pub struct Treatment {
     /// How they are made unreadable.
     pub mask: Option<Mask>,
-    /// What is done with those that cannot be carried.
-    pub on_invalid: OnInvalid,
+    /// What is done with those that cannot be carried. Where nothing is said, text that is not UTF-8 refuses its file, and
+    /// so do numbers beyond their declared type where they are written anew; what else there is, the warehouse judges.
+    pub on_invalid: Option<OnInvalid>,
 }
 
 /// What columns are carried as when a warehouse does not take their own type.
@@ -138,6 +138,14 @@ impl Selection {
         let column = folded(column);
         let among = |patterns: &[String]| patterns.iter().any(|one| WildMatch::new(one).matches(&column));
         (self.only.is_empty() || among(&self.only)) && !among(&self.without)
+    }
+
+    /// Patterns that none of these columns has.
+    pub fn without_match<'a>(&self, columns: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let columns: Vec<_> = columns.into_iter().map(folded).collect();
+        let matches =
+            |pattern: &&String| columns.iter().any(|column| WildMatch::new(pattern).matches(column));
+        self.only.iter().chain(&self.without).filter(|pattern| !matches(pattern)).cloned().collect()
     }
 
     /// All that decides it, for a hash.

@@ -246,6 +246,6 @@ async fn a_used_up_quota_is_told_whether_a_request_or_a_job_says_so() {
         assert_eq!(told.len(), 1, "{told:#?}");
         let headline = "*landbridge: a BigQuery quota is used up for `game-a/casino.bet_history` (";
         assert!(told[0].starts_with(headline) && told[0].contains("quotaExceeded"), "{}", told[0]);
-        assert!(told[0].contains("wait for the quota to refill"), "{}", told[0]);
+        assert!(told[0].contains("until the quota refills"), "{}", told[0]);
     }
 }

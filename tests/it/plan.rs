@@ -58,6 +58,9 @@ fn what_is_not_said_is_asked_for() {
     let (code, text, _) = plan(3, "", Some(2));
     assert!(code == 2 && text.contains("rates.toml says nothing of game-a/casino.t2"), "{text}");
     let mut command = landbridge();
+    let (more, said) = output(command.args(["plan", "--quota", "--every", "0"]));
+    assert!(more.status.code() == Some(2) && said.contains("1..=86400"), "{said}");
+    let mut command = landbridge();
     let (output, text) = output(command.args(["plan", "--quota"]));
     assert!(output.status.code() == Some(2) && text.contains("--config"), "{text}");
 }

@@ -5,6 +5,7 @@ use crate::columns::plan::ColumnPlan;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::shape::{Shape, Target};
+use crate::telemetry::events;
 
 /// Looks at a shape that others change at the same time.
 const ROUNDS_MAX: usize = 8;
@@ -13,6 +14,7 @@ impl Performer {
     /// Gives every input the places of its columns, by the shape of the table, which grows first where it must. All have
     /// them of one state of it: a file may widen a column of one before it.
     pub(super) async fn place_columns(&mut self) -> Result<ColumnPlan, (Option<FileId>, Fault)> {
+        self.tell_unknown();
         for _ in 0..ROUNDS_MAX {
             for input in &self.inputs {
                 let resolved =
@@ -28,6 +30,21 @@ impl Performer {
         }
         let text = format!("the shape of {} changes again and again while a batch is built", self.table);
         Err((None, Fault::new(FaultKind::Unavailable, text)))
+    }
+
+    /// Tells, once a table, which columns the mapping names and the files do not have: what was to be masked or left out would
+    /// leave as it is under its right name.
+    fn tell_unknown(&self) {
+        let Some(input) = self.inputs.first().filter(|_| !self.world.told_unknown.contains_key(&self.table))
+        else {
+            return;
+        };
+        let shape = self.world.shapes.known(&self.table);
+        let sources = shape.iter().flat_map(|shape| shape.entries()).map(|entry| &*entry.source);
+        let unknown = self.setup.rules.unknown(input.footer.names().chain(sources));
+        if !unknown.is_empty() && self.world.told_unknown.insert(self.table.clone(), ()).is_none() {
+            events::ColumnsUnknown { table: &self.table, columns: &unknown.join(", ") }.emit();
+        }
     }
 
     /// False when the shape does not know a column of a file: it was read before it grew.

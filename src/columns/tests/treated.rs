@@ -42,7 +42,7 @@ fn masking(mask: Mask) -> Treatment {
 }
 
 fn on_invalid(on_invalid: OnInvalid) -> Treatment {
-    Treatment { mask: None, on_invalid }
+    Treatment { mask: None, on_invalid: Some(on_invalid) }
 }
 
 fn changes(built: &Built) -> Vec<(String, ValueChange, u64)> {
@@ -226,6 +226,17 @@ fn numbers_and_moments_beyond_their_types_become_null_or_text() {
         assert_eq!(nulled.column(name), [Some(first.to_owned()), None], "{name}");
     }
     assert_eq!(changes(&nulled).len(), 5);
+    // Said, it refuses whatever the others would change, and tells no value.
+    for (place, name) in names.into_iter().enumerate() {
+        let others = names.iter().enumerate().filter(|(other, _)| *other != place);
+        let others: Vec<_> = others.map(|(_, name)| (*name).to_owned()).collect();
+        let said = ColumnRules {
+            selection: Selection::new(&[], &others),
+            ..treating([(name, on_invalid(OnInvalid::Refuse))])
+        };
+        let told = refused(&said, &file);
+        assert!(told.contains(name) && told.contains("none of") && !told.contains("256"), "{told}");
+    }
     let spelled = treating(["at", "day", "late"].map(|name| (name, on_invalid(OnInvalid::String))));
     let spelled =
         ColumnRules { selection: Selection::new(&[], &["small".to_owned(), "price".to_owned()]), ..spelled };

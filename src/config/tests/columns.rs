@@ -80,7 +80,7 @@ fn what_is_done_with_columns_is_read() {
     assert_eq!(treatments["card"], mask(Mask::Partial { kept: 4 }));
     assert_eq!(treatments["phone"], mask(Mask::Partial { kept: 2 }));
     assert_eq!(treatments["note"], mask(Mask::Redact));
-    assert_eq!(treatments["body"], Treatment { mask: None, on_invalid: OnInvalid::Null });
+    assert_eq!(treatments["body"], Treatment { mask: None, on_invalid: Some(OnInvalid::Null) });
 }
 
 #[test]
@@ -88,6 +88,11 @@ fn what_cannot_be_done_with_columns_is_told() {
     let cases = [
         ("a = { mask = \"hsah\" }", "table.columns.a.mask: \"hsah\" is no choice"),
         ("a = { mask = \"hsah\" }", "did you mean `hash`?"),
+        ("\"c*\" = { mask = \"redact\" }", "\"c*\" is a pattern"),
+        (
+            "a = { rename = \"id\" }\n[[mapping.table]]\nname = \"s.u\"\nkey = [\"id\"]\ncolumns = { b = { rename = \"ID\" } }",
+            "\"b\" would be named \"id\"",
+        ),
         ("a = { mask = \"redact\", keep_last = 2 }", "a.keep_last: only a partial mask keeps letters"),
         ("a = { mask = \"partial\", keep_last = 17 }", "expected a number from 1 to 16"),
         ("a = { mask = \"redact\", on_invalid = \"null\" }", "a masked column has no invalid values"),

@@ -22,6 +22,15 @@ event! {
 }
 
 event! {
+    /// The mapping says of columns what is to be done with them, and the files do not have them.
+    ColumnsUnknown<'a> { table: &'a TableId, columns: &'a str } |e| {
+        warn!(table = %e.table, columns = e.columns,
+            remedy = "compare their names with the files' (`landbridge schema show`): a column of another name leaves as it is",
+            "the mapping masks, leaves out or selects columns that the files do not have");
+    }
+}
+
+event! {
     /// A batch was loaded of which some values are not as they were at the source.
     ValuesChanged<'a> { table: &'a TableId, batch: &'a BatchId, changed: &'a [ChangedValues] } |e| {
         for ChangedValues { column, change, values } in e.changed {
