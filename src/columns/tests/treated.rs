@@ -337,6 +337,18 @@ fn rescued_values_are_members_of_one_object_a_row() {
 }
 
 #[test]
+fn names_that_no_file_has_are_known_as_slips() {
+    let rules = ColumnRules {
+        selection: Selection::new(&[], &["passwrod".to_owned(), "pin*".to_owned()]),
+        ..treating([("emial", masking(Mask::Hash)), ("card", masking(Mask::Redact))])
+    };
+    let columns = "optional binary Card (UTF8); optional binary email (UTF8); optional int64 PIN_2;";
+    let inputs = inputs_by(&rules, &[file(columns, &[], PLAIN)]).unwrap();
+    assert_eq!(inputs[0].footer.names().collect::<Vec<_>>(), ["Card", "email", "PIN_2"]);
+    assert_eq!(rules.unknown(inputs[0].footer.names()), ["emial", "passwrod"]);
+}
+
+#[test]
 fn rules_that_make_other_rows_have_another_hash() {
     let all = [
         rules(),
