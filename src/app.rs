@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Duration;
 
 use actix::Addr;
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use tokio::sync::watch;
 
 use crate::actors::directory::Directory;
@@ -16,13 +16,12 @@ use crate::actors::views::Views;
 use crate::actors::world::{Bounds, Ports, TableSetup, World};
 use crate::columns::layout::Layout;
 use crate::columns::rules::{ColumnRules, LobLimit, types};
-use crate::config::types::{Config, Planner, Warehouse};
+use crate::config::types::Config;
 use crate::domain::clock::Clock;
 use crate::domain::fault::Fault;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
-use crate::domain::planner::Quotas;
 use crate::domain::route::Router;
 use crate::domain::shape::ShapeRules;
 use crate::domain::table::{CloseReason, TableBounds};
@@ -134,8 +133,7 @@ impl Tree {
             bounds: bounds(config),
             router: Router::new(sources),
             tables: tables(config),
-            quotas: planner(config)
-                .map(|planner| Quotas { jobs_per_day: planner.jobs_per_day, ..Quotas::BIGQUERY }),
+            quotas: config.quotas(),
             windows: DashMap::new(),
             modes,
             spool: config.spool.path.clone(),
@@ -150,7 +148,7 @@ impl Tree {
             forgotten_before: AtomicI64::new(0),
             bodies: AtomicU64::new(0),
             known_good: DashMap::new(),
-            told_unknown: DashMap::new(),
+            compared: DashSet::new(),
             shapes: Shapes::default(),
             views: Views::default(),
             fatal: fatal_sender,
@@ -294,14 +292,6 @@ fn bounds(config: &Config) -> Bounds {
         refused_patience: timing.job_timeout,
         receive_wait: RECEIVE_WAIT,
         layout: Layout::copying_from(config.batching.copied_bytes_min),
-    }
-}
-
-/// How windows are planned; none where nothing is to be shared.
-pub(crate) fn planner(config: &Config) -> Option<Planner> {
-    match config.warehouse {
-        Warehouse::BigQuery(_) => config.planner,
-        Warehouse::Lake { .. } => None,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::telemetry::events;
 
 /// How often all windows are published, for tables that are quiet too, and the budget is shown.
 const PUBLISH_INTERVAL: Duration = Duration::from_secs(10);
-/// How often the ledger is read, and how much of it is read again: an index of DynamoDB lags behind, and a batch that is
+/// How often the ledger is read where others submit jobs, too, and how much of it is read again: an index of DynamoDB lags behind, and a batch that is
 /// tried again has the time of its claim.
 const READ_INTERVAL: Duration = Duration::from_secs(30);
 const READ_AGAIN: Duration = Duration::from_secs(900);
@@ -95,8 +95,10 @@ impl Actor for Planner {
         context.set_mailbox_capacity(self.world.tables.len().saturating_mul(8).max(512));
         self.publish();
         context.run_interval(PUBLISH_INTERVAL, |planner, _| planner.publish());
-        // What was told and lost, and the jobs of other processes.
-        context.run_interval(READ_INTERVAL, |planner, context| planner.read(context));
+        // This process tells its own jobs, and waits in the mailbox while there is no planner.
+        if self.world.ports.ledger.has_other_writers() {
+            context.run_interval(READ_INTERVAL, |planner, context| planner.read(context));
+        }
     }
 }
 

@@ -169,19 +169,7 @@ mod tests {
     #[test]
     fn a_view_has_only_columns_that_the_table_has() {
         use crate::domain::column_type::ColumnType;
-        use crate::domain::instant::Instant;
-        use crate::domain::shape::Change;
-
-        let entry = |name: &str| ShapeEntry {
-            source: name.into(),
-            kind: ColumnType::Int64,
-            target: name.into(),
-            target_kind: ColumnType::Int64,
-            change: Change::Added,
-            at: Instant::from_micros(1),
-            file: None,
-        };
-        let shape = Shape::new(["id", "new", "other"].map(entry));
+        let shape = Shape::new(["id", "new", "other"].map(ShapeEntry::added));
         let there = [("ID".into(), Some(ColumnType::Int64)), ("other".into(), None)];
         let (seen, whole) = as_far_as(&shape, &there);
         let names: Vec<_> = seen.columns().into_iter().map(|(name, _)| name.to_string()).collect();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 
 use super::directory::Directory;
 use super::shapes::Shapes;
@@ -150,8 +150,8 @@ pub struct World {
     pub bodies: AtomicU64,
     /// The columns of what was loaded last into each table, since this process began.
     pub known_good: DashMap<TableId, ColumnPlan>,
-    /// Tables of which it was told that the mapping names columns that they do not have.
-    pub told_unknown: DashMap<TableId, ()>,
+    /// Tables of which it was looked whether they have the columns that the mapping names.
+    pub compared: DashSet<TableId>,
     /// The shapes of the tables, as they were last read.
     pub shapes: Shapes,
     /// The typed views of the tables, as they were last published.

@@ -228,21 +228,16 @@ fn scenarios(arguments: &Arguments) -> Result<Vec<(String, Scenario)>, String> {
 /// A day of the tables that a configuration maps.
 fn of_configuration(config: &Path, rates: &Path, arguments: &Arguments) -> Result<Scenario, String> {
     let loaded = load(config, std::env::vars()).map_err(|errors| errors.to_string())?;
+    let quotas = loaded
+        .quotas()
+        .ok_or("nothing is planned: `[warehouse]` is no BigQuery, or `planner.windows` is fixed")?;
     let mut rows = rates_of(rates)?;
     let (mut tables, mut told) = (Vec::new(), Vec::new());
     for mapping in &loaded.mappings {
         for (route, settings) in mapping.route.tables.iter().zip(&mapping.tables) {
             let id = route.table.clone();
             match (rows.remove(&id.to_string()), loaded.needs(settings)) {
-                (_, None) if settings.window.is_some() => {
-                    told.push(format!("{id} has a `window` of its own, which nobody plans"))
-                }
-                (_, None) => {
-                    return Err(
-                        "nothing is planned: `[warehouse]` is no BigQuery, or `planner.windows` is fixed"
-                            .to_owned(),
-                    );
-                }
+                (_, None) => told.push(format!("{id} has a `window` of its own, which nobody plans")),
                 (None, Some(_)) => told.push(format!(
                     "{} says nothing of {id}: add `\"{id}\" = ROWS` of a day",
                     rates.display()
@@ -264,10 +259,9 @@ fn of_configuration(config: &Path, rates: &Path, arguments: &Arguments) -> Resul
     if !told.is_empty() {
         return Err(told.join("\n"));
     }
-    let jobs_per_day = loaded.planner.map_or(Quotas::BIGQUERY.jobs_per_day, |planner| planner.jobs_per_day);
     Ok(Scenario {
         tables,
-        quotas: Quotas { jobs_per_day, ..Quotas::BIGQUERY },
+        quotas,
         loads_in_flight: loaded.limits.loads_in_flight,
         bursts: Vec::new(),
         ..day(arguments.every, 1, 1.0, arguments.seed)

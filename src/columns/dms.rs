@@ -6,7 +6,7 @@ use super::output::indices::Indices;
 use super::output::pages::Filling;
 use super::pages::unpacked::Rows;
 use super::stored::Stored;
-use super::values::{Refusal, Step, byte_arrays};
+use super::values::{Refusal, Step, byte_arrays, push};
 
 /// The operations, as the dictionary of a PLAIN page, in the order of their places there.
 pub(super) const OPERATIONS: [u8; 15] = *b"\x01\0\0\0I\x01\0\0\0U\x01\0\0\0D";
@@ -69,8 +69,7 @@ pub(super) fn sequences(rows: Rows<'_>, filling: &mut Filling) -> Result<(), Ref
     for text in byte_arrays(rows.values) {
         kept.push(!text.is_empty());
         if !text.is_empty() {
-            filling.values.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
-            filling.values.extend_from_slice(text);
+            push(text, &mut filling.values);
         }
     }
     without(rows.levels, &kept, &mut filling.levels);

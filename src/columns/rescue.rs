@@ -16,7 +16,7 @@ use super::target::Target;
 use super::transcode::{BuildFailure, Input, treating};
 use super::treated::{Changed, Treated, Treating};
 use super::types::ColumnType;
-use super::values::{Refusal, byte_arrays};
+use super::values::{Refusal, byte_arrays, push};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::lineage::RESCUED;
 
@@ -39,14 +39,12 @@ impl Weaver<'_> {
             let input = inputs.get(run.input);
             let input = input.ok_or_else(|| Fault::new(FaultKind::Internal, "a run of no file"))?;
             let mut written = 0;
-            for (row, members) in self.objects(input, run)? {
+            for (row, mut object) in self.objects(input, run)? {
                 self.write_nulls((row - written) as u64, &mut out)?;
                 written = row + 1;
                 self.filling.levels.push(true);
-                let length = u32::try_from(members.len() + 1).unwrap_or(u32::MAX);
-                self.filling.values.extend(length.to_le_bytes());
-                self.filling.values.extend_from_slice(&members);
-                self.filling.values.push(b'}');
+                object.push(b'}');
+                push(&object, &mut self.filling.values);
                 if self.filling.is_full() {
                     self.filling.write(&mut self.press, &mut self.output, &mut out)?;
                 }
@@ -114,9 +112,7 @@ impl<'a> Member<'a> {
         let internal = |text: String| Fault::new(FaultKind::Internal, text);
         // As text every value can be carried: none of it becomes NULL.
         let treated = match leaf.treated {
-            Treated::Own | Treated::Nulled { .. } | Treated::Checked { .. } | Treated::Spelled => {
-                Treated::Spelled
-            }
+            Treated::Own | Treated::Judged { .. } | Treated::Spelled => Treated::Spelled,
             masked @ Treated::Masked(_) => masked,
         };
         let target = Target::of(ColumnType::String);

@@ -6,6 +6,7 @@ use super::output::indices::{write_dictionary, write_runs};
 use super::output::pages::{Filling, Press, codec};
 use super::output::{Chunk, Output};
 use super::transcode::Input;
+use super::values::push;
 use crate::domain::fault::Fault;
 
 /// Runs whose numbers are a page of their own: shorter ones compress better together, longer ones are more than a page.
@@ -40,7 +41,7 @@ pub(super) fn write_files(
     for run in runs {
         if last != Some(run.input) {
             let name = inputs.get(run.input).map(|input| input.file.source_file()).unwrap_or_default();
-            text(&name, &mut values);
+            push(name.as_bytes(), &mut values);
             count += 1;
             last = Some(run.input);
         }
@@ -116,10 +117,4 @@ fn count(
         }
     }
     Ok(())
-}
-
-/// Appends a text as it stands in a PLAIN page.
-pub(super) fn text(text: &str, values: &mut Vec<u8>) {
-    values.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
-    values.extend_from_slice(text.as_bytes());
 }

@@ -21,11 +21,11 @@ use super::plan::ColumnPlan;
 use super::reading::{Part, Reading, chunk_of};
 use super::rules::ColumnRules;
 use super::spelling::Spelling;
-use super::synthesised::{text, write_constant, write_files, write_rows};
+use super::synthesised::{write_constant, write_files, write_rows};
 use super::target::{Target, schema};
 use super::treated::{Treated, Treating};
 use super::types::ColumnType;
-use super::values::Step;
+use super::values::{Step, push};
 use super::{labels, lineage};
 use crate::domain::batch::Batch;
 use crate::domain::fault::{Fault, FaultKind};
@@ -118,9 +118,7 @@ pub(super) fn treating<'a>(
     let (physical, bytes) = physical(input, leaf);
     let Leaf { position, stored, treated, .. } = leaf;
     let step = match treated {
-        Treated::Own | Treated::Nulled { .. } | Treated::Checked { .. } => {
-            Step::of(stored, physical, bytes, target)?
-        }
+        Treated::Own | Treated::Judged { .. } => Step::of(stored, physical, bytes, target)?,
         Treated::Spelled | Treated::Masked(_) => Step::Same,
     };
     let instant = input.footer.column(position).is_some_and(|column| rules.is_instant(column.name()));
@@ -220,7 +218,7 @@ fn write_lineage(
     write_files(press, output, inputs, runs)?;
     write_rows(press, output, filling, runs)?;
     let mut id = Vec::new();
-    text(batch.id.as_str(), &mut id);
+    push(batch.id.as_str().as_bytes(), &mut id);
     write_constant(press, output, &id, rows)?;
     write_constant(press, output, &batch.claimed_at.micros().to_le_bytes(), rows)?;
     Ok(())

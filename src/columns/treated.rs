@@ -7,11 +7,12 @@ use super::bits::Bits;
 use super::dms::without;
 use super::output::pages::Filling;
 use super::pages::unpacked::Rows;
+use super::pages::values::Shape;
 use super::rules::ColumnRules;
 use super::spelling::Spelling;
 use super::stored::Stored;
 use super::types::ColumnType;
-use super::values::{Refusal, Step, byte_arrays};
+use super::values::{Refusal, Step, byte_arrays, push};
 use crate::domain::batch::hex;
 use crate::domain::column_type::DECIMAL_PRECISION_MAX;
 use crate::domain::source_type::SourceType;
@@ -26,14 +27,11 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 pub(super) enum Treated {
     /// They are carried exactly, or the file is refused.
     Own,
-    /// Those that cannot be carried become NULL; texts that are no JSON too, where they should be.
-    Nulled {
-        /// They should be JSON.
-        json: bool,
-    },
-    /// As `Own`, and each is looked at.
-    Checked {
-        /// They should be JSON.
+    /// Each is looked at: those that cannot be carried become NULL, or refuse the file.
+    Judged {
+        /// They refuse it.
+        refuses: bool,
+        /// Those that are no JSON, too.
         json: bool,
     },
     /// They are carried as text.
@@ -59,8 +57,8 @@ impl ColumnRules {
             | (None, Some(OnInvalid::Refuse | OnInvalid::Null) | None, None) => {
                 (Treated::Spelled, ColumnType::String)
             }
-            (None, Some(OnInvalid::Null), Some(own)) => (Treated::Nulled { json }, own),
-            (None, Some(OnInvalid::Refuse), Some(own)) => (Treated::Checked { json }, own),
+            (None, Some(OnInvalid::Null), Some(own)) => (Treated::Judged { refuses: false, json }, own),
+            (None, Some(OnInvalid::Refuse), Some(own)) => (Treated::Judged { refuses: true, json }, own),
             (None, None, Some(own)) => (Treated::Own, own),
         }
     }
@@ -140,8 +138,7 @@ impl Treating<'_> {
         changed: &mut Changed,
     ) -> Result<(), Refusal> {
         match self.treated {
-            Treated::Nulled { json } => return self.null(json, false, rows, filling, changed),
-            Treated::Checked { json } => return self.null(json, true, rows, filling, changed),
+            Treated::Judged { refuses, json } => return self.judge(refuses, json, rows, filling, changed),
             Treated::Masked(Mask::Redact) if self.spelling.stored != Stored::Text => {
                 filling.levels.push_run(false, rows.levels.len());
                 return Ok(());
@@ -162,7 +159,7 @@ impl Treating<'_> {
                 }
                 Treated::Masked(Mask::Redact) => push(Mask::REDACTED.as_bytes(), values),
                 Treated::Masked(Mask::Partial { kept }) => push(partly(text, kept).as_bytes(), values),
-                Treated::Spelled | Treated::Own | Treated::Nulled { .. } | Treated::Checked { .. } => {
+                Treated::Spelled | Treated::Own | Treated::Judged { .. } => {
                     let valid = String::from_utf8_lossy(text);
                     changed.replaced += u64::from(matches!(valid, std::borrow::Cow::Owned(_)));
                     push(valid.as_bytes(), values);
@@ -173,10 +170,10 @@ impl Treating<'_> {
     }
 
     /// Values that cannot be carried become NULL, or refuse the file.
-    fn null(
+    fn judge(
         &self,
-        json: bool,
         refuses: bool,
+        json: bool,
         rows: Rows<'_>,
         filling: &mut Filling,
         changed: &mut Changed,
@@ -210,28 +207,14 @@ impl Treating<'_> {
         Ok(())
     }
 
-    /// Gives each value alone, as it stands in a page.
+    /// Gives each value alone, as it stands in a page; not of BOOLEAN, whose values are bits.
     fn each_alone(&self, values: &[u8], each: &mut dyn FnMut(&[u8])) {
-        use parquet::basic::Type as Physical;
-        let width = match self.spelling.physical {
-            Physical::INT32 | Physical::FLOAT => 4,
-            Physical::INT64 | Physical::DOUBLE => 8,
-            Physical::INT96 => 12,
-            Physical::FIXED_LEN_BYTE_ARRAY => self.spelling.bytes.max(1),
-            Physical::BOOLEAN => return,
-            Physical::BYTE_ARRAY => {
-                let mut rest = values;
-                for value in byte_arrays(values) {
-                    let Some((alone, after)) = rest.split_at_checked(value.len() + size_of::<u32>()) else {
-                        return;
-                    };
-                    each(alone);
-                    rest = after;
-                }
-                return;
-            }
-        };
-        values.chunks_exact(width).for_each(each);
+        let shape = Shape { physical: self.spelling.physical, fixed_bytes: self.spelling.bytes };
+        let mut rest = values;
+        while let Some((alone, after)) = rest.split_at_checked(shape.bytes_of(rest, 1).max(1)) {
+            each(alone);
+            rest = after;
+        }
     }
 }
 
@@ -257,11 +240,6 @@ fn is_in_range(kind: ColumnType, value: &[u8], json: bool) -> bool {
         | ColumnType::Bool
         | ColumnType::Float64 => true,
     }
-}
-
-fn push(text: &[u8], values: &mut Vec<u8>) {
-    values.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
-    values.extend_from_slice(text);
 }
 
 /// HMAC-SHA256 of `text`, in hexadecimal digits.

@@ -271,6 +271,12 @@ fn longs(values: &[u8]) -> impl Iterator<Item = i64> {
     values.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes))
 }
 
+/// Appends a value of BYTE_ARRAY as it stands in a PLAIN page: its length before it.
+pub(super) fn push(value: &[u8], values: &mut Vec<u8>) {
+    values.extend(u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
+    values.extend_from_slice(value);
+}
+
 /// The values of a PLAIN page of BYTE_ARRAY, which was checked.
 pub(super) fn byte_arrays(values: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = values;

@@ -6,9 +6,15 @@ use super::types::{Config, TableSettings, Warehouse};
 use crate::domain::planner::{Planner, Quotas, TableNeeds};
 
 impl Config {
+    /// The quotas within which windows are planned; none where they are fixed, or the warehouse has none.
+    pub fn quotas(&self) -> Option<Quotas> {
+        let planner = self.planner.filter(|_| matches!(self.warehouse, Warehouse::BigQuery(_)))?;
+        Some(Quotas { jobs_per_day: planner.jobs_per_day, ..Quotas::BIGQUERY })
+    }
+
     /// What the planner gives a table; none where its window is fixed, or there is nothing to be shared.
     pub fn needs(&self, table: &TableSettings) -> Option<TableNeeds> {
-        let planner = self.planner.filter(|_| matches!(self.warehouse, Warehouse::BigQuery(_)))?;
+        let planner = self.planner.filter(|_| self.quotas().is_some())?;
         let max_staleness = table.max_staleness.unwrap_or(planner.max_staleness);
         // A file that is held for longer is deferred.
         let max_staleness = max_staleness.min(self.timing.defer_after / 2);
@@ -18,8 +24,7 @@ impl Config {
 
 /// Tables that all speak and wait as long as they may must not need more jobs than there are.
 pub(super) fn check(config: &Config, settings: &Settings<'_>, errors: &mut Vec<ConfigError>) {
-    let Some(planner) = config.planner else { return };
-    let quotas = Quotas { jobs_per_day: planner.jobs_per_day, ..Quotas::BIGQUERY };
+    let Some(quotas) = config.quotas() else { return };
     let tables = config.mappings.iter().flat_map(|mapping| &mapping.tables);
     let needs: Vec<_> = tables.filter_map(|table| config.needs(table)).collect();
     let (tables, least, there) = (needs.len(), Planner::least_jobs(needs), quotas.jobs());

@@ -108,12 +108,6 @@ pub struct TableNeeds {
     pub max_staleness: Duration,
 }
 
-impl Default for TableNeeds {
-    fn default() -> Self {
-        Self { class: Class::Normal, max_staleness: Duration::from_secs(300) }
-    }
-}
-
 /// When a window closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -163,12 +157,12 @@ const BALANCED_WITHIN: f64 = 3_600.0;
 const REFUSED_FACTOR: f64 = 2.0;
 /// How long that lasts: quotas refill evenly ("Quotas and limits").
 const REFUSED_FOR: Duration = Duration::from_secs(600);
+/// The most that it lengthens windows.
+const REFUSED_FACTOR_MAX: f64 = 16.0;
 /// Below this share of the project's jobs, windows are as long as the quota wants, whatever their tables' `max_staleness`.
 const EXHAUSTED: f64 = 0.01;
 /// And this long at the most: the bucket is refilled all the time.
 const EXHAUSTED_AGE: Duration = Duration::from_secs(3_600);
-/// The most that it lengthens windows.
-const REFUSED_FACTOR_MAX: f64 = 16.0;
 
 #[derive(Clone, Debug)]
 struct Table {
@@ -240,7 +234,7 @@ impl Planner {
     }
 
     fn refused_factor(&self, now: Instant) -> f64 {
-        self.refused.filter(|(at, _)| at.plus(REFUSED_FOR) > now).map_or(1.0, |(_, factor)| factor)
+        self.refused_until(now).and(self.refused).map_or(1.0, |(_, factor)| factor)
     }
 
     /// The window that a table's next batch has.

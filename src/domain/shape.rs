@@ -125,6 +125,24 @@ pub struct ShapeEntry {
     pub file: Option<Arc<str>>,
 }
 
+#[cfg(test)]
+impl ShapeEntry {
+    /// A column of whole numbers that was added under its own name.
+    pub(crate) fn added(name: &str) -> Self {
+        let kind = ColumnType::Int64;
+        let at = Instant::from_micros(1);
+        Self {
+            source: name.into(),
+            kind,
+            target: name.into(),
+            target_kind: kind,
+            change: Change::Added,
+            at,
+            file: None,
+        }
+    }
+}
+
 /// Where the values of a file's column go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {

@@ -15,7 +15,7 @@ pub struct FileCame {
     pub rows: u64,
 }
 
-/// A load job was submitted. Sent by its delivery; if it is lost, the ledger has its attempt, and is read.
+/// A load job was submitted. Sent by its delivery; if it is lost, the planner is, and the next one reads the ledger.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct JobSubmitted(pub Submitted);

@@ -32,17 +32,17 @@ impl Performer {
         Err((None, Fault::new(FaultKind::Unavailable, text)))
     }
 
-    /// Tells, once a table, which columns the mapping names and the files do not have: what was to be masked or left out would
+    /// Tells, by the first file of a table that is built, which columns the mapping names and the files do not have: what was to be masked or left out would
     /// leave as it is under its right name.
     fn tell_unknown(&self) {
-        let Some(input) = self.inputs.first().filter(|_| !self.world.told_unknown.contains_key(&self.table))
-        else {
+        let Some(input) = self.inputs.first().filter(|_| !self.world.compared.contains(&self.table)) else {
             return;
         };
+        self.world.compared.insert(self.table.clone());
         let shape = self.world.shapes.known(&self.table);
         let sources = shape.iter().flat_map(|shape| shape.entries()).map(|entry| &*entry.source);
         let unknown = self.setup.rules.unknown(input.footer.names().chain(sources));
-        if !unknown.is_empty() && self.world.told_unknown.insert(self.table.clone(), ()).is_none() {
+        if !unknown.is_empty() {
             events::ColumnsUnknown { table: &self.table, columns: &unknown.join(", ") }.emit();
         }
     }

@@ -7,6 +7,8 @@ fn id(number: usize) -> TableId {
     TableId::new("c", "s", format!("t{number}").as_str())
 }
 
+const NEEDS: TableNeeds = TableNeeds { class: Class::Normal, max_staleness: Duration::from_secs(300) };
+
 fn at(seconds: u64) -> Instant {
     Instant::from_micros(1_763_856_000_000_000).plus(Duration::from_secs(seconds))
 }
@@ -67,8 +69,7 @@ fn a_budget_is_never_overdrawn_by_whoever_asks_it() {
 #[test]
 fn a_table_that_speaks_once_is_loaded_at_once_and_many_share() {
     let tables = 200;
-    let mut planner =
-        Planner::new(Quotas::BIGQUERY, (0..tables).map(|n| (id(n), TableNeeds::default())), at(0));
+    let mut planner = Planner::new(Quotas::BIGQUERY, (0..tables).map(|n| (id(n), NEEDS)), at(0));
     planner.arrived(&id(0), 10, at(1));
     assert_eq!(planner.window(&id(0), at(1)).why, Why::AtOnce);
     for minute in 1..30 {
@@ -88,7 +89,7 @@ fn a_table_that_speaks_once_is_loaded_at_once_and_many_share() {
 
 #[test]
 fn a_quota_that_is_used_up_makes_windows_longer_and_says_until_when() {
-    let mut planner = Planner::new(Quotas::BIGQUERY, (0..70).map(|n| (id(n), TableNeeds::default())), at(0));
+    let mut planner = Planner::new(Quotas::BIGQUERY, (0..70).map(|n| (id(n), NEEDS)), at(0));
     for minute in 0..30 {
         (0..70).for_each(|number| planner.arrived(&id(number), 100, at(minute * 60)));
     }
@@ -107,7 +108,7 @@ fn a_quota_that_is_used_up_makes_windows_longer_and_says_until_when() {
 
 #[test]
 fn without_budget_no_window_is_short() {
-    let mut planner = Planner::new(Quotas::BIGQUERY, [(id(0), TableNeeds::default())], at(0));
+    let mut planner = Planner::new(Quotas::BIGQUERY, [(id(0), NEEDS)], at(0));
     // The reserve pays for the bound of staleness while there is some.
     for (jobs, age) in [(98_000, 300), (2_000, 3_600)] {
         (0..jobs).for_each(|_| planner.attempted(&id(0), at(0)));

@@ -25,35 +25,20 @@ pub fn appending(stored: &[ShapeEntry], known: usize, entries: &[ShapeEntry]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::column_type::ColumnType;
-    use crate::domain::instant::Instant;
-    use crate::domain::shape::Change;
-
-    fn entry(name: &str) -> ShapeEntry {
-        ShapeEntry {
-            source: name.into(),
-            kind: ColumnType::Int64,
-            target: name.into(),
-            target_kind: ColumnType::Int64,
-            change: Change::Added,
-            at: Instant::from_micros(1),
-            file: None,
-        }
-    }
 
     #[test]
     fn only_whoever_knew_everything_appends_and_only_the_same_is_done_already() {
-        let stored = [entry("a"), entry("b"), entry("c")];
+        let stored = [ShapeEntry::added("a"), ShapeEntry::added("b"), ShapeEntry::added("c")];
         let cases = [
-            (3, &[entry("d")][..], Appending::Now),
+            (3, &[ShapeEntry::added("d")][..], Appending::Now),
             (3, &[], Appending::Now),
-            (2, &[entry("c")], Appending::Done),
-            (1, &[entry("b")], Appending::Done),
-            (1, &[entry("b"), entry("c")], Appending::Done),
-            (2, &[entry("d")], Appending::Refused),
-            (2, &[entry("c"), entry("d")], Appending::Refused),
-            (4, &[entry("d")], Appending::Refused),
-            (usize::MAX, &[entry("d")], Appending::Refused),
+            (2, &[ShapeEntry::added("c")], Appending::Done),
+            (1, &[ShapeEntry::added("b")], Appending::Done),
+            (1, &[ShapeEntry::added("b"), ShapeEntry::added("c")], Appending::Done),
+            (2, &[ShapeEntry::added("d")], Appending::Refused),
+            (2, &[ShapeEntry::added("c"), ShapeEntry::added("d")], Appending::Refused),
+            (4, &[ShapeEntry::added("d")], Appending::Refused),
+            (usize::MAX, &[ShapeEntry::added("d")], Appending::Refused),
         ];
         for (known, entries, expected) in cases {
             assert_eq!(appending(&stored, known, entries), expected, "{known} {entries:?}");
