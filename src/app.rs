@@ -329,8 +329,17 @@ pub(crate) fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
             let (rules, shape_rules) = (Arc::new(rules), Arc::new(shape_rules));
             let needs = config.needs(settings);
             let (key, has_typed_view) = (settings.key.clone().into(), settings.typed_view);
-            let setup =
-                TableSetup { destination, rules, plan_hash, shape_rules, key, has_typed_view, bounds, needs };
+            let setup = TableSetup {
+                destination,
+                rules,
+                plan_hash,
+                shape_rules,
+                key,
+                has_typed_view,
+                bounds,
+                carrier: settings.delivery,
+                needs,
+            };
             tables.insert(route.table.clone(), setup);
         }
     }

@@ -27,6 +27,7 @@ mod planned;
 mod probe;
 mod reopen;
 mod stages;
+mod streamed;
 
 use stages::Stages;
 
@@ -109,7 +110,7 @@ pub async fn run(
         }
         // A table that was closed while its batch waited and was built starts no load: nothing is claimed, and the
         // files come back through their leases. From the first claim on, the batch is in flight and goes to its end.
-        let begins = matches!(action, Action::Build | Action::Claim(_));
+        let begins = matches!(action, Action::Build { .. } | Action::Claim(_));
         if unclaimed && begins && world.directory.batcher(&table).is_none() {
             return End::Superseded;
         }
@@ -141,10 +142,11 @@ impl Performer {
 
     async fn perform(&mut self, batch: &Batch, action: Action) -> Event {
         match action {
-            Action::Build => self.build(batch).await,
+            Action::Build { by_stream } => self.build(batch, by_stream).await,
             Action::Claim(attempt) => self.claim(batch, attempt).await,
             Action::Submit(attempt) => self.submit(batch, attempt).await,
             Action::Ask(attempt) => self.ask(attempt).await,
+            Action::CommitStream(attempt) => self.commit_stream(attempt).await,
             Action::Fence(attempt) => self.fence(attempt).await,
             Action::FailAttempt { failed, reason, next } => {
                 events::AttemptFailed {
@@ -214,7 +216,7 @@ impl Performer {
             let reason = format!("a column of {table} has taken a wider type since the body was built");
             return Event::SubmitFailed { kind: FaultKind::DestinationRefused, reason };
         }
-        self.tell_planner(batch, attempt.number);
+        self.tell_planner(batch, &attempt);
         match self.world.ports.warehouse.submit(&attempt, &built.body).await {
             Ok(submission) => {
                 if submission == Submission::Duplicate {
@@ -289,7 +291,7 @@ impl Performer {
     }
 
     /// Builds the body, fetching the files first when they are not at hand.
-    async fn build(&mut self, batch: &Batch) -> Event {
+    async fn build(&mut self, batch: &Batch, by_stream: bool) -> Event {
         // A body that was refused is built anew: what it occupies goes back before anything is waited for.
         self.body = None;
         if self.inputs.is_empty()
@@ -317,7 +319,8 @@ impl Performer {
             [entry] => Some(entry.file.clone()),
             _ => None,
         };
-        let (batch, rules) = (batch.clone(), Arc::clone(&self.setup.rules));
+        let (destination, batch, rules) =
+            (batch.destination.clone(), batch.clone(), Arc::clone(&self.setup.rules));
         let (path, layout) = (self.world.next_body_path(), self.world.bounds.layout);
         let wanted = Arc::new(());
         let watch = Arc::downgrade(&wanted);
@@ -336,7 +339,7 @@ impl Performer {
                 self.inputs = inputs;
                 self.body = Some(Built { body, _credit: credit });
                 self.stages.built();
-                Event::Built { plan_hash: Arc::clone(&self.setup.plan_hash) }
+                self.open_stream(&destination, by_stream).await
             }
             Ok((inputs, Err(BuildFailure { file, fault }))) => {
                 self.inputs = inputs;

@@ -56,10 +56,10 @@ impl Planner {
 
     /// Counts a job once, however often it is told.
     fn count(&mut self, submitted: Submitted) {
-        let Submitted { at, batch, number, table } = submitted;
+        let Submitted { at, batch, number, table, carrier } = submitted;
         let now = self.world.ports.clock.now();
         if self.counted.insert((batch, number), now).is_none() {
-            self.machine.attempted(&table, at);
+            self.machine.attempted(&table, carrier, at);
         }
     }
 

@@ -24,7 +24,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{QueueId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
-use crate::domain::planner::{Quotas, TableNeeds, Window};
+use crate::domain::planner::{Carrier, Quotas, TableNeeds, Window};
 use crate::domain::route::Router;
 use crate::domain::shape::{Shape, ShapeRules};
 use crate::domain::table::TableBounds;
@@ -58,6 +58,8 @@ pub struct TableSetup {
     pub has_typed_view: bool,
     /// Its bounds.
     pub bounds: TableBounds,
+    /// By what its rows go.
+    pub carrier: Carrier,
     /// What the planner gives it; none where its window is what the mapping says.
     pub needs: Option<TableNeeds>,
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::config::load;
 use crate::domain::cost::{Item, Needed, Prices, bill};
 use crate::domain::ids::TableId;
-use crate::domain::planner::{Class, Quotas};
+use crate::domain::planner::{Carrier, Class, Quotas};
 use crate::forecast::{Burst, Freshness, Outcome, Scenario, Table, Windows, run, zipf};
 
 mod chart;
@@ -177,6 +177,7 @@ fn summary(runs: &[Run], cost_month_usd: f64) -> serde_json::Value {
     json!({
         "load_jobs": named("planned").map(load_jobs),
         "load_jobs_10s": named("planned, files every 10").map(load_jobs),
+        "storage_write": named("the ten busiest streamed").map(|outcome| of(&outcome.streamed)),
         "fixed_window": named("a window of 60 s").map(crossed),
         "paused_moves_p99_by": {"60s": paused("60"), "10s": paused("10")},
         "cost_month_usd": (cost_month_usd * 100.0).round() / 100.0,
@@ -217,7 +218,9 @@ fn show(name: &str, outcome: &Outcome) {
 }
 
 fn scenarios(arguments: &Arguments) -> Result<Vec<(String, Scenario)>, String> {
-    if let (Some(config), Some(rates)) = (&arguments.config, &arguments.rates) {
+    if arguments.quota
+        && let (Some(config), Some(rates)) = (&arguments.config, &arguments.rates)
+    {
         let scenario = of_configuration(config, rates, arguments)?;
         let fixed = Scenario { windows: Windows::Fixed(Duration::from_secs(60)), ..scenario.clone() };
         return Ok(vec![("planned".to_owned(), scenario), ("a window of 60 s".to_owned(), fixed)]);
@@ -248,6 +251,7 @@ fn of_configuration(config: &Path, rates: &Path, arguments: &Arguments) -> Resul
                         class: needs.class,
                         rows_per_day,
                         max_staleness: needs.max_staleness,
+                        carrier: needs.carrier,
                     });
                 }
             }
@@ -306,10 +310,18 @@ fn days(seed: u64) -> Vec<(String, Scenario)> {
         let table = scenario.tables.get(PAUSED).map(|table| table.id.clone());
         Scenario { paused: table.map(|table| (table, 12, 18)), ..scenario }
     };
+    // The Storage Write API for those on which most depends.
+    let streamed = |interval| {
+        let mut scenario = day(interval, 70, 40e6);
+        let critical = scenario.tables.iter_mut().filter(|table| table.class == Class::Critical);
+        critical.for_each(|table| table.carrier = Carrier::StorageWrite);
+        scenario
+    };
     let mut all = Vec::new();
     for interval in [60, 10] {
         let name = |text: &str| format!("{text}, files every {interval} s");
         all.push((name("planned"), day(interval, 70, 40e6)));
+        all.push((name("the ten busiest streamed"), streamed(interval)));
         all.push((name("a window of 60 s"), fixed(interval)));
         if interval == 60 {
             // Every ten seconds six times as many would be refused again and again.
@@ -331,6 +343,7 @@ fn day(interval: u64, tables: usize, rows: f64, seed: u64) -> Scenario {
         class: if number < 10 { Class::Critical } else { Class::Normal },
         rows_per_day,
         max_staleness: Duration::from_secs(300),
+        carrier: Carrier::LoadJobs,
     };
     let burst = |table, from_hour| Burst { table, from_hour, hours: 1.0, factor: 10.0 };
     Scenario {
@@ -340,6 +353,7 @@ fn day(interval: u64, tables: usize, rows: f64, seed: u64) -> Scenario {
         peak_to_trough: 5.0,
         bursts: [4, 12, 40].into_iter().flat_map(|table| [burst(table, 10.0), burst(table, 20.0)]).collect(),
         job_seconds: (6.0, 20.0),
+        stream_seconds: (1.0, 3.0),
         job_failures: 0.005,
         quotas: Quotas::BIGQUERY,
         loads_in_flight: 64,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use gcp_bigquery_client::auth::Authenticator;
 use gcp_bigquery_client::error::BQError;
 use google_cloud_auth::credentials::service_account::{self, AccessSpecifier};
-use google_cloud_auth::credentials::{self, AccessTokenCredentials};
+use google_cloud_auth::credentials::{self, AccessTokenCredentials, Credentials, anonymous};
 
 use crate::config::secret::Secret;
 use crate::config::types::GoogleCredentials;
@@ -41,6 +41,14 @@ impl Identity {
             GoogleCredentials::File(path) => Some(from_key_file(path)?),
         };
         Ok(Self { credentials })
+    }
+
+    /// The same account, for a client of Google's own.
+    pub fn credentials(&self) -> Credentials {
+        match &self.credentials {
+            Some(credentials) => credentials.clone().into(),
+            None => anonymous::Builder::new().build(),
+        }
     }
 
     /// A token for the next call; `None` when nobody is to be named.

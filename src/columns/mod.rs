@@ -6,6 +6,7 @@
 //! is the file. Nothing that a file says of itself is believed: `outline` counts what a footer claims, `pages` holds each page
 //! against it, and `limits` says what is too much.
 
+pub mod arrow_rows;
 mod bits;
 pub mod body;
 mod chunks;

@@ -75,6 +75,7 @@ fn assemble(
     paths::check(&config, &mappings, errors);
     check_times(&config, path, root, errors);
     planner::check(&config, &settings, errors);
+    planner::check_delivery(&config, &settings, errors);
     ledger::check_volume(&config, settings.place("ledger", "volume"), errors);
     check_admin(&config, path, root, environment, errors);
     Some(config)

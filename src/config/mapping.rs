@@ -11,7 +11,7 @@ use super::{ConfigError, Place, against, columns, s3, schema_changes, typed_view
 use crate::config::settings::SETTINGS;
 use crate::domain::batch::Destination;
 use crate::domain::ids::TableId;
-use crate::domain::planner::Class;
+use crate::domain::planner::{Carrier, Class};
 use crate::domain::route::{SourceRoute, TableRoute, Unmapped};
 use crate::domain::treatment::Selection;
 
@@ -27,7 +27,7 @@ const MAPPING_KEYS: [&str; 9] = [
     "table",
 ];
 const DMS_KEYS: [&str; 4] = ["op", "timestamp", "sequence", "lob_max_size"];
-const TABLE_KEYS: [&str; 13] = [
+const TABLE_KEYS: [&str; 14] = [
     "name",
     "key",
     "as",
@@ -38,6 +38,7 @@ const TABLE_KEYS: [&str; 13] = [
     "columns",
     "window",
     "class",
+    "delivery",
     "max_staleness",
     schema_changes::KEY,
     typed_view::KEY,
@@ -136,7 +137,7 @@ fn read_table(
     columns::check_key(&section, &key, &Selection::new(&only, &without), &columns, errors);
     let window = duration(&section, "window", "batching", "window", errors);
     let max_staleness = duration(&section, "max_staleness", "planner", "max_staleness", errors);
-    let class = class(&section, errors);
+    let (class, delivery) = (class(&section, errors), delivery(&section, errors));
     let name = name?;
     let Some((schema, table)) =
         name.split_once('.').filter(|(schema, table)| !schema.is_empty() && !table.is_empty())
@@ -171,6 +172,7 @@ fn read_table(
             columns,
             window,
             class,
+            delivery,
             max_staleness,
             ..TableSettings::default()
         },
@@ -180,6 +182,12 @@ fn read_table(
 fn class(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Class {
     let name = columns::choice(section, "class", Class::ALL.map(Class::name), errors);
     let found = name.and_then(|name| Class::ALL.into_iter().find(|class| class.name() == name));
+    found.unwrap_or_default()
+}
+
+fn delivery(section: &Section<'_>, errors: &mut Vec<ConfigError>) -> Carrier {
+    let name = columns::choice(section, "delivery", Carrier::ALL.map(Carrier::name), errors);
+    let found = name.and_then(|name| Carrier::ALL.into_iter().find(|carrier| carrier.name() == name));
     found.unwrap_or_default()
 }
 

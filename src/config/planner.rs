@@ -3,7 +3,7 @@
 use super::ConfigError;
 use super::load::Settings;
 use super::types::{Config, TableSettings, Warehouse};
-use crate::domain::planner::{Planner, Quotas, TableNeeds};
+use crate::domain::planner::{Carrier, Planner, Quotas, TableNeeds};
 
 impl Config {
     /// The quotas within which windows are planned; none where they are fixed, or the warehouse has none.
@@ -18,8 +18,26 @@ impl Config {
         let max_staleness = table.max_staleness.unwrap_or(planner.max_staleness);
         // A file that is held for longer is deferred.
         let max_staleness = max_staleness.min(self.timing.defer_after / 2);
-        table.window.is_none().then_some(TableNeeds { class: table.class, max_staleness })
+        let (class, carrier) = (table.class, table.delivery);
+        table.window.is_none().then_some(TableNeeds { class, max_staleness, carrier })
     }
+}
+
+/// Where a table's rows are to go by streams, its warehouse must have some.
+pub(super) fn check_delivery(config: &Config, settings: &Settings<'_>, errors: &mut Vec<ConfigError>) {
+    let tables = config.mappings.iter().flat_map(|mapping| mapping.route.tables.iter().zip(&mapping.tables));
+    let streamed = tables.filter(|(_, settings)| settings.delivery == Carrier::StorageWrite);
+    let Some((route, _)) = streamed.into_iter().next() else { return };
+    if matches!(config.warehouse, Warehouse::BigQuery(_)) {
+        return;
+    }
+    errors.push(ConfigError {
+        place: settings.place("warehouse", "kind"),
+        key: "warehouse.kind".to_owned(),
+        problem: format!("{} has `delivery = \"storage_write\"`, and a lake has no streams", route.table),
+        expected: "expected `kind = \"bigquery\"`, or the table without `delivery`".to_owned(),
+        nearest: None,
+    });
 }
 
 /// Tables that all speak and wait as long as they may must not need more jobs than there are.

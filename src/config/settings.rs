@@ -53,6 +53,7 @@ settings! {
     "warehouse" "location", Kind::Text, "", "The datasets' location, as `EU` or `asia-northeast3`; sent with every call. A dataset that is not there is created in it.";
     "warehouse" "credentials", Kind::Text, "default", "`default`: application default credentials. A path: a service account's key file. `anonymous`: none, for a stand-in on `http://`.";
     "warehouse" "endpoint", Kind::Text, "https://bigquery.googleapis.com", "BigQuery's address; another for a stand-in or a private endpoint.";
+    "warehouse" "storage_endpoint", Kind::Text, "https://bigquerystorage.googleapis.com", "The address of BigQuery's Storage Write API, for tables with `delivery = \"storage_write\"`.";
     "warehouse" "datetimes", Kind::Choice(&["datetime", "timestamp", "string"]), "datetime", "What a MySQL DATETIME is loaded as, where the warehouse does not take DATETIME from Parquet: `timestamp` writes the same digits as if they were UTC, `string` as text. The typed view shows a DATETIME in any case.";
     "warehouse" "times", Kind::Choice(&["time", "string"]), "time", "What a TIME column of a file is loaded as. (DMS writes MySQL's TIME as text.)";
     "masking" "key", Kind::Secret, "", "The key of columns with `mask = \"hash\"` (HMAC-SHA256), at least 32 bytes. It is a secret: give it as `LANDBRIDGE__MASKING__KEY`. Under another key equal values no longer get equal hashes.";

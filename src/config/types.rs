@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::secret::Secret;
-use crate::domain::planner::Class;
+use crate::domain::planner::{Carrier, Class};
 use crate::domain::route::SourceRoute;
 use crate::domain::shape::Policy;
 use crate::domain::shape::name::folded;
@@ -119,6 +119,8 @@ pub struct BigQuery {
     pub location: Arc<str>,
     /// Scheme and host, without a slash at its end.
     pub endpoint: String,
+    /// The same of the Storage Write API.
+    pub storage_endpoint: String,
     /// Who landbridge is there.
     pub credentials: GoogleCredentials,
 }
@@ -283,6 +285,8 @@ pub struct TableSettings {
     pub class: Class,
     /// No window is open longer, where the planner says how long it is.
     pub max_staleness: Option<Duration>,
+    /// By what its rows go.
+    pub delivery: Carrier,
     /// What is done about a type that the destination's column cannot hold.
     pub schema_changes: Policy,
     /// It has a typed view beside it.

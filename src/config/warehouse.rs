@@ -40,7 +40,12 @@ pub(super) fn read(settings: &Settings<'_>, errors: &mut Vec<ConfigError>) -> Op
             super::Place::Environment(_) => against(std::path::Path::new("./environment"), path),
         }),
     };
-    check_endpoint(settings, &endpoint, &credentials, errors);
+    check_endpoint(settings, "endpoint", &endpoint, &credentials, errors);
+    let storage_endpoint = settings.text(SECTION, "storage_endpoint")?.trim_end_matches('/').to_owned();
+    // A stand-in may have none.
+    if credentials != GoogleCredentials::Anonymous {
+        check_endpoint(settings, "storage_endpoint", &storage_endpoint, &credentials, errors);
+    }
     if let GoogleCredentials::File(path) = &credentials
         && !path.is_file()
     {
@@ -52,6 +57,7 @@ pub(super) fn read(settings: &Settings<'_>, errors: &mut Vec<ConfigError>) -> Op
         project: project?.into(),
         location: location?.into(),
         endpoint,
+        storage_endpoint,
         credentials,
     }))
 }
@@ -59,6 +65,7 @@ pub(super) fn read(settings: &Settings<'_>, errors: &mut Vec<ConfigError>) -> Op
 /// A token must not travel in clear.
 fn check_endpoint(
     settings: &Settings<'_>,
+    key: &'static str,
     endpoint: &str,
     credentials: &GoogleCredentials,
     errors: &mut Vec<ConfigError>,
@@ -67,15 +74,10 @@ fn check_endpoint(
     let (secure, plain) = (endpoint.starts_with("https://"), endpoint.starts_with("http://"));
     if !secure && !plain {
         let expected = "expected `https://` and a host, as in `https://bigquery.googleapis.com`";
-        errors.push(error(settings, "endpoint", format!("\"{endpoint}\" is no address"), expected));
+        errors.push(error(settings, key, format!("\"{endpoint}\" is no address"), expected));
     } else if plain && !anonymous {
         let problem = "the credentials would travel in clear over http://".to_owned();
-        errors.push(error(
-            settings,
-            "endpoint",
-            problem,
-            "expected https://, or `credentials = \"anonymous\"`",
-        ));
+        errors.push(error(settings, key, problem, "expected https://, or `credentials = \"anonymous\"`"));
     } else if secure && anonymous {
         let problem = "nobody is let in without credentials".to_owned();
         let expected = "expected `default` or a key file; `anonymous` is for a stand-in on http://";

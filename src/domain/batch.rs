@@ -123,6 +123,7 @@ impl Batch {
             claimed_at: self.claimed_at,
             manifest_hash: self.manifest.hash().into(),
             plan_hash: plan_hash.into(),
+            stream: None,
         }
     }
 }
@@ -144,6 +145,17 @@ pub struct Attempt {
     pub manifest_hash: Arc<str>,
     /// Hash of the column plan (names, types).
     pub plan_hash: Arc<str>,
+    /// The stream of the Storage Write API by which its rows go, which was made for this attempt alone
+    /// (`projects/P/datasets/D/tables/T/streams/S`); none where they go by a load job.
+    pub stream: Option<Arc<str>>,
+}
+
+impl Attempt {
+    /// The same attempt, whose rows go by `stream`.
+    pub fn through(mut self, stream: Option<Arc<str>>) -> Self {
+        self.stream = stream;
+        self
+    }
 }
 
 /// The identity of a batch: the first 32 hexadecimal digits of a SHA-256 over manifest, destination, claim time in

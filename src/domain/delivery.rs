@@ -23,12 +23,15 @@ pub const FIRST_WAIT: Duration = Duration::from_millis(500);
 pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// The reason of an attempt whose job id a fence took.
 const FENCED: &str = "fenced: no late upload can land any more";
+/// The reason of one that is known to have failed when its process begins.
+const RESTARTED: &str = "tried again after a restart";
 /// The reason of one that was never submitted.
 const SUSPECT: &str =
     "not submitted: the other half is loaded, so that a file that is refused must be in this one";
 /// The longest wait between two questions about a running job.
 pub const LONGEST_POLL: Duration = Duration::from_secs(5);
 
+mod failed;
 mod homes;
 mod pace;
 mod part;
@@ -50,6 +53,10 @@ pub struct Delivery {
     /// What follows a fence that is taken.
     after_fence: After,
     has_body: bool,
+    /// The stream that was made for the next attempt. One attempt uses it up.
+    stream: Option<Arc<str>>,
+    /// A stream has refused what is in its only file: a load job has the last word.
+    refused_by_stream: bool,
     refused_patience: Duration,
     hold: Option<String>,
     /// Its table took something since the batch was refused first.
@@ -72,6 +79,8 @@ impl Delivery {
             phase: Phase::Planning,
             after_fence: After::NextAttempt,
             has_body: false,
+            stream: None,
+            refused_by_stream: false,
             refused_patience,
             hold: None,
             table_takes: false,
@@ -86,7 +95,7 @@ impl Delivery {
         delivery.phase = match &record.last_attempt {
             None => Phase::Committing,
             Some((_, AttemptOutcome::Open)) => Phase::Asking,
-            Some((_, AttemptOutcome::Failed(_))) => Phase::Renewing,
+            Some((_, AttemptOutcome::Failed(_))) => Phase::Renewing(RESTARTED.to_owned()),
             // The ledger marks both in one step, so an open batch has no such attempt; the question settles it.
             Some((_, AttemptOutcome::Succeeded)) => Phase::Asking,
         };
@@ -115,7 +124,7 @@ impl Delivery {
     pub fn step(&mut self, now: Instant, event: Event) -> Next {
         match event {
             Event::Begun => self.begin(),
-            Event::Built { plan_hash } => self.on_built(plan_hash),
+            Event::Built { plan_hash, stream } => self.on_built(plan_hash, stream),
             Event::Unbuilt { file, kind, reason } => self.on_unbuilt(now, file, kind, reason),
             Event::Claim(Claim::Won) => self.on_claimed(),
             Event::Claim(Claim::Lost(files)) => end(End::ClaimLost(files)),
@@ -163,10 +172,15 @@ impl Delivery {
     /// The action of the current phase, after `wait`.
     fn retry(&self, wait: Duration) -> Next {
         let action = match (&self.phase, &self.attempt) {
-            (Phase::Planning | Phase::Rebuilding | Phase::Renewing, _) => Action::Build,
+            (Phase::Planning | Phase::Renewing(_), _) => Action::Build { by_stream: !self.refused_by_stream },
+            // What is built again goes under the id that it has.
+            (Phase::Rebuilding, _) => Action::Build { by_stream: false },
             (Phase::Claiming, attempt) => Action::Claim(attempt.clone()),
             (Phase::Submitting, Some(attempt)) => Action::Submit(attempt.clone()),
             (Phase::Asking, Some(attempt)) => Action::Ask(attempt.clone()),
+            (Phase::CommittingStream, Some(attempt)) => Action::CommitStream(attempt.clone()),
+            // To ask about a stream seals it: no late rows can land any more.
+            (Phase::Fencing, Some(attempt)) if attempt.stream.is_some() => Action::Ask(attempt.clone()),
             (Phase::Fencing, Some(attempt)) => Action::Fence(attempt.clone()),
             (Phase::Failing(after, reason), Some(attempt)) => self.failing(attempt, after, reason),
             (Phase::Probing(_), _) => Action::Probe,
@@ -174,33 +188,36 @@ impl Delivery {
             (Phase::Committing, _) => Action::Commit,
             (Phase::Holding(_), _) => Action::Hold,
             // Without an attempt there is no job to ask about: a batch of zero rows only claims and commits.
-            (Phase::Submitting | Phase::Asking | Phase::Fencing | Phase::Failing(..), None) => Action::Commit,
+            (
+                Phase::Submitting
+                | Phase::Asking
+                | Phase::CommittingStream
+                | Phase::Fencing
+                | Phase::Failing(..),
+                None,
+            ) => Action::Commit,
         };
         (wait, action)
     }
 
-    fn failing(&self, attempt: &Attempt, after: &After, reason: &str) -> Action {
-        let next = matches!(after, After::NextAttempt)
-            .then(|| self.batch.attempt(attempt.number.next(), Arc::clone(&self.plan_hash)));
-        Action::FailAttempt { failed: attempt.number, reason: reason.to_owned(), next }
-    }
-
-    fn on_built(&mut self, plan_hash: Arc<str>) -> Next {
+    fn on_built(&mut self, plan_hash: Arc<str>, stream: Option<Arc<str>>) -> Next {
         self.has_body = true;
         self.plan_hash = Arc::clone(&plan_hash);
-        match self.phase {
+        match self.phase.clone() {
             Phase::Planning => {
-                self.attempt = Some(self.batch.attempt(AttemptNumber::FIRST, plan_hash));
+                self.attempt = Some(self.batch.attempt(AttemptNumber::FIRST, plan_hash).through(stream));
                 self.fresh(Phase::Claiming);
                 self.retry(Duration::ZERO)
             }
-            Phase::Renewing => {
-                self.fail_attempt("tried again after a restart".to_owned(), After::NextAttempt)
+            Phase::Renewing(reason) => {
+                self.stream = stream;
+                self.write_failure(reason, After::NextAttempt)
             }
             Phase::Rebuilding
             | Phase::Claiming
             | Phase::Submitting
             | Phase::Asking
+            | Phase::CommittingStream
             | Phase::Fencing
             | Phase::Failing(..)
             | Phase::Probing(_)
@@ -261,6 +278,13 @@ impl Delivery {
 
     fn on_status(&mut self, status: JobStatus) -> Next {
         match status {
+            // A stream is never written to a second time: what it has is asked until it is known.
+            JobStatus::NotFound if self.is_streamed() => {
+                let wait = self.pace.not_found();
+                self.retry(wait)
+            }
+            JobStatus::Sealed { rows } => self.on_sealed(rows),
+            JobStatus::Committed => self.on_committed(),
             JobStatus::NotFound => {
                 self.phase = if self.has_body { Phase::Submitting } else { Phase::Rebuilding };
                 let wait = self.pace.not_found();
@@ -287,10 +311,6 @@ impl Delivery {
             JobStatus::Failed { kind, reason } => self.on_job_failed(kind, reason),
             JobStatus::Fenced => {
                 let after = self.after_fence.clone();
-                if after == After::NextAttempt && !self.has_body {
-                    self.fresh(Phase::Renewing);
-                    return self.retry(Duration::ZERO);
-                }
                 self.fail_attempt(FENCED.to_owned(), after)
             }
         }
@@ -314,24 +334,11 @@ impl Delivery {
         };
         // Whether its table takes others is asked with the columns of its body.
         let alone = matches!(after, After::Bisect(_)) && self.batch.manifest.entries.len() == 1;
-        if (after == After::NextAttempt || alone) && !self.has_body {
-            self.fresh(Phase::Renewing);
+        if alone && !self.has_body {
+            self.fresh(Phase::Renewing(reason));
             return self.retry(Duration::ZERO);
         }
         self.fail_attempt(reason, after)
-    }
-
-    /// The attempt is known to have failed: write it down, with what follows.
-    fn fail_attempt(&mut self, reason: String, after: After) -> Next {
-        let spent = self.attempt.as_ref().is_some_and(|attempt| attempt.number.0 >= ATTEMPTS_MAX);
-        let after = if spent && after == After::NextAttempt { After::DeferAll(None) } else { after };
-        let wait = match &after {
-            After::NextAttempt => self.pace.back_off(LONGEST_WAIT),
-            After::Bisect(_) | After::Poison(..) | After::Vanish(_) | After::DeferAll(_) => Duration::ZERO,
-        };
-        self.pace.ledger_answers();
-        self.phase = Phase::Failing(after, reason);
-        self.retry(wait)
     }
 
     fn on_step(&mut self, step: Step) -> Next {
@@ -345,7 +352,8 @@ impl Delivery {
             Phase::Failing(After::NextAttempt, _) => {
                 let number =
                     self.attempt.as_ref().map_or(AttemptNumber::FIRST, |attempt| attempt.number.next());
-                self.attempt = Some(self.batch.attempt(number, Arc::clone(&self.plan_hash)));
+                let next = self.batch.attempt(number, Arc::clone(&self.plan_hash));
+                self.attempt = Some(next.through(self.stream.take()));
                 self.after_fence = After::NextAttempt;
                 self.fresh(Phase::Submitting);
                 self.retry(Duration::ZERO)
@@ -361,8 +369,9 @@ impl Delivery {
             | Phase::Claiming
             | Phase::Submitting
             | Phase::Asking
+            | Phase::CommittingStream
             | Phase::Rebuilding
-            | Phase::Renewing
+            | Phase::Renewing(_)
             | Phase::Probing(_)
             | Phase::Fencing => end(End::Superseded),
         }

@@ -1,4 +1,4 @@
-//! What a warehouse answers about a job id that can be used once.
+//! What a warehouse answers about an attempt: of its job id, which can be used once, or of its stream.
 
 use super::fault::FaultKind;
 use super::ids::BatchId;
@@ -19,6 +19,13 @@ pub enum JobStatus {
     NotFound,
     /// It runs.
     Running,
+    /// The attempt's stream takes no more rows, and none of them is in the table: they are committed all at once, or never.
+    Sealed {
+        /// The rows that it has.
+        rows: u64,
+    },
+    /// The attempt's stream is committed: all rows with which it was sealed are in the table.
+    Committed,
     /// A load job of this id has ended well.
     Succeeded {
         /// The rows it wrote.

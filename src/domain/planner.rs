@@ -22,7 +22,10 @@ pub use budget::{Budget, DAY};
 pub use demand::Demand;
 use share::{Claimant, shares};
 
-/// A load job that was submitted: an attempt.
+/// The span of the quota of streams.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// An attempt, as the quotas count it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Submitted {
     /// When, as far as it is known: of a first attempt when its batch was claimed.
@@ -33,6 +36,31 @@ pub struct Submitted {
     pub number: AttemptNumber,
     /// Its table.
     pub table: TableId,
+    /// By what its rows went; none where that is not known, and then it is what the table's mapping says today.
+    pub carrier: Option<Carrier>,
+}
+
+/// By what the rows of a table go into the warehouse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Carrier {
+    /// A load job a batch: free of charge, and as many as the quotas admit.
+    #[default]
+    LoadJobs,
+    /// A stream of the Storage Write API a batch: within seconds, at a price beyond the free bytes.
+    StorageWrite,
+}
+
+impl Carrier {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::LoadJobs, Self::StorageWrite];
+
+    /// Its name in the mapping and in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LoadJobs => "load_jobs",
+            Self::StorageWrite => "storage_write",
+        }
+    }
 }
 
 /// How urgent a table is.
@@ -81,16 +109,28 @@ pub struct Quotas {
     pub reserve: f64,
     /// Of the jobs, what is kept for attempts after the first.
     pub retries: f64,
+    /// Streams that a project may make in an hour (`CreateWriteStream`, "Quotas and limits", Storage Write API).
+    pub streams_per_hour: u64,
 }
 
 impl Quotas {
     /// Of a project whose tables are partitioned by the time of the claim.
-    pub const BIGQUERY: Self =
-        Self { jobs_per_day: 100_000, modifications_per_table_and_day: 30_000, reserve: 0.05, retries: 0.01 };
+    pub const BIGQUERY: Self = Self {
+        jobs_per_day: 100_000,
+        modifications_per_table_and_day: 30_000,
+        reserve: 0.05,
+        retries: 0.01,
+        streams_per_hour: 10_000,
+    };
 
     /// Jobs of the project that are planned with.
     pub fn jobs(&self) -> f64 {
         self.jobs_per_day as f64 * (1.0 - self.reserve - self.retries)
+    }
+
+    /// Streams of an hour that are planned with.
+    fn streams(&self) -> f64 {
+        self.streams_per_hour as f64 * (1.0 - self.reserve - self.retries)
     }
 
     /// Jobs of a table that are planned with.
@@ -106,6 +146,8 @@ pub struct TableNeeds {
     pub class: Class,
     /// No window is open longer.
     pub max_staleness: Duration,
+    /// By what its rows go.
+    pub carrier: Carrier,
 }
 
 /// When a window closes.
@@ -132,6 +174,8 @@ pub enum Why {
     ProjectBudget,
     /// BigQuery has said that a quota is used up.
     QuotaExceeded,
+    /// The streams of this hour run low.
+    StreamBudget,
 }
 
 impl Why {
@@ -143,6 +187,7 @@ impl Why {
             Self::TableBudget => "table_budget",
             Self::ProjectBudget => "project_budget",
             Self::QuotaExceeded => "quota_exceeded",
+            Self::StreamBudget => "stream_budget",
         }
     }
 }
@@ -178,6 +223,7 @@ struct Table {
 pub struct Planner {
     quotas: Quotas,
     project: Budget,
+    streams: Budget,
     tables: BTreeMap<TableId, Table>,
     shared_at: Option<Instant>,
     refused: Option<(Instant, f64)>,
@@ -193,21 +239,27 @@ impl Planner {
         let table = |needs| Table {
             needs,
             demand: Demand::default(),
-            budget: Budget::new(quotas.jobs_of_table(), now),
+            budget: Budget::new(quotas.jobs_of_table(), DAY, now),
             arrivals: 1,
         };
         Self {
             quotas,
-            project: Budget::new(quotas.jobs(), now),
+            project: Budget::new(quotas.jobs(), DAY, now),
+            streams: Budget::new(quotas.streams(), HOUR, now),
             tables: tables.into_iter().map(|(id, needs)| (id, table(needs))).collect(),
             shared_at: None,
             refused: None,
         }
     }
 
-    /// A load job was submitted, now or before this process began: every attempt, whatever became of it.
-    pub fn attempted(&mut self, table: &TableId, at: Instant) {
-        self.project.take(at);
+    /// An attempt was begun, now or before this process began: every one, whatever became of it. Where it is not known by what its
+    /// rows went, it is what the table's mapping says.
+    pub fn attempted(&mut self, table: &TableId, carrier: Option<Carrier>, at: Instant) {
+        let own = || self.tables.get(table).map(|table| table.needs.carrier);
+        match carrier.or_else(own).unwrap_or_default() {
+            Carrier::LoadJobs => self.project.take(at),
+            Carrier::StorageWrite => return self.streams.take(at),
+        }
         if let Some(table) = self.tables.get_mut(table) {
             table.budget.take(at);
         }
@@ -246,10 +298,16 @@ impl Planner {
         let starved = self.project.held(now) < 1.0;
         let wait_for_project = self.project.until_held(1.0, now);
         let exhausted = self.reserve(now) < EXHAUSTED;
+        let wait_for_stream = self.streams.until_held(1.0, now);
         let Some(table) = self.tables.get_mut(table) else {
             return Window { files: usize::MAX, age: LINGER, why: Why::AtOnce };
         };
         let longest = table.needs.max_staleness;
+        if table.needs.carrier == Carrier::StorageWrite {
+            let age = wait_for_stream.clamp(LINGER, longest.max(LINGER));
+            let why = if age > LINGER { Why::StreamBudget } else { Why::AtOnce };
+            return Window { files: usize::MAX, age, why };
+        }
         let gap = table.demand.gap(now).unwrap_or(LINGER);
         // The last file may be late: so is nothing, by half a gap.
         let cycle = gap.mul_f64(table.arrivals as f64 - 0.5).max(LINGER).min(longest);
@@ -284,6 +342,7 @@ impl Planner {
         let claimants: Vec<_> = self
             .tables
             .values()
+            .filter(|table| table.needs.carrier == Carrier::LoadJobs)
             .map(|table| Claimant {
                 gap: table.demand.gap(now),
                 weight: table.demand.rows_per_second(now) * table.needs.class.weight(),
@@ -292,19 +351,26 @@ impl Planner {
                     + (table.budget.held(now) - table.budget.capacity() / 2.0).max(0.0) / BALANCED_WITHIN,
             })
             .collect();
-        for (table, arrivals) in self.tables.values_mut().zip(shares(&claimants, per_second)) {
+        let tables = self.tables.values_mut().filter(|table| table.needs.carrier == Carrier::LoadJobs);
+        for (table, arrivals) in tables.zip(shares(&claimants, per_second)) {
             table.arrivals = arrivals;
         }
     }
 
     /// Jobs in 24 hours of tables that all speak all the time and wait as long as they may; where these are too many, no plan holds.
     pub fn least_jobs(needs: impl IntoIterator<Item = TableNeeds>) -> f64 {
-        needs.into_iter().map(|needs| DAY.as_secs_f64() / needs.max_staleness.as_secs_f64().max(1.0)).sum()
+        let jobs = needs.into_iter().filter(|needs| needs.carrier == Carrier::LoadJobs);
+        jobs.map(|needs| DAY.as_secs_f64() / needs.max_staleness.as_secs_f64().max(1.0)).sum()
     }
 
     /// Jobs of the last 24 hours, and how many of the project's quota are left, the reserve among them.
     pub fn used(&self, now: Instant) -> u64 {
         self.project.used(now)
+    }
+
+    /// Streams of the last hour.
+    pub fn streams_used(&self, now: Instant) -> u64 {
+        self.streams.used(now)
     }
 
     /// The share of the project's quota that is not used.

@@ -93,7 +93,8 @@ pub fn run(scenario: &Scenario) -> Outcome {
 impl<'a> Clockwork<'a> {
     fn new(scenario: &'a Scenario) -> Self {
         let needs = |table: &super::Table| {
-            (table.id.clone(), TableNeeds { class: table.class, max_staleness: table.max_staleness })
+            let super::Table { class, max_staleness, carrier, .. } = *table;
+            (table.id.clone(), TableNeeds { class, max_staleness, carrier })
         };
         let planner = match scenario.windows {
             Windows::Planned => Some(Planner::new(scenario.quotas, scenario.tables.iter().map(needs), START)),
@@ -125,7 +126,7 @@ impl<'a> Clockwork<'a> {
             happenings: BTreeMap::new(),
             lanes: scenario.tables.iter().map(lane).collect(),
             planner,
-            warehouse: Warehouse::new(scenario.quotas, tables, scenario.job_seconds, scenario.job_failures),
+            warehouse: Warehouse::new(scenario),
             chance: SmallRng::seed_from_u64(scenario.seed),
             running: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -288,6 +289,7 @@ impl<'a> Clockwork<'a> {
         self.outcome.most_jobs_a_day = self.warehouse.most_jobs;
         self.outcome.most_modifications = self.warehouse.most_modifications;
         self.outcome.refused = self.warehouse.refused;
+        self.outcome.most_streams_an_hour = self.warehouse.most_streams;
         self.outcome.reserve_min = 1.0 - self.warehouse.most_jobs as f64 / quota;
         let longest = Duration::from_secs(3_600);
         let old = |arrival: &&Arrival| self.now.since(arrival.at) > longest;

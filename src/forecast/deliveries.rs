@@ -10,7 +10,7 @@ use crate::domain::fault::FaultKind;
 use crate::domain::file::FileId;
 use crate::domain::instant::Instant;
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
-use crate::domain::planner::Class;
+use crate::domain::planner::{Carrier, Class};
 use crate::domain::table::{Event, Outcome as FileOutcome};
 use crate::domain::transition::{Claim, Step};
 
@@ -53,9 +53,10 @@ impl Clockwork<'_> {
         let takes = match action {
             Action::Submit(_) => UPLOADING,
             Action::End(_) => Duration::ZERO,
-            Action::Build
+            Action::Build { .. }
             | Action::Claim(_)
             | Action::Ask(_)
+            | Action::CommitStream(_)
             | Action::Fence(_)
             | Action::FailAttempt { .. }
             | Action::Probe
@@ -69,13 +70,33 @@ impl Clockwork<'_> {
     pub(super) fn performed(&mut self, id: u64, action: Action) {
         let Some(running) = self.running.get_mut(&id) else { return };
         let told = match action {
-            Action::Build => Told::Built { plan_hash: "rules".into() },
+            Action::Build { by_stream } => {
+                let table = self.scenario.tables.get(running.lane);
+                let streamed = table.is_some_and(|table| table.carrier == Carrier::StorageWrite);
+                let stream = (by_stream && streamed).then(|| "stream".into());
+                Told::Built { plan_hash: "rules".into(), stream }
+            }
             Action::Claim(_) => Told::Claim(Claim::Won),
+            Action::Submit(attempt) if attempt.stream.is_some() => {
+                let lane = running.lane;
+                return self.streamed(id, lane);
+            }
             Action::Submit(attempt) => {
                 let lane = running.lane;
                 let first = attempt.number.0 == 1;
                 return self.submitted(id, lane, first);
             }
+            Action::Ask(attempt) if attempt.stream.is_some() => {
+                match running.job {
+                    // What was refused is in no stream.
+                    None => Told::Status(JobStatus::Sealed { rows: 0 }),
+                    Some(_) => {
+                        let rows = running.delivery.batch().manifest.rows();
+                        Told::Status(JobStatus::Sealed { rows })
+                    }
+                }
+            }
+            Action::CommitStream(_) => Told::Status(JobStatus::Committed),
             Action::Ask(_) => Told::Status(match running.job {
                 Some((done, _)) if done > self.now => JobStatus::Running,
                 Some((_, true)) => {
@@ -99,11 +120,33 @@ impl Clockwork<'_> {
         self.perform(id, next);
     }
 
+    /// Its rows are appended; that they are there is told when the stream is committed.
+    fn streamed(&mut self, id: u64, lane: usize) {
+        let takes = self.warehouse.stream(self.now, &mut self.chance);
+        self.outcome.streams += 1;
+        if let (Some(planner), Some(table)) = (&mut self.planner, self.scenario.tables.get(lane)) {
+            planner.attempted(&table.id, Some(Carrier::StorageWrite), self.now);
+        }
+        let Some(running) = self.running.get_mut(&id) else { return };
+        let (told, takes) = match takes {
+            Some(takes) => {
+                running.job = Some((self.now.plus(takes), false));
+                (Told::Submitted(Submission::Accepted), takes)
+            }
+            None => {
+                let reason = "RESOURCE_EXHAUSTED".to_owned();
+                (Told::SubmitFailed { kind: FaultKind::Throttled, reason }, Duration::ZERO)
+            }
+        };
+        let (wait, action) = running.delivery.step(self.now, told);
+        self.perform(id, (wait + takes, action));
+    }
+
     fn submitted(&mut self, id: u64, lane: usize, first: bool) {
         let job = self.warehouse.submit(lane, self.now, &mut self.chance);
         self.outcome.jobs += 1;
         if let (Some(planner), Some(table)) = (&mut self.planner, self.scenario.tables.get(lane)) {
-            planner.attempted(&table.id, self.now);
+            planner.attempted(&table.id, Some(Carrier::LoadJobs), self.now);
             if matches!(job, Job::Refused) {
                 planner.refused(self.now);
             }
@@ -153,6 +196,10 @@ impl Clockwork<'_> {
         outcome.all.add(age, rows);
         if table.class == Class::Critical {
             outcome.critical.add(age, rows);
+        }
+        if table.carrier == Carrier::StorageWrite {
+            outcome.streamed.add(age, rows);
+            outcome.rows_streamed += rows;
         }
         if let Some(own) = outcome.by_table.get_mut(lane) {
             own.add(age, rows);

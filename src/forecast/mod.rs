@@ -14,7 +14,7 @@ mod warehouse;
 use std::time::Duration;
 
 use crate::domain::ids::TableId;
-use crate::domain::planner::{Class, Quotas};
+use crate::domain::planner::{Carrier, Class, Quotas};
 
 pub use clockwork::run;
 pub use freshness::Freshness;
@@ -31,6 +31,8 @@ pub struct Table {
     pub rows_per_day: f64,
     /// No window is open longer.
     pub max_staleness: Duration,
+    /// By what its rows go.
+    pub carrier: Carrier,
 }
 
 /// Who says when a window closes.
@@ -59,6 +61,8 @@ pub struct Scenario {
     pub bursts: Vec<Burst>,
     /// A load job takes a lognormal time of this median and 95th percentile, in seconds.
     pub job_seconds: (f64, f64),
+    /// From the first append to a stream until it is committed: lognormal, too.
+    pub stream_seconds: (f64, f64),
     /// The share of jobs that fail once.
     pub job_failures: f64,
     /// The warehouse's quotas.
@@ -82,7 +86,13 @@ pub struct Outcome {
     pub rows: f64,
     /// Load jobs, failed ones among them.
     pub jobs: u64,
-    /// Jobs that BigQuery would not have taken: a quota was used up.
+    /// Streams of the Storage Write API, and the most in any hour.
+    pub streams: u64,
+    /// The most of them in any hour.
+    pub most_streams_an_hour: u64,
+    /// Rows that went by streams.
+    pub rows_streamed: f64,
+    /// Jobs and streams that BigQuery would not have taken: a quota was used up.
     pub refused: u64,
     /// The most jobs in any 24 hours.
     pub most_jobs_a_day: u64,
@@ -94,6 +104,8 @@ pub struct Outcome {
     pub critical: Freshness,
     /// Of all tables.
     pub all: Freshness,
+    /// Of those whose rows go by streams.
+    pub streamed: Freshness,
     /// From the commit at the source, of all tables.
     pub from_commit: Freshness,
     /// Of each table, in the scenario's order.

@@ -9,6 +9,7 @@ fn day(windows: Windows) -> Scenario {
         class: if number < 10 { Class::Critical } else { Class::Normal },
         rows_per_day,
         max_staleness: Duration::from_secs(300),
+        carrier: Carrier::LoadJobs,
     };
     Scenario {
         tables: rows.into_iter().enumerate().map(table).collect(),
@@ -17,6 +18,7 @@ fn day(windows: Windows) -> Scenario {
         peak_to_trough: 5.0,
         bursts: Vec::new(),
         job_seconds: (6.0, 20.0),
+        stream_seconds: (1.0, 3.0),
         job_failures: 0.005,
         quotas: Quotas::BIGQUERY,
         loads_in_flight: 64,

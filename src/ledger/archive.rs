@@ -108,6 +108,9 @@ pub struct KeptAttempt {
     pub plan_hash: Arc<str>,
     /// Why it is known to have failed, if it is.
     pub failed: Option<String>,
+    /// The stream by which its rows go, if they go by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Arc<str>>,
 }
 
 /// A file in no batch.
@@ -203,20 +206,22 @@ impl KeptBatch {
                 AttemptOutcome::Failed(reason) => Some(reason),
                 AttemptOutcome::Open | AttemptOutcome::Succeeded => None,
             },
+            stream: attempt.stream,
         });
         Some(Self { attempts: attempts.collect(), batch: account.batch, state, at: account.changed_at })
     }
 
     /// A batch whose rows are in the warehouse, of which nothing else is known.
     pub fn loaded(batch: Batch, plan_hash: &str) -> Self {
-        let attempt = KeptAttempt { plan_hash: plan_hash.into(), failed: None };
+        let attempt = KeptAttempt { plan_hash: plan_hash.into(), failed: None, stream: None };
         let attempts = if batch.manifest.rows() > 0 { vec![attempt] } else { Vec::new() };
         Self { state: KeptState::Loaded, attempts, at: batch.claimed_at, batch }
     }
 
     fn attempt(&self, index: usize) -> Option<crate::domain::batch::Attempt> {
         let number = AttemptNumber(u32::try_from(index).ok()?.saturating_add(1));
-        Some(self.batch.attempt(number, Arc::clone(&self.attempts.get(index)?.plan_hash)))
+        let kept = self.attempts.get(index)?;
+        Some(self.batch.attempt(number, Arc::clone(&kept.plan_hash)).through(kept.stream.clone()))
     }
 }
 

@@ -1,10 +1,12 @@
 //! The port to a warehouse whose job ids can be used once, and its adapters.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::columns::body::Body;
 use crate::domain::batch::{Attempt, Destination};
-use crate::domain::fault::Fault;
+use crate::domain::fault::{Fault, FaultKind};
 pub use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 use crate::domain::shape::Existing;
 use crate::domain::typed_view::TypedView;
@@ -23,11 +25,24 @@ pub type Column = Existing;
 /// request was refused (`AccessDenied`, `DestinationRefused`, `ContentRefused`).
 #[async_trait]
 pub trait Warehouse: Send + Sync + 'static {
-    /// Submits one load job under the attempt's job id: all rows of `body` or none.
+    /// Submits one load job under the attempt's job id: all rows of `body` or none. Where the attempt has a stream, appends them to
+    /// it, where nobody sees them yet.
     async fn submit(&self, attempt: &Attempt, body: &Body) -> Result<Submission, Fault>;
 
-    /// Asks what is known of the attempt's job id.
+    /// Makes a stream for one attempt at loading `body`, and answers its name; none where its rows cannot go by one, and a warehouse
+    /// without streams has none at all. Nothing is in it yet, and it is forgotten by itself.
+    async fn open_stream(&self, _: &Destination, _: &Body) -> Result<Option<Arc<str>>, Fault> {
+        Ok(None)
+    }
+
+    /// Asks what is known of the attempt's job id, or of its stream, which takes no more rows from then on.
     async fn ask(&self, attempt: &Attempt) -> Result<JobStatus, Fault>;
+
+    /// Commits the attempt's stream, which was sealed and is whole.
+    async fn commit_stream(&self, attempt: &Attempt) -> Result<JobStatus, Fault> {
+        let text = format!("attempt {} has no stream here", attempt.job_id);
+        Err(Fault::new(FaultKind::Internal, text))
+    }
 
     /// Takes the attempt's job id with a job that loads nothing.
     async fn fence(&self, attempt: &Attempt) -> Result<FenceAnswer, Fault>;

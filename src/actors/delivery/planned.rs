@@ -2,18 +2,19 @@
 
 use super::Performer;
 use crate::actors::supervision::report;
-use crate::domain::batch::Batch;
+use crate::domain::batch::{Attempt, Batch};
 use crate::domain::fault::FaultKind;
-use crate::domain::ids::AttemptNumber;
-use crate::domain::planner::Submitted;
+use crate::domain::planner::{Carrier, Submitted};
 use crate::messages::planner::{JobSubmitted, QuotaRefused};
 
 impl Performer {
     /// A job counts from here on, whatever becomes of it.
-    pub(super) fn tell_planner(&self, batch: &Batch, number: AttemptNumber) {
+    pub(super) fn tell_planner(&self, batch: &Batch, attempt: &Attempt) {
         if let Some(planner) = self.world.directory.planner() {
             let (table, id) = (self.table.clone(), batch.id.clone());
-            let job = Submitted { at: self.world.ports.clock.now(), batch: id, number, table };
+            let (at, number) = (self.world.ports.clock.now(), attempt.number);
+            let carrier = if attempt.stream.is_some() { Carrier::StorageWrite } else { Carrier::LoadJobs };
+            let job = Submitted { at, batch: id, number, table, carrier: Some(carrier) };
             report(&planner, JobSubmitted(job));
         }
     }

@@ -80,7 +80,13 @@ impl Performer {
                 Ok(JobStatus::Failed { kind, reason }) if says_of_the_table(kind) => {
                     return Event::Probed(Err(refusal(&reason)));
                 }
-                Ok(JobStatus::Failed { .. } | JobStatus::NotFound | JobStatus::Fenced) => break,
+                Ok(
+                    JobStatus::Failed { .. }
+                    | JobStatus::NotFound
+                    | JobStatus::Fenced
+                    | JobStatus::Sealed { .. }
+                    | JobStatus::Committed,
+                ) => break,
                 Err(fault) => return self.not_probed(attempt, &fault),
             }
             pulse::waiting("its next question", tokio::time::sleep(LONGEST_POLL)).await;

@@ -15,14 +15,20 @@ use crate::domain::watchdog::Edge;
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Build the body from the manifest (fetch its files first when they are not at hand).
-    Build,
+    /// Build the body from the manifest (fetch its files first when they are not at hand), and make a stream for it where its
+    /// table's rows go by streams.
+    Build {
+        /// Its rows may go by a stream. Not where they are under a job's id already, or a stream has refused them.
+        by_stream: bool,
+    },
     /// Claim the batch in the ledger, with this first attempt.
     Claim(Option<Attempt>),
     /// Submit the body under the attempt's job id.
     Submit(Attempt),
     /// Ask about the attempt's job id.
     Ask(Attempt),
+    /// Commit the attempt's stream, which is sealed and whole.
+    CommitStream(Attempt),
     /// Fence the attempt's job id.
     Fence(Attempt),
     /// Write that the attempt failed and, with `next`, the next one.
@@ -50,10 +56,11 @@ impl Action {
     /// Whose answer is due while it is done, and what it is in a few words.
     pub const fn work(&self) -> (Edge, &'static str) {
         match self {
-            Self::Build => (Edge::Cpu, "building the body"),
+            Self::Build { .. } => (Edge::Cpu, "building the body"),
             Self::Claim(_) => (Edge::Ledger, "claiming the batch"),
             Self::Submit(_) => (Edge::Warehouse, "submitting the job"),
             Self::Ask(_) => (Edge::Warehouse, "asking about the job"),
+            Self::CommitStream(_) => (Edge::Warehouse, "committing the stream"),
             Self::Fence(_) => (Edge::Warehouse, "fencing the job's id"),
             Self::FailAttempt { .. } => (Edge::Ledger, "writing the failed attempt down"),
             Self::Probe => (Edge::Warehouse, "asking whether the table takes anything"),
@@ -110,6 +117,8 @@ pub enum Event {
     Built {
         /// Hash of the column rules in force.
         plan_hash: Arc<str>,
+        /// The stream that was made for its next attempt, if its rows go by one.
+        stream: Option<Arc<str>>,
     },
     /// The body could not be built.
     Unbuilt {
@@ -175,10 +184,11 @@ pub(super) enum Phase {
     Claiming,
     Submitting,
     Asking,
+    CommittingStream,
     /// Building again for a claimed batch whose attempt is not known to have failed.
     Rebuilding,
-    /// Building for attempt n+1: attempt n is known to have failed.
-    Renewing,
+    /// Building for attempt n+1: attempt n is known to have failed, for this reason.
+    Renewing(String),
     Fencing,
     Failing(After, String),
     /// The only file is poison, for this reason, if the table takes others.

@@ -57,7 +57,7 @@ impl Delivery {
             }
             return self.retry(wait);
         };
-        if self.phase == Phase::Renewing {
+        if matches!(self.phase, Phase::Renewing(_)) {
             return self.fail_attempt(reason, after);
         }
         // Invariant I-3b: the body cannot be built again, so the id is fenced first.

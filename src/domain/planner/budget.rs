@@ -1,22 +1,23 @@
-//! What is left of a quota that counts the last 24 hours.
+//! What is left of a quota that counts the last 24 hours, or the last hour.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::domain::instant::Instant;
 
-/// The span that quotas count.
+/// The span that quotas of jobs count.
 pub const DAY: Duration = Duration::from_secs(86_400);
 /// The grain in which uses are remembered.
 const GRAIN: Duration = Duration::from_secs(60);
 /// Of a quota, what may be used at one time instead of evenly. A bucket that is refilled evenly by the rest can never give more
-/// than the whole within a day.
+/// than the whole within its span.
 const BURST: f64 = 0.015;
 
-/// A bucket that is refilled evenly, and the uses of the last day.
+/// A bucket that is refilled evenly, and the uses of the last span.
 #[derive(Clone, Debug)]
 pub struct Budget {
     quota: f64,
+    span: Duration,
     held: f64,
     at: Instant,
     /// Uses by the minute in which they were, oldest first.
@@ -26,8 +27,8 @@ pub struct Budget {
 
 impl Budget {
     /// A bucket half full, of a quota of which nothing is used that is known.
-    pub(super) fn new(quota: f64, now: Instant) -> Self {
-        Self { quota, held: quota * BURST / 2.0, at: now, uses: VecDeque::new(), used: 0 }
+    pub(super) fn new(quota: f64, span: Duration, now: Instant) -> Self {
+        Self { quota, span, held: quota * BURST / 2.0, at: now, uses: VecDeque::new(), used: 0 }
     }
 
     /// The most that it holds.
@@ -37,7 +38,7 @@ impl Budget {
 
     /// How fast it is refilled.
     pub(super) fn per_second(&self) -> f64 {
-        self.quota * (1.0 - BURST) / DAY.as_secs_f64()
+        self.quota * (1.0 - BURST) / self.span.as_secs_f64()
     }
 
     /// What it holds; less than nothing when more was used than was planned.
@@ -48,7 +49,7 @@ impl Budget {
     /// How long it takes until it holds so much.
     pub(super) fn until_held(&self, wanted: f64, now: Instant) -> Duration {
         let lacking = (wanted - self.held(now)).max(0.0);
-        Duration::try_from_secs_f64(lacking / self.per_second()).unwrap_or(DAY).min(DAY)
+        Duration::try_from_secs_f64(lacking / self.per_second()).unwrap_or(self.span).min(self.span)
     }
 
     /// One use. Uses that are told after later ones are counted as of those.
@@ -63,16 +64,17 @@ impl Budget {
         }
         self.used += 1;
         while let Some((oldest, uses)) = self.uses.front().copied()
-            && oldest.plus(DAY + GRAIN) <= self.at
+            && oldest.plus(self.span + GRAIN) <= self.at
         {
             self.uses.pop_front();
             self.used -= uses;
         }
     }
 
-    /// Uses within the last day, and up to a minute more.
+    /// Uses within the last span, and up to a minute more.
     pub(super) fn used(&self, now: Instant) -> u64 {
-        let gone = self.uses.iter().take_while(|(at, _)| at.plus(DAY + GRAIN) <= now).map(|(_, uses)| uses);
+        let gone =
+            self.uses.iter().take_while(|(at, _)| at.plus(self.span + GRAIN) <= now).map(|(_, uses)| uses);
         self.used - gone.sum::<u64>()
     }
 }

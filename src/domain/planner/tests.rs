@@ -7,7 +7,8 @@ fn id(number: usize) -> TableId {
     TableId::new("c", "s", format!("t{number}").as_str())
 }
 
-const NEEDS: TableNeeds = TableNeeds { class: Class::Normal, max_staleness: Duration::from_secs(300) };
+const NEEDS: TableNeeds =
+    TableNeeds { class: Class::Normal, max_staleness: Duration::from_secs(300), carrier: Carrier::LoadJobs };
 
 fn at(seconds: u64) -> Instant {
     Instant::from_micros(1_763_856_000_000_000).plus(Duration::from_secs(seconds))
@@ -51,7 +52,7 @@ fn nobody_waits_longer_than_is_said() {
 /// However greedy its users are, a bucket never gives more than its quota within a day.
 #[test]
 fn a_budget_is_never_overdrawn_by_whoever_asks_it() {
-    let mut budget = Budget::new(1_000.0, at(0));
+    let mut budget = Budget::new(1_000.0, DAY, at(0));
     let mut taken: Vec<u64> = Vec::new();
     for second in (0..4 * 86_400).step_by(7) {
         // Silent for half a day, then as fast as it gives.
@@ -111,7 +112,7 @@ fn without_budget_no_window_is_short() {
     let mut planner = Planner::new(Quotas::BIGQUERY, [(id(0), NEEDS)], at(0));
     // The reserve pays for the bound of staleness while there is some.
     for (jobs, age) in [(98_000, 300), (2_000, 3_600)] {
-        (0..jobs).for_each(|_| planner.attempted(&id(0), at(0)));
+        (0..jobs).for_each(|_| planner.attempted(&id(0), None, at(0)));
         planner.arrived(&id(0), 1, at(1));
         let window = planner.window(&id(0), at(1));
         assert_eq!((window.why, window.age), (Why::ProjectBudget, Duration::from_secs(age)));

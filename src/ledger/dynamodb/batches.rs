@@ -94,6 +94,7 @@ fn put_attempt(item: &mut Item, attempt: &Attempt, now: Instant) {
     put(item, "a_job", Some(text(attempt.job_id.as_str())));
     put(item, "a_manifest", Some(text(&*attempt.manifest_hash)));
     put(item, "a_plan", Some(text(&*attempt.plan_hash)));
+    put(item, "a_stream", attempt.stream.as_deref().map(text));
     put(item, "a_outcome", Some(number(UNKNOWN)));
     put(item, "a_at", Some(number(now.micros())));
 }
@@ -201,6 +202,7 @@ fn attempt_of(item: &Item, number: u32, batch: &Batch) -> Result<(Attempt, Attem
         claimed_at: batch.claimed_at,
         manifest_hash: item.text_of("a_manifest")?.into(),
         plan_hash: item.text_of("a_plan")?.into(),
+        stream: item.maybe_text("a_stream")?.map(Into::into),
     };
     Ok((attempt, outcome))
 }

@@ -65,7 +65,8 @@ impl DynamoDbLedger {
                         one.text_of("claim_order")?.split('#').next().and_then(|at| at.parse().ok());
                     let at = Instant::from_micros(claimed.unwrap_or_default());
                     let number = AttemptNumber::FIRST;
-                    found.push(Submitted { at, batch, number, table: table.clone() });
+                    // The index does not say by what it went.
+                    found.push(Submitted { at, batch, number, table: table.clone(), carrier: None });
                 }
                 next = page.next;
                 if next.is_none() {

@@ -9,7 +9,7 @@ use crate::domain::batch::{Attempt, Batch};
 use crate::domain::file::FileState;
 use crate::domain::ids::{AttemptNumber, BatchId, JobId, TableId};
 use crate::domain::instant::Instant;
-use crate::domain::planner::Submitted;
+use crate::domain::planner::{Carrier, Submitted};
 use crate::domain::summary::EventSpan;
 use crate::domain::transition::rules::{self, Claiming, Ruling};
 use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Claim, Home, Step};
@@ -100,8 +100,8 @@ fn insert_attempt(
     now: Instant,
 ) -> Result<(), StepError> {
     let mut insert = step.prepare_cached(
-        "INSERT INTO attempts (batch, number, job_id, destination, manifest_hash, plan_hash, outcome, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7)",
+        "INSERT INTO attempts (batch, number, job_id, destination, manifest_hash, plan_hash, outcome, at, stream)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8)",
     )?;
     insert.execute(params![
         batch,
@@ -111,6 +111,7 @@ fn insert_attempt(
         &*attempt.manifest_hash,
         &*attempt.plan_hash,
         now.micros(),
+        attempt.stream.as_deref(),
     ])?;
     Ok(())
 }
@@ -299,16 +300,18 @@ const SUBMITTED_MAX: i64 = 250_000;
 /// Attempts that were begun or ended then or later.
 pub(super) fn submitted_since(step: &Transaction<'_>, since: Instant) -> Result<Vec<Submitted>, StepError> {
     let mut select = step.prepare_cached(
-        "SELECT b.table_id, b.id, a.number, a.at FROM batches b JOIN attempts a ON a.batch = b.number
+        "SELECT b.table_id, b.id, a.number, a.at, a.stream IS NOT NULL FROM batches b JOIN attempts a ON a.batch = b.number
          WHERE b.number > (SELECT ifnull(max(number), 0) FROM batches) - ?1 AND a.at >= ?2",
     )?;
     let rows = select.query_map(params![SUBMITTED_MAX, since.micros()], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
     })?;
     rows.map(|row| {
-        let (table, batch, number, at) = row?;
+        let (table, batch, number, at, streamed) = row?;
+        let carrier = if streamed { Carrier::StorageWrite } else { Carrier::LoadJobs };
         let (batch, number) = (BatchId::from_stored(batch), AttemptNumber(number));
-        Ok(Submitted { at: Instant::from_micros(at), batch, number, table: table_of(&table)? })
+        let (at, table) = (Instant::from_micros(at), table_of(&table)?);
+        Ok(Submitted { at, batch, number, table, carrier: Some(carrier) })
     })
     .collect()
 }
@@ -330,15 +333,25 @@ pub(super) fn attempts(
     limit: i64,
 ) -> Result<Vec<(Attempt, AttemptOutcome)>, StepError> {
     let mut select = step.prepare_cached(
-        "SELECT number, job_id, destination, manifest_hash, plan_hash, outcome, reason FROM attempts
+        "SELECT number, job_id, destination, manifest_hash, plan_hash, outcome, reason, stream FROM attempts
          WHERE batch = ?1 ORDER BY number DESC LIMIT ?2",
     )?;
-    type StoredAttempt = (u32, String, String, String, String, i64, Option<String>);
+    type StoredAttempt = (u32, String, String, String, String, i64, Option<String>, Option<String>);
     let rows = select.query_map([number, limit], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
+        Ok((
+            row.get(0)?,
+            row.get(1)?,
+            row.get(2)?,
+            row.get(3)?,
+            row.get(4)?,
+            row.get(5)?,
+            row.get(6)?,
+            row.get(7)?,
+        ))
     })?;
     rows.map(|row| {
-        let (number, job_id, destination, manifest_hash, plan_hash, outcome, reason): StoredAttempt = row?;
+        let (number, job_id, destination, manifest_hash, plan_hash, outcome, reason, stream): StoredAttempt =
+            row?;
         let outcome = match outcome {
             0 => AttemptOutcome::Open,
             1 => AttemptOutcome::Failed(reason.unwrap_or_default()),
@@ -355,6 +368,7 @@ pub(super) fn attempts(
             claimed_at: batch.claimed_at,
             manifest_hash: manifest_hash.into(),
             plan_hash: plan_hash.into(),
+            stream: stream.map(Into::into),
         };
         Ok((attempt, outcome))
     })

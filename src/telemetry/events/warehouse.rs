@@ -147,6 +147,13 @@ event! {
 }
 
 event! {
+    /// A batch has rows that no stream takes.
+    StreamUnfit<'a> { table: &'a TableId } |e| {
+        info!(table = %e.table, "a row is too large for a stream: the batch goes by a load job");
+    }
+}
+
+event! {
     /// A fence took the job id.
     AttemptFenced<'a> { table: &'a TableId, job: &'a JobId } |e| {
         warn!(table = %e.table, job = %e.job, "fenced: no late upload can land under this job id");

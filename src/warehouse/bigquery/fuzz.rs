@@ -114,7 +114,8 @@ fn chosen_job(choices: &mut Choices<'_>) {
         JobStatus::Failed { .. } => !fence && failed,
         JobStatus::Fenced => fence,
         JobStatus::Running => !fence && state != "DONE",
-        JobStatus::NotFound => false,
+        // Of a stream, or of no job.
+        JobStatus::NotFound | JobStatus::Sealed { .. } | JobStatus::Committed => false,
     };
     assert!(expected, "{job:?}");
 }
@@ -166,5 +167,6 @@ fn attempt() -> Attempt {
         claimed_at: Instant::from_micros(0),
         manifest_hash: "m".into(),
         plan_hash: "h".into(),
+        stream: None,
     }
 }

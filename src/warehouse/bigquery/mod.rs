@@ -14,6 +14,7 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use self::answers::Failure;
 use self::rest::Rest;
 use self::schema::SqlType;
+use self::streams::Streams;
 use self::tables::Tables;
 use super::{Column, FenceAnswer, JobStatus, Submission, Warehouse};
 use crate::cloud::google::Identity;
@@ -34,6 +35,9 @@ pub mod reasons;
 mod rest;
 mod schema;
 mod stamps;
+mod stream_answers;
+mod streamed;
+mod streams;
 mod tables;
 mod views;
 
@@ -45,6 +49,7 @@ pub struct BigQuery {
     client: Arc<Client>,
     rest: Arc<Rest>,
     tables: Tables,
+    streams: Streams,
 }
 
 impl BigQuery {
@@ -61,9 +66,10 @@ impl BigQuery {
         let client = Arc::new(client.map_err(|error| {
             Failure::of("cannot make a BigQuery client", error).fault("cannot make a BigQuery client")
         })?);
-        let rest = Arc::new(Rest::new(http, identity, settings.endpoint.clone()));
+        let rest = Arc::new(Rest::new(http, identity.clone(), settings.endpoint.clone()));
+        let streams = Streams::new(settings.storage_endpoint.clone(), identity);
         let tables = Tables::new(Arc::clone(&client), Arc::clone(&rest), keys);
-        Ok(Self { project: Arc::clone(&settings.project), client, rest, tables })
+        Ok(Self { project: Arc::clone(&settings.project), client, rest, tables, streams })
     }
 
     async fn check(body: &Body, columns: Vec<(String, SqlType)>) -> Result<(), Fault> {
@@ -85,7 +91,10 @@ impl BigQuery {
 #[async_trait]
 impl Warehouse for BigQuery {
     async fn submit(&self, attempt: &Attempt, body: &Body) -> Result<Submission, Fault> {
-        let submission = self.load(attempt, body).await;
+        let submission = match &attempt.stream {
+            Some(stream) => self.append(attempt, stream, body).await,
+            None => self.load(attempt, body).await,
+        };
         if submission.as_ref().is_err_and(|fault| fault.kind == FaultKind::DestinationRefused) {
             // Somebody may have dropped or changed it.
             self.tables.forget(&attempt.destination);
@@ -94,6 +103,9 @@ impl Warehouse for BigQuery {
     }
 
     async fn ask(&self, attempt: &Attempt) -> Result<JobStatus, Fault> {
+        if let Some(stream) = &attempt.stream {
+            return self.seal(attempt, stream).await;
+        }
         let destination = &attempt.destination;
         let (project, location, id) =
             (&*destination.project, &*destination.location, attempt.job_id.as_str());
@@ -115,6 +127,14 @@ impl Warehouse for BigQuery {
             }
             failure @ (Failure::Refused(_) | Failure::Fault(_)) => Err(failure.fault(&context)),
         }
+    }
+
+    async fn open_stream(&self, destination: &Destination, body: &Body) -> Result<Option<Arc<str>>, Fault> {
+        self.stream_for(destination, body).await
+    }
+
+    async fn commit_stream(&self, attempt: &Attempt) -> Result<JobStatus, Fault> {
+        self.commit(attempt).await
     }
 
     async fn fence(&self, attempt: &Attempt) -> Result<FenceAnswer, Fault> {
@@ -161,6 +181,8 @@ impl BigQuery {
             }
             other @ (JobStatus::NotFound
             | JobStatus::Running
+            | JobStatus::Sealed { .. }
+            | JobStatus::Committed
             | JobStatus::Succeeded { .. }
             | JobStatus::Failed { .. }
             | JobStatus::Fenced) => other,

@@ -47,6 +47,7 @@ async fn a_key_file_becomes_a_token_of_that_account_for_bigquery_alone() {
         project: "p".into(),
         location: "EU".into(),
         endpoint: server.url.clone(),
+        storage_endpoint: "http://127.0.0.1:9".to_owned(),
         credentials: GoogleCredentials::File(path),
     };
     let warehouse = BigQuery::new(&settings, Keys::new()).await.unwrap();

@@ -96,6 +96,7 @@ async fn connect(endpoint: &str) -> BigQuery {
         project: "p".into(),
         location: "EU".into(),
         endpoint: endpoint.to_owned(),
+        storage_endpoint: "http://127.0.0.1:9".to_owned(),
         credentials: GoogleCredentials::Anonymous,
     };
     let keys = Keys::from([(("d".into(), "t".into()), vec!["id".to_owned(), "rate".to_owned()])]);

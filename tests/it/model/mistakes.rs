@@ -6,9 +6,12 @@ pub use crate::simulation::mistakes::Mistake;
 /// The property that is found broken.
 pub fn broken_by(mistake: Mistake) -> &'static str {
     match mistake {
-        Mistake::FreshIds | Mistake::NextAttemptOnNotFound | Mistake::AbandonedUnfenced => NOT_DOUBLED,
+        Mistake::FreshIds
+        | Mistake::NextAttemptOnNotFound
+        | Mistake::AbandonedUnfenced
+        | Mistake::CountedUnsealed => NOT_DOUBLED,
         Mistake::DeleteBeforeCommit | Mistake::KnownIsLoaded => DELETED_LAST,
         Mistake::KeyAlone => GOES_ON,
-        Mistake::ShortRebuild | Mistake::AdoptedUnlabelled => LOADED_WHOLE,
+        Mistake::ShortRebuild | Mistake::AdoptedUnlabelled | Mistake::ExistsIsSuccess => LOADED_WHOLE,
     }
 }

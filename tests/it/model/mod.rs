@@ -25,6 +25,7 @@ mod outside;
 mod process;
 mod properties;
 mod scenarios;
+mod streams;
 mod world;
 
 /// Time stands still.
@@ -106,7 +107,7 @@ fn every_order_of_every_step_and_fault_keeps_the_invariants() {
 
 #[test]
 fn every_mistake_is_found() {
-    for mistake in Mistake::ALL {
+    for mistake in Mistake::ALL.into_iter().chain(Mistake::OF_STREAMS) {
         let found = SCENARIOS.iter().find_map(|scenario| {
             let checker = Explored { scenario, mistake: Some(mistake) }.checker().spawn_bfs().join();
             let path = checker.discoveries().remove(broken_by(mistake))?;

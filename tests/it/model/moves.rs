@@ -59,8 +59,13 @@ impl World {
             if left.lost > 0 {
                 for (d, one) in process.deliveries.iter().enumerate() {
                     let calls = match &one.action {
-                        Action::Build | Action::Probe | Action::Hold | Action::End(_) => &[][..],
+                        Action::Build { .. } | Action::Probe | Action::Hold | Action::End(_) => &[][..],
+                        Action::Ask(attempt) if attempt.stream.is_some() => &[How::Lost, How::NotDone],
                         Action::Ask(_) => &[How::NotDone],
+                        Action::Submit(attempt) if attempt.stream.is_some() => {
+                            &[How::Lost, How::NotDone, How::Late, How::Part]
+                        }
+                        Action::CommitStream(_) => &[How::Lost, How::NotDone],
                         Action::Submit(_) => &[How::Lost, How::NotDone, How::Late],
                         Action::Claim(_)
                         | Action::Fence(_)
@@ -88,6 +93,7 @@ impl World {
             }
         }
         moves.extend(self.warehouse.late.iter().cloned().map(Move::Land));
+        moves.extend(self.warehouse.late_rows.iter().cloned().map(|(name, rows)| Move::LandRows(name, rows)));
         if left.foreign > 0 {
             let open = self.ledger.batches.values().flat_map(|row| row.attempts.last());
             let free = open.filter(|(id, _)| !self.warehouse.jobs.contains_key(id));

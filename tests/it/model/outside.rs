@@ -34,12 +34,34 @@ pub enum Job {
     Fence,
 }
 
+/// A stream of the Storage Write API: the first rows of its batch's manifest, so many.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Stream {
+    pub job: JobId,
+    pub rows: u64,
+    pub sealed: bool,
+}
+
+/// The answer to rows for an offset (bigquery.md, section 2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Append {
+    Appended,
+    /// There are rows at the offset, these or others, and no more were taken.
+    AlreadyExists,
+    OutOfRange,
+    Sealed,
+}
+
 /// The warehouse: an id can be used once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Warehouse {
     pub jobs: BTreeMap<JobId, (Upload, Job)>,
     /// Uploads that nobody waits for any more and that may still arrive whole.
     pub late: BTreeSet<Upload>,
+    /// The streams, by their names.
+    pub streams: BTreeMap<Arc<str>, Stream>,
+    /// So many rows for the beginning of a stream, which nobody waits for any more and that may still arrive.
+    pub late_rows: BTreeSet<(Arc<str>, u64)>,
 }
 
 impl Warehouse {
@@ -50,6 +72,48 @@ impl Warehouse {
             self.jobs.insert(upload.job.clone(), (upload, Job::Running));
         }
         free
+    }
+
+    pub fn open_stream(&mut self) -> Arc<str> {
+        let name: Arc<str> = format!("s{}", self.streams.len()).into();
+        let stream = Stream { job: JobId::from_stored(String::new()), rows: 0, sealed: false };
+        self.streams.insert(Arc::clone(&name), stream);
+        name
+    }
+
+    /// Rows for `offset` arrive.
+    pub fn append(&mut self, name: &str, offset: u64, rows: u64) -> Append {
+        let stream = self.streams.get_mut(name).unwrap();
+        if stream.sealed {
+            return Append::Sealed;
+        }
+        match offset.cmp(&stream.rows) {
+            std::cmp::Ordering::Less => Append::AlreadyExists,
+            std::cmp::Ordering::Greater => Append::OutOfRange,
+            std::cmp::Ordering::Equal => {
+                stream.rows += rows;
+                Append::Appended
+            }
+        }
+    }
+
+    /// All rows of a sealed stream come into the table; once, however often it is asked.
+    pub fn commit_stream(&mut self, name: &str, job: &JobId, label: &BatchId, manifest: &[(FileId, u64)]) {
+        let stream = &self.streams[name];
+        assert!(stream.sealed, "only sealed streams are committed");
+        let mut left = stream.rows;
+        let rows = manifest.iter().map(|(file, rows)| {
+            let there = left.min(*rows);
+            left -= there;
+            (file.clone(), there)
+        });
+        let upload = Upload { job: job.clone(), label: Some(label.clone()), rows: rows.collect() };
+        self.jobs.entry(job.clone()).or_insert((upload, Job::Succeeded));
+    }
+
+    /// A stream of this attempt is sealed and will never be in the table.
+    pub fn is_dead_stream(&self, job: &JobId) -> bool {
+        self.streams.values().any(|stream| stream.job == *job && stream.sealed)
     }
 
     pub fn fence(&mut self, job: &JobId) -> bool {

@@ -42,7 +42,7 @@ fn what_failed_has_failed(world: &World) -> bool {
     let mut failed = rows.flat_map(|row| row.attempts.iter().filter(|(_, failed)| *failed));
     failed.all(|(id, _)| match world.warehouse.jobs.get(id) {
         Some((upload, job)) => upload.label.is_none() || matches!(job, Job::Failed(_) | Job::Fence),
-        None => false,
+        None => world.warehouse.is_dead_stream(id),
     })
 }
 

@@ -59,6 +59,8 @@ pub struct Scenario {
     pub files: &'static [Kind],
     /// Every process goes by other column rules than the one before.
     pub rules_change: bool,
+    /// Rows go by streams.
+    pub streamed: bool,
     pub faults: Faults,
 }
 
@@ -119,11 +121,18 @@ impl Scenario {
 }
 
 /// One good file, announced once to one process.
-const ONE_FILE: Scenario =
-    Scenario { name: "", processes: 1, messages: &[&[0]], files: &[Good], rules_change: false, faults: NONE };
+const ONE_FILE: Scenario = Scenario {
+    name: "",
+    processes: 1,
+    messages: &[&[0]],
+    files: &[Good],
+    rules_change: false,
+    streamed: false,
+    faults: NONE,
+};
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 11] = [
+pub const SCENARIOS: [Scenario; 14] = [
     Scenario {
         name: "one file, two processes",
         processes: 2,
@@ -189,6 +198,27 @@ pub const SCENARIOS: [Scenario; 11] = [
         processes: 2,
         rules_change: true,
         faults: Faults { crashes: 1, lost: 1, ..NONE },
+        ..ONE_FILE
+    },
+    Scenario {
+        name: "by streams, crashes and refusals",
+        streamed: true,
+        faults: Faults { crashes: 1, lost: 2, refusals: 1, resumes: 1, ..NONE },
+        ..ONE_FILE
+    },
+    Scenario {
+        name: "by streams, two processes",
+        processes: 2,
+        streamed: true,
+        faults: Faults { crashes: 1, lost: 1, ..NONE },
+        ..ONE_FILE
+    },
+    Scenario {
+        name: "by streams, an object vanishes",
+        messages: &[&[0, 1]],
+        files: &[Good, Good],
+        streamed: true,
+        faults: Faults { crashes: 1, lost: 1, vanishing: 1, ..NONE },
         ..ONE_FILE
     },
 ];

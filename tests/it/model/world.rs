@@ -58,6 +58,8 @@ pub enum How {
     NotDone,
     /// No answer, and perhaps done later: an upload that is still on its way.
     Late,
+    /// No answer, and the first piece alone was done.
+    Part,
     /// Refused, with this kind.
     Refused(FaultKind),
 }
@@ -79,6 +81,8 @@ pub enum Move {
     // From here on, what goes wrong.
     Crash(usize),
     Land(Upload),
+    /// Rows that nobody waits for arrive at a stream.
+    LandRows(Arc<str>, u64),
     Foreign(JobId),
     Expire(usize),
     Vanish(Arc<str>),
@@ -147,6 +151,10 @@ impl World {
                 self.warehouse.late.remove(&upload);
                 self.warehouse.land(upload);
             }
+            Move::LandRows(name, rows) => {
+                self.warehouse.late_rows.remove(&(Arc::clone(&name), rows));
+                self.warehouse.append(&name, 0, rows);
+            }
             Move::Foreign(id) => {
                 self.left.foreign -= 1;
                 let foreign = Upload { job: id.clone(), label: None, rows: Vec::new() };
@@ -202,7 +210,9 @@ impl World {
         }
         let event = match how {
             How::Usual => intake::Event::Deleted(numbers),
-            How::Lost | How::NotDone | How::Late | How::Refused(_) => intake::Event::DeleteFailed(numbers),
+            How::Lost | How::NotDone | How::Late | How::Part | How::Refused(_) => {
+                intake::Event::DeleteFailed(numbers)
+            }
         };
         self.step_intake(p, NOW, event, None);
     }
@@ -211,12 +221,15 @@ impl World {
     fn deliver(&mut self, p: usize, d: usize, how: How) {
         match how {
             How::Usual => {}
-            How::Lost | How::NotDone | How::Late => self.left.lost -= 1,
+            How::Lost | How::NotDone | How::Late | How::Part => self.left.lost -= 1,
             How::Refused(_) => self.left.refusals -= 1,
         }
         let InFlight { delivery, action, .. } = self.process(p).deliveries[d].clone();
         let heard = match action {
-            Action::Build => self.build(p, &delivery),
+            Action::Build { by_stream } => self.build(p, &delivery, by_stream),
+            Action::Submit(attempt) if attempt.stream.is_some() => self.append(&delivery, &attempt, how),
+            Action::Ask(attempt) if attempt.stream.is_some() => self.seal(&delivery, &attempt, how),
+            Action::CommitStream(attempt) => self.commit_stream(&delivery, &attempt, how),
             Action::Submit(attempt) => self.submit(&delivery, &attempt, how),
             Action::Ask(attempt) if how == How::Usual => Heard::Status(self.ask(&attempt)),
             Action::Ask(_) => Heard::AskFailed,
@@ -241,7 +254,7 @@ impl World {
         match how {
             How::Usual if taken => Heard::Fence(FenceAnswer::Accepted),
             How::Usual => Heard::Fence(FenceAnswer::Duplicate),
-            How::Lost | How::NotDone | How::Late | How::Refused(_) => Heard::FenceFailed,
+            How::Lost | How::NotDone | How::Late | How::Part | How::Refused(_) => Heard::FenceFailed,
         }
     }
 
@@ -292,26 +305,27 @@ impl World {
         let accepted = match how {
             How::Usual | How::Lost => self.warehouse.land(upload),
             How::Late => self.warehouse.late.insert(upload),
-            How::NotDone | How::Refused(_) => false,
+            How::NotDone | How::Part | How::Refused(_) => false,
         };
         match how {
             How::Usual if accepted => Heard::Submitted(Submission::Accepted),
             How::Usual => Heard::Submitted(Submission::Duplicate),
-            How::Lost | How::NotDone | How::Late | How::Refused(_) => {
+            How::Lost | How::NotDone | How::Late | How::Part | How::Refused(_) => {
                 Heard::SubmitFailed { kind: FaultKind::Unavailable, reason: "no answer".to_owned() }
             }
         }
     }
 
     /// A body can be built while every object of it is there.
-    fn build(&mut self, p: usize, delivery: &Delivery) -> Heard {
+    fn build(&mut self, p: usize, delivery: &Delivery, by_stream: bool) -> Heard {
         let entries = &delivery.batch().manifest.entries;
         let gone = entries.iter().find(|entry| self.bucket.get(&entry.file.key) != Some(&entry.file));
         if let Some(entry) = gone {
             let (file, kind) = (Some(entry.file.clone()), FaultKind::Vanished);
             return Heard::Unbuilt { file, kind, reason: "gone".to_owned() };
         }
-        Heard::Built { plan_hash: self.plan_hash(p) }
+        let stream = (by_stream && self.scenario.streamed).then(|| self.warehouse.open_stream());
+        Heard::Built { plan_hash: self.plan_hash(p), stream }
     }
 
     fn ledger_step(&mut self, delivery: &Delivery, action: Action, how: How) -> Heard {
@@ -332,7 +346,8 @@ impl World {
             }
             Action::Commit => Heard::Step(self.ledger.commit(id)),
             Action::Hold => Heard::Step(self.ledger.hold(id, true)),
-            Action::Build
+            Action::Build { .. }
+            | Action::CommitStream(_)
             | Action::Submit(_)
             | Action::Ask(_)
             | Action::Fence(_)

@@ -39,6 +39,10 @@ pub enum Mistake {
     ShortRebuild,
     /// A job is adopted whatever its label and its destination.
     AdoptedUnlabelled,
+    /// Rows that a stream says it has count as appended, and its rows are not counted.
+    ExistsIsSuccess,
+    /// The rows of a stream are counted while it still takes more.
+    CountedUnsealed,
 }
 
 impl Mistake {
@@ -52,6 +56,9 @@ impl Mistake {
         Self::ShortRebuild,
         Self::AdoptedUnlabelled,
     ];
+
+    /// Those that can be made with streams alone.
+    pub const OF_STREAMS: [Self; 2] = [Self::ExistsIsSuccess, Self::CountedUnsealed];
 }
 
 /// What one seed runs with: a mistake, or none.
@@ -83,7 +90,9 @@ impl Mistaken {
             | Mistake::NextAttemptOnNotFound
             | Mistake::AbandonedUnfenced
             | Mistake::ShortRebuild
-            | Mistake::AdoptedUnlabelled => Arc::new(Untampered),
+            | Mistake::AdoptedUnlabelled
+            | Mistake::ExistsIsSuccess
+            | Mistake::CountedUnsealed => Arc::new(Untampered),
         };
         Self { mistake: Some(mistake), tamper, known: Arc::default() }
     }

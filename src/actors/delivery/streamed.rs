@@ -1,0 +1,57 @@
+//! A batch whose rows go by a stream.
+
+use std::sync::Arc;
+
+use super::Performer;
+use crate::domain::batch::{Attempt, Destination};
+use crate::domain::delivery::Event;
+use crate::domain::job::JobStatus;
+use crate::domain::planner::Carrier;
+use crate::domain::watchdog::Edge;
+use crate::flow::pulse;
+use crate::telemetry::events;
+
+impl Performer {
+    /// Makes the stream of the next attempt, where its rows go by one. It is there before the ledger names it, and the ledger
+    /// names it before anything is in it: what is made and not named is never written to.
+    pub(super) async fn open_stream(&self, destination: &Destination, by_stream: bool) -> Event {
+        let plan_hash = Arc::clone(&self.setup.plan_hash);
+        let built = self.body.as_ref().filter(|_| by_stream && self.setup.carrier == Carrier::StorageWrite);
+        let Some(built) = built else { return Event::Built { plan_hash, stream: None } };
+        pulse::working(Edge::Warehouse, "making a stream");
+        let warehouse = &self.world.ports.warehouse;
+        let opened = warehouse.open_stream(destination, &built.body);
+        match self.world.heard(Edge::Warehouse, opened).await {
+            Ok(stream) => {
+                if stream.is_none() {
+                    events::StreamUnfit { table: &self.table }.emit();
+                }
+                Event::Built { plan_hash, stream }
+            }
+            Err(fault) => self.unbuilt(None, fault),
+        }
+    }
+
+    pub(super) async fn commit_stream(&mut self, attempt: Attempt) -> Event {
+        match self.world.ports.warehouse.commit_stream(&attempt).await {
+            Ok(status) => {
+                if let JobStatus::Failed { kind, reason } = &status {
+                    let (table, job) = (&self.table, &attempt.job_id);
+                    events::JobFailed { table, job, kind: *kind, reason }.emit();
+                    self.job_failed = Some(*kind);
+                }
+                Event::Status(status)
+            }
+            Err(fault) => {
+                events::AttemptUnknown {
+                    table: &self.table,
+                    job: &attempt.job_id,
+                    call: "commit",
+                    fault: &fault,
+                }
+                .emit();
+                Event::AskFailed
+            }
+        }
+    }
+}

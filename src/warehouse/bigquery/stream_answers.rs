@@ -1,0 +1,176 @@
+//! What the Storage Write API answers, as faults.
+
+use google_cloud_bigquery::Error;
+use google_cloud_bigquery::error::{AppendError, CommitError, WriterBuilderError};
+use google_cloud_bigquery::model::storage_error::StorageErrorCode;
+use google_cloud_bigquery::model::{BatchCommitWriteStreamsResponse, StorageError};
+use google_cloud_bigquery::model_ext::AppendResponse;
+use google_cloud_gax::error::rpc::Code;
+
+use crate::domain::fault::{Fault, FaultKind};
+
+/// Of rows that are refused, so many are named.
+const ROWS_SHOWN: usize = 3;
+/// Of what is said of one of them, this much is shown.
+const SHOWN_LETTERS: usize = 300;
+
+/// What is known after a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Committing {
+    /// The stream's rows are in the table: now, or since an earlier commit.
+    Committed,
+    /// The service does not commit it, in these words. That it was committed before is one reason for that.
+    Refused(String),
+}
+
+/// The kind of a refusal by its code (Google Cloud, gRPC: "Status codes and their use in gRPC").
+pub(super) const fn kind_of(code: Code) -> FaultKind {
+    match code {
+        Code::InvalidArgument => FaultKind::ContentRefused,
+        Code::NotFound => FaultKind::DestinationRefused,
+        Code::PermissionDenied | Code::Unauthenticated => FaultKind::AccessDenied,
+        Code::ResourceExhausted => FaultKind::Throttled,
+        // What is not known to be refused may have had its effect.
+        _ => FaultKind::Unavailable,
+    }
+}
+
+fn kind(error: &Error) -> FaultKind {
+    error.status().map_or(FaultKind::Unavailable, |status| kind_of(status.code))
+}
+
+fn words(error: &Error) -> String {
+    match error.status() {
+        Some(status) => format!("{}: {}", status.code.name(), shown(&status.message)),
+        // Its own text names no credentials: they are in the call, not in the answer.
+        None => shown(&error.to_string()),
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_LETTERS).collect()
+}
+
+/// A call that was refused, or not answered.
+pub(super) fn refused(context: &str, error: &Error) -> Fault {
+    Fault::from_error(kind(error), context, words(error))
+}
+
+/// A stream that could not be made, or found again.
+pub(super) fn built(context: &str, error: WriterBuilderError) -> Fault {
+    match error {
+        WriterBuilderError::Rpc { source, .. } => {
+            let mut fault = refused(context, &source);
+            // No rows were in this call: what is refused is the table, or landbridge itself.
+            if fault.kind == FaultKind::ContentRefused {
+                fault.kind = FaultKind::DestinationRefused;
+            }
+            fault
+        }
+        other => Fault::from_error(FaultKind::DestinationRefused, context, other),
+    }
+}
+
+/// The answer to the rows at offset `at`. "Already exists" and "out of range" are no success: what the stream has is asked when
+/// it is sealed.
+pub(super) fn appended(
+    context: &str,
+    at: i64,
+    answer: Result<AppendResponse, AppendError>,
+) -> Result<(), Fault> {
+    match answer {
+        Ok(AppendResponse { offset, .. }) if offset.is_none_or(|offset| offset == at) => Ok(()),
+        Ok(AppendResponse { offset, .. }) => {
+            let text = format!("{context}: rows for the offset {at} are at {}", offset.unwrap_or_default());
+            Err(Fault::new(FaultKind::Unavailable, text))
+        }
+        Err(AppendError::Rpc { source, .. }) => Err(refused(context, &source)),
+        Err(AppendError::RowErrors { row_errors, .. }) => {
+            let rows = row_errors.iter().take(ROWS_SHOWN).map(|row| {
+                format!("row {} of the batch: {}", at.saturating_add(row.index), shown(&row.message))
+            });
+            let rows: Vec<_> = rows.collect();
+            let text = format!("{} rows are refused, {}", row_errors.len(), rows.join("; "));
+            Err(Fault::from_error(FaultKind::ContentRefused, context, text))
+        }
+        Err(error) => Err(Fault::from_error(FaultKind::Unavailable, context, error)),
+    }
+}
+
+/// The answer to a commit.
+pub(super) fn committed(
+    context: &str,
+    answer: Result<BatchCommitWriteStreamsResponse, CommitError>,
+) -> Result<Committing, Fault> {
+    match answer {
+        Ok(_) => Ok(Committing::Committed),
+        Err(CommitError::Rpc { source, .. }) if kind(&source) == FaultKind::ContentRefused => {
+            Ok(Committing::Refused(words(&source)))
+        }
+        Err(CommitError::Rpc { source, .. }) => Err(refused(context, &source)),
+        Err(CommitError::FailedTransaction { stream_errors, .. }) => Ok(of_streams(&stream_errors)),
+        Err(error) => Err(Fault::from_error(FaultKind::Unavailable, context, error)),
+    }
+}
+
+fn of_streams(errors: &[StorageError]) -> Committing {
+    let committed = |error: &StorageError| error.code == StorageErrorCode::StreamAlreadyCommitted;
+    if !errors.is_empty() && errors.iter().all(committed) {
+        return Committing::Committed;
+    }
+    let words = errors.iter().map(|error| format!("{:?}: {}", error.code, shown(&error.error_message)));
+    Committing::Refused(words.collect::<Vec<_>>().join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_bigquery::model::RowError;
+
+    use super::*;
+
+    fn error(code: StorageErrorCode) -> StorageError {
+        StorageError::new().set_code(code).set_error_message("so it is")
+    }
+
+    #[test]
+    fn only_a_stream_that_is_committed_already_counts_as_committed() {
+        use StorageErrorCode::{InvalidStreamState, StreamAlreadyCommitted, StreamNotFound};
+        assert_eq!(of_streams(&[error(StreamAlreadyCommitted)]), Committing::Committed);
+        for others in [
+            vec![],
+            vec![error(InvalidStreamState)],
+            vec![error(StreamNotFound)],
+            vec![error(StreamAlreadyCommitted), error(StreamNotFound)],
+        ] {
+            assert!(matches!(of_streams(&others), Committing::Refused(_)), "{others:?}");
+        }
+    }
+
+    #[test]
+    fn rows_that_are_said_to_exist_are_not_taken_for_appended() {
+        let refusal = |code: Code| {
+            let status = google_cloud_gax::error::rpc::Status::default().set_code(code).set_message("no");
+            appended("cannot append", 0, Err(Error::service(status).into())).unwrap_err()
+        };
+        assert_eq!(refusal(Code::AlreadyExists).kind, FaultKind::Unavailable);
+        assert_eq!(refusal(Code::OutOfRange).kind, FaultKind::Unavailable);
+        assert_eq!(refusal(Code::InvalidArgument).kind, FaultKind::ContentRefused);
+        assert_eq!(refusal(Code::PermissionDenied).kind, FaultKind::AccessDenied);
+        let elsewhere = AppendResponse::default();
+        assert!(appended("cannot append", 7, Ok(elsewhere)).is_ok());
+    }
+
+    #[test]
+    fn refused_rows_are_named_by_their_place_in_the_batch() {
+        let _ = RowError::new();
+        let fault = refused(
+            "cannot append",
+            &Error::service(
+                google_cloud_gax::error::rpc::Status::default()
+                    .set_code(Code::Internal)
+                    .set_message("x".repeat(9_000)),
+            ),
+        );
+        assert!(fault.chain().len() < 400, "{}", fault.chain().len());
+    }
+}

@@ -1,0 +1,162 @@
+//! The Storage Write API: a PENDING stream an attempt (bigquery.md, section 2.4).
+//!
+//! Its rows are appended at offsets, and are in the table once the stream is committed, all at once. The service keeps a stream
+//! whose rows are no others than those of its offsets, but it says "already exists" of rows that it has **not** when they come a
+//! second time as part of a larger request. So nothing is ever appended a second time here, no answer to an append is taken for
+//! success but its own, and what counts in the end is how many rows the sealed stream has.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::{DataType, TimeUnit};
+use google_cloud_bigquery::client::Write;
+use google_cloud_bigquery::model::{ArrowRecordBatch, ArrowSchema};
+use google_cloud_bigquery::write::PendingWriter;
+use google_cloud_bigquery::write::format::Arrow;
+use tokio::sync::OnceCell;
+
+use super::schema::SqlType;
+use super::stream_answers::{Committing, appended, built, committed, refused};
+use crate::cloud::google::Identity;
+use crate::columns::arrow_rows::{ArrowRows, Piece};
+use crate::columns::body::Body;
+use crate::domain::batch::{Attempt, Destination};
+use crate::domain::fault::{Fault, FaultKind};
+use crate::flow::cpu::blocking;
+use crate::flow::pulse;
+
+/// How long one call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Pieces that are sent and not answered yet.
+const UNANSWERED_MAX: usize = 4;
+
+type Pending = PendingWriter<Arrow>;
+
+/// The streams of one project.
+pub(super) struct Streams {
+    endpoint: String,
+    identity: Identity,
+    client: OnceCell<Write>,
+}
+
+impl Streams {
+    pub(super) fn new(endpoint: String, identity: Identity) -> Self {
+        Self { endpoint, identity, client: OnceCell::new() }
+    }
+
+    async fn client(&self) -> Result<&Write, Fault> {
+        let made = self.client.get_or_try_init(|| async {
+            let builder = Write::builder().with_endpoint(&self.endpoint);
+            let builder = builder.with_credentials(self.identity.credentials());
+            builder.build().await.map_err(|error| {
+                let context = format!("cannot make a client of the Storage Write API at {}", self.endpoint);
+                Fault::from_error(FaultKind::Unavailable, context, error)
+            })
+        });
+        made.await
+    }
+
+    /// Makes a stream into the destination. One that nothing comes of is forgotten by the service.
+    pub(super) async fn create(&self, destination: &Destination) -> Result<Arc<str>, Fault> {
+        let Destination { project, dataset, table, .. } = destination;
+        let parent = format!("projects/{project}/datasets/{dataset}/tables/{table}");
+        let context = format!("cannot make a stream into {project}.{dataset}.{table}");
+        let builder = self.client().await?.create_stream(parent).build_arrow(ArrowSchema::new());
+        let writer: Result<Pending, _> = timed(&context, builder).await?;
+        let writer = writer.map_err(|error| built(&context, error))?;
+        Ok(writer.write_stream().into())
+    }
+
+    async fn attach(&self, stream: &str, schema: ArrowSchema, context: &str) -> Result<Pending, Fault> {
+        let builder = self.client().await?.attach_to_stream(stream).build_arrow(schema);
+        timed(context, builder).await?.map_err(|error| built(context, error))
+    }
+
+    /// Appends all rows of the body, each once. Answers how many bytes were sent.
+    pub(super) async fn append(
+        &self,
+        attempt: &Attempt,
+        stream: &str,
+        body: &Body,
+        types: Vec<DataType>,
+    ) -> Result<u64, Fault> {
+        let context = format!("cannot append to the stream of {}", attempt.job_id);
+        let path = body.path().to_owned();
+        let opened = blocking("opening a body", move || {
+            let rows = ArrowRows::open(&path, &types)?;
+            let schema = rows.schema()?;
+            Ok((rows, schema))
+        });
+        let (mut rows, schema) = opened.await?;
+        let schema = ArrowSchema::new().set_serialized_schema(schema);
+        let writer = self.attach(stream, schema, &context).await?;
+        let (mut offset, mut bytes, mut unanswered) = (0_u64, 0_u64, VecDeque::new());
+        loop {
+            let read = blocking("reading rows of a body", move || Ok((rows.piece()?, rows)));
+            let (piece, rest) = read.await?;
+            rows = rest;
+            let Some(Piece { rows: count, message }) = piece else { break };
+            bytes += message.len() as u64;
+            let batch = ArrowRecordBatch::new().set_serialized_record_batch(message);
+            let at = i64::try_from(offset).unwrap_or(i64::MAX);
+            unanswered.push_back((at, writer.append(batch).set_offset(at).send()));
+            offset += count;
+            if unanswered.len() >= UNANSWERED_MAX
+                && let Some((at, answer)) = unanswered.pop_front()
+            {
+                appended(&context, at, timed(&context, answer).await?)?;
+            }
+        }
+        while let Some((at, answer)) = unanswered.pop_front() {
+            appended(&context, at, timed(&context, answer).await?)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Seals the stream: it takes no more rows. Answers how many it has. To seal it again is the same question again.
+    pub(super) async fn seal(&self, attempt: &Attempt, stream: &str) -> Result<u64, Fault> {
+        let context = format!("cannot seal the stream of {}", attempt.job_id);
+        let writer = self.attach(stream, ArrowSchema::new(), &context).await?;
+        let answer = timed(&context, writer.finalize()).await?;
+        let sealed = answer.map_err(|error| refused(&context, &error))?;
+        u64::try_from(sealed.row_count)
+            .map_err(|error| Fault::from_error(FaultKind::Unavailable, context, error))
+    }
+
+    /// Commits the sealed stream.
+    pub(super) async fn commit(&self, attempt: &Attempt, stream: &str) -> Result<Committing, Fault> {
+        let context = format!("cannot commit the stream of {}", attempt.job_id);
+        let writer = self.attach(stream, ArrowSchema::new(), &context).await?;
+        let answer = timed(&context, writer.commit()).await?;
+        committed(&context, answer)
+    }
+}
+
+/// The Arrow type as which a column of this type is sent (Google Cloud, BigQuery: "Supported protocol buffer and Arrow data types").
+pub(super) fn arrow_type(kind: SqlType) -> DataType {
+    match kind {
+        SqlType::Int64 => DataType::Int64,
+        SqlType::Numeric => DataType::Decimal128(38, 9),
+        SqlType::Bignumeric => DataType::Decimal256(76, 38),
+        SqlType::String => DataType::Utf8,
+        SqlType::Bytes => DataType::Binary,
+        SqlType::Bool => DataType::Boolean,
+        SqlType::Float64 => DataType::Float64,
+        SqlType::Date => DataType::Date32,
+        SqlType::Datetime => DataType::Timestamp(TimeUnit::Microsecond, None),
+        SqlType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        SqlType::Time => DataType::Time64(TimeUnit::Microsecond),
+    }
+}
+
+/// The answer to a call, or that none came in time.
+async fn timed<T>(context: &str, call: impl IntoFuture<Output = T>) -> Result<T, Fault> {
+    pulse::moved();
+    let answer = tokio::time::timeout(CALL_TIMEOUT, call.into_future()).await;
+    pulse::moved();
+    answer.map_err(|_| {
+        let text = format!("{context}: no answer within {} s", CALL_TIMEOUT.as_secs());
+        Fault::new(FaultKind::Unavailable, text)
+    })
+}
