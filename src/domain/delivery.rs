@@ -396,4 +396,6 @@ fn end(end: End) -> Next {
 }
 
 #[cfg(test)]
+mod stream_tests;
+#[cfg(test)]
 mod tests;

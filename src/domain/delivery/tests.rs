@@ -16,7 +16,7 @@ fn file(name: &str) -> FileId {
     }
 }
 
-fn batch(names: &[&str]) -> Batch {
+pub(super) fn batch(names: &[&str]) -> Batch {
     let entries = names.iter().map(|name| ManifestEntry { file: file(name), rows: 10 }).collect();
     let destination =
         Destination { project: "".into(), location: "".into(), dataset: "d".into(), table: "t".into() };
@@ -41,7 +41,7 @@ fn failed(kind: FaultKind) -> Event {
 }
 
 /// Plays events and answers the last action.
-fn play(delivery: &mut Delivery, events: impl IntoIterator<Item = Event>) -> Action {
+pub(super) fn play(delivery: &mut Delivery, events: impl IntoIterator<Item = Event>) -> Action {
     events.into_iter().map(|event| delivery.step(now(), event).1).last().expect("an event")
 }
 

@@ -75,6 +75,7 @@ fn check_status(job: &Job) {
         JobStatus::Fenced => assert!(label("fence").is_some()),
         JobStatus::Running => assert!(!done && label("fence").is_none()),
         JobStatus::NotFound => panic!("a job that is there is not found"),
+        JobStatus::Sealed { .. } | JobStatus::Committed => panic!("a job is taken for a stream"),
     }
 }
 

@@ -1,0 +1,103 @@
+//! Batches whose rows go by a stream.
+
+use super::super::transition::BatchState;
+use super::tests::{batch, play};
+use super::*;
+use crate::domain::batch::Attempt;
+
+fn built(stream: &str) -> Event {
+    Event::Built { plan_hash: "p".into(), stream: Some(stream.into()) }
+}
+
+fn attempt(batch: &Batch, number: u32, stream: &str) -> Attempt {
+    batch.attempt(AttemptNumber(number), "p").through(Some(stream.into()))
+}
+
+fn sealed(rows: u64) -> Event {
+    Event::Status(JobStatus::Sealed { rows })
+}
+
+/// A delivery whose first attempt is claimed, with the stream `s1`.
+fn claimed(batch: &Batch) -> Delivery {
+    let mut delivery = Delivery::plan(batch.clone(), "p".into(), Duration::from_secs(60));
+    assert_eq!(play(&mut delivery, [Event::Begun]), Action::Build { by_stream: true });
+    let first = attempt(batch, 1, "s1");
+    assert_eq!(play(&mut delivery, [built("s1")]), Action::Claim(Some(first.clone())));
+    assert_eq!(play(&mut delivery, [Event::Claim(Claim::Won)]), Action::Submit(first));
+    delivery
+}
+
+#[test]
+fn a_whole_stream_is_sealed_then_committed_then_the_batch() {
+    let batch = batch(&["x", "y"]);
+    let (rows, mut delivery) = (batch.manifest.rows(), claimed(&batch));
+    let first = attempt(&batch, 1, "s1");
+    let accepted = Event::Submitted(Submission::Accepted);
+    assert_eq!(play(&mut delivery, [accepted]), Action::Ask(first.clone()));
+    assert_eq!(play(&mut delivery, [sealed(rows)]), Action::CommitStream(first.clone()));
+    // It is committed again until it is known.
+    assert_eq!(play(&mut delivery, [Event::AskFailed]), Action::CommitStream(first));
+    assert_eq!(play(&mut delivery, [Event::Status(JobStatus::Committed)]), Action::Commit);
+}
+
+#[test]
+fn a_short_stream_has_failed_and_another_one_follows() {
+    let batch = batch(&["x"]);
+    let (rows, mut delivery) = (batch.manifest.rows(), claimed(&batch));
+    let unknown = Event::SubmitFailed { kind: FaultKind::Unavailable, reason: "reset".into() };
+    assert_eq!(play(&mut delivery, [unknown]), Action::Ask(attempt(&batch, 1, "s1")));
+    assert_eq!(play(&mut delivery, [sealed(rows - 1)]), Action::Build { by_stream: true });
+    let second = attempt(&batch, 2, "s2");
+    let action = play(&mut delivery, [built("s2")]);
+    assert!(
+        matches!(&action, Action::FailAttempt { failed: AttemptNumber(1), next: Some(next), reason }
+            if *next == second && reason.contains("of 10 rows")),
+        "{action:?}"
+    );
+    // The same step again, with the same stream, while the ledger is silent.
+    assert_eq!(play(&mut delivery, [Event::LedgerFailed("no".into())]), action);
+    assert_eq!(play(&mut delivery, [Event::Step(Step::Done)]), Action::Submit(second));
+}
+
+#[test]
+fn after_a_crash_a_stream_is_sealed_and_never_written_to_again() {
+    let batch = batch(&["x"]);
+    for (rows, whole) in [(batch.manifest.rows(), true), (0, false)] {
+        let last_attempt = Some((attempt(&batch, 1, "s1"), AttemptOutcome::Open));
+        let record = BatchRecord { batch: batch.clone(), state: BatchState::Open, last_attempt };
+        let mut delivery = Delivery::resume(record, "p".into(), Duration::from_secs(60));
+        assert_eq!(play(&mut delivery, [Event::Begun]), Action::Ask(attempt(&batch, 1, "s1")));
+        let action = play(&mut delivery, [sealed(rows)]);
+        if whole {
+            assert_eq!(action, Action::CommitStream(attempt(&batch, 1, "s1")));
+        } else {
+            assert_eq!(action, Action::Build { by_stream: true });
+        }
+    }
+}
+
+#[test]
+fn what_a_stream_refuses_goes_by_a_load_job() {
+    let batch = batch(&["x", "y"]);
+    let mut delivery = claimed(&batch);
+    let refused = Event::SubmitFailed { kind: FaultKind::ContentRefused, reason: "row 1".into() };
+    // To ask is to seal: it is the fence of a stream.
+    assert_eq!(play(&mut delivery, [refused]), Action::Ask(attempt(&batch, 1, "s1")));
+    assert_eq!(play(&mut delivery, [sealed(0)]), Action::Build { by_stream: false });
+    let action = play(&mut delivery, [Event::Built { plan_hash: "p".into(), stream: None }]);
+    let next = batch.attempt(AttemptNumber(2), "p");
+    assert!(matches!(&action, Action::FailAttempt { next: Some(n), .. } if *n == next), "{action:?}");
+    assert_eq!(play(&mut delivery, [Event::Step(Step::Done)]), Action::Submit(next));
+}
+
+#[test]
+fn more_rows_than_the_manifest_has_hold_the_batch() {
+    let batch = batch(&["x"]);
+    let mut delivery = claimed(&batch);
+    play(&mut delivery, [Event::Submitted(Submission::Accepted)]);
+    assert_eq!(play(&mut delivery, [sealed(batch.manifest.rows() + 1)]), Action::Hold);
+    // Nor is a stream trusted that was committed by somebody before it was counted.
+    let mut delivery = claimed(&batch);
+    play(&mut delivery, [Event::Submitted(Submission::Accepted)]);
+    assert_eq!(play(&mut delivery, [Event::Status(JobStatus::Committed)]), Action::Hold);
+}
