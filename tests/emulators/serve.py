@@ -62,7 +62,9 @@ def main():
         return process, log
 
     try:
-        aws, bigquery = free_port(), free_port()
+        aws, bigquery, storage = free_port(), free_port(), free_port()
+        gates = os.path.join(folder, "gates")
+        os.mkdir(gates)
         if moto:
             command = [os.path.join(places["chaos"], "bin", "moto_server"), "-H", "127.0.0.1", "-p", str(aws)]
             amazon = start("moto", command, {})
@@ -75,17 +77,19 @@ def main():
         local = start(
             "bigquery",
             [
-                os.path.join(places["bigquery"], "bin", "local-bigquery"), "serve", "--host", "127.0.0.1",
-                "--port", str(bigquery), "--grpc-port", str(free_port()), "--project", "test-project",
+                os.path.join(places["bigquery"], "bin", "python"), os.path.join(HERE, "gated.py"), "serve", "--host", "127.0.0.1",
+                "--port", str(bigquery), "--grpc-port", str(storage), "--project", "test-project",
                 "--data-dir", os.path.join(folder, "data"),
             ],
-            {"HOME": os.path.join(places["bigquery"], "home")},
+            {"HOME": os.path.join(places["bigquery"], "home"), "LANDBRIDGE_TEST_GATES": gates},
         )
         aws_url, bigquery_url = "http://127.0.0.1:%d" % aws, "http://127.0.0.1:%d" % bigquery
         wait_for(aws_url + ("/moto-api/" if moto else "/_ministack/health"), *amazon)
         wait_for(bigquery_url + "/bigquery/v2/projects/test-project/datasets", *local)
         python = os.path.join(places["check"], "bin", "python")
-        print(json.dumps({"aws": aws_url, "bigquery": bigquery_url, "python": python}), flush=True)
+        places = {"aws": aws_url, "bigquery": bigquery_url, "python": python}
+        places.update({"storage": "http://127.0.0.1:%d" % storage, "gates": gates})
+        print(json.dumps(places), flush=True)
         sys.stdin.read()
     finally:
         for process in processes:

@@ -38,6 +38,10 @@ pub struct Emulators {
     pub aws: String,
     pub bigquery: String,
     pub python: PathBuf,
+    /// The Storage Write API, over gRPC.
+    pub storage: String,
+    /// Where a test writes its address to be asked at each call to a stream.
+    pub gates: PathBuf,
     /// They end when its standard input does.
     _process: Child,
 }
@@ -59,7 +63,8 @@ impl Emulators {
             let places: Value = serde_json::from_str(&line).expect("the stand-ins did not start; see above");
             let place = |name: &str| places[name].as_str().unwrap().to_owned();
             let (aws, bigquery, python) = (place("aws"), place("bigquery"), place("python").into());
-            Self { aws, bigquery, python, _process: process }
+            let (storage, gates) = (place("storage"), place("gates").into());
+            Self { aws, bigquery, python, storage, gates, _process: process }
         })
     }
 
@@ -85,6 +90,8 @@ pub struct World {
     pub clusters: Vec<Cluster>,
     /// BigQuery's address: the stand-in's, or that of a proxy before it.
     pub bigquery: String,
+    /// Rows go by streams.
+    pub streamed: bool,
 }
 
 pub struct Cluster {
@@ -109,6 +116,7 @@ impl World {
             sqs: aws_sdk_sqs::Client::new(&config),
             clusters: Vec::new(),
             bigquery: emulators.bigquery.clone(),
+            streamed: false,
             name,
         };
         for cluster in 0..clusters {
@@ -147,8 +155,9 @@ impl World {
         let ledger = if extra.contains("[ledger]") { "" } else { "[ledger]\nvolume = \"durable\"\n" };
         let mut text = format!(
             "[warehouse]\nkind = \"bigquery\"\nproject = \"{PROJECT}\"\nlocation = \"US\"\ncredentials = \"anonymous\"\n\
-             endpoint = \"{}\"\n[aws]\nregion = \"us-east-1\"\nendpoint = \"{}\"\npath_style = \"always\"\n{ledger}{extra}\n",
+             endpoint = \"{}\"\nstorage_endpoint = \"{}\"\n[aws]\nregion = \"us-east-1\"\nendpoint = \"{}\"\npath_style = \"always\"\n{ledger}{extra}\n",
             self.bigquery,
+            Emulators::get().storage,
             Emulators::get().aws
         );
         for cluster in &self.clusters {
@@ -159,6 +168,9 @@ impl World {
             ));
             for table in tables {
                 text.push_str(&format!("[[mapping.table]]\nname = \"casino.{table}\"\nkey = [\"id\"]\n"));
+                if self.streamed {
+                    text.push_str("delivery = \"storage_write\"\n");
+                }
             }
         }
         let path = self.folder.path().join("landbridge.toml");
