@@ -61,6 +61,14 @@ pub struct Upload {
     pub is_late: bool,
 }
 
+/// A stream of the Storage Write API.
+#[derive(Clone, Debug, Default)]
+pub struct Stream {
+    pub rows: Vec<Row>,
+    pub sealed: bool,
+    pub committed: bool,
+}
+
 /// All that the warehouse keeps.
 #[derive(Default)]
 pub struct Books {
@@ -69,6 +77,10 @@ pub struct Books {
     next_upload: u64,
     /// The uploads that took their ids.
     won: BTreeSet<u64>,
+    /// Streams, by their names.
+    pub streams: BTreeMap<Arc<str>, Stream>,
+    /// Rows for the beginning of a stream that are on their way, though nobody waits for them.
+    pub late_rows: Vec<(Instant, Arc<str>, Vec<Row>)>,
     /// Which job loaded the rows of each file.
     loaded_by: BTreeMap<Arc<str>, Arc<str>>,
 }

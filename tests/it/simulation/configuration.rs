@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use landbridge::config::load;
 use landbridge::config::types::Config;
+use landbridge::domain::planner::Carrier;
 
 use super::bucket::CLUSTER;
 use super::chance::Chance;
@@ -52,6 +53,13 @@ pub fn draw(chance: &Chance, spool: &Path) -> Config {
     config.timing.visibility_timeout = seconds(&[30, 60, 120]);
     config.timing.defer_after = seconds(&[30, 60, 120, 600]);
     config.timing.job_timeout = seconds(&[60, 300]);
+    // One table's rows go by streams.
+    let streamed = chance.index(TABLES.len());
+    for mapping in &mut config.mappings {
+        if let Some(table) = mapping.tables.get_mut(streamed) {
+            table.delivery = Carrier::StorageWrite;
+        }
+    }
     config
 }
 

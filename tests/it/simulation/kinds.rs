@@ -47,6 +47,11 @@ kinds! {
     FenceLostBefore "warehouse: fence not placed, no answer";
     FenceLostAfter "warehouse: fence placed, no answer";
     WarehouseOutage "warehouse: no answer for a while";
+    StreamCut "stream: some of the rows are appended, no answer";
+    StreamLate "stream: no answer, the rows come later";
+    StreamTooLate "stream: rows come after it was sealed";
+    StreamRefused "stream: a marked value is refused";
+    StreamCommitLost "stream: committed, answer lost";
     JobSlow "job: running for minutes";
     JobBackendError "job: ends with backendError";
     JobQuota "job: ends with quotaExceeded";

@@ -208,6 +208,14 @@ impl Warehouse for WrongWarehouse {
         })
     }
 
+    async fn open_stream(&self, destination: &Destination, body: &Body) -> Result<Option<Arc<str>>, Fault> {
+        self.inner.open_stream(destination, body).await
+    }
+
+    async fn commit_stream(&self, attempt: &Attempt) -> Result<JobStatus, Fault> {
+        self.inner.commit_stream(attempt).await
+    }
+
     async fn fence(&self, attempt: &Attempt) -> Result<FenceAnswer, Fault> {
         if self.mistake == Mistake::AbandonedUnfenced {
             return Ok(FenceAnswer::Accepted);

@@ -25,6 +25,7 @@ mod process;
 mod queue;
 mod report;
 mod run;
+mod streams;
 mod time;
 mod warehouse;
 mod world;

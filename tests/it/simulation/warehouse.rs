@@ -87,23 +87,29 @@ impl Drop for Sending<'_> {
 }
 
 impl WarehousePort {
-    fn now(&self) -> Instant {
+    pub(super) fn now(&self) -> Instant {
         self.process.wall.now()
     }
 
     /// The books with everything in them that has arrived by now.
-    fn books(&self) -> MutexGuard<'_, Books> {
+    pub(super) fn books(&self) -> MutexGuard<'_, Books> {
         let mut books = self.service.books();
+        self.land_rows(&mut books);
         books.land(self.now(), &self.process.chance, &self.breaches);
         books
     }
 
-    fn call(name: &'static str, attempt: &Attempt, before: (Kind, u32), after: (Kind, u32)) -> Call {
+    pub(super) fn call(
+        name: &'static str,
+        attempt: &Attempt,
+        before: (Kind, u32),
+        after: (Kind, u32),
+    ) -> Call {
         Call { edge: Edge::Warehouse, name, about: attempt.job_id.to_string(), before, after }
     }
 
     /// Invariant I-2: the ledger holds the attempt, unless it can load nothing.
-    fn check_id(&self, attempt: &Attempt, rows: &[Row]) {
+    pub(super) fn check_id(&self, attempt: &Attempt, rows: &[Row]) {
         if !self.checks_ids || (rows.is_empty() && attempt.job_id.as_str().ends_with("_probe")) {
             return;
         }
@@ -253,19 +259,25 @@ impl WarehousePort {
     }
 }
 
-fn is_marked(rows: &[Row]) -> bool {
+pub(super) fn is_marked(rows: &[Row]) -> bool {
     rows.iter().any(|row| row.id < 0)
 }
 
 #[async_trait]
 impl Warehouse for WarehousePort {
     async fn submit(&self, attempt: &Attempt, body: &Body) -> Result<Submission, Fault> {
+        if let Some(stream) = &attempt.stream {
+            return self.append(attempt, stream, rows_of(body)).await;
+        }
         let work = async { self.upload(attempt, rows_of(body)).await };
         let before = (Kind::SubmitUnavailable, 50);
         self.process.call(Self::call("submit", attempt, before, (Kind::SubmitAnswerLost, 250)), work).await
     }
 
     async fn ask(&self, attempt: &Attempt) -> Result<JobStatus, Fault> {
+        if let Some(stream) = &attempt.stream {
+            return self.seal(attempt, stream).await;
+        }
         let work = async {
             let status = self.books().status(attempt, self.now());
             if status == JobStatus::NotFound && self.books().job(attempt.job_id.as_str()).is_some() {
@@ -276,6 +288,14 @@ impl Warehouse for WarehousePort {
         };
         let (before, after) = ((Kind::AskFailed, 150), (Kind::AskFailed, 80));
         self.process.call(Self::call("ask", attempt, before, after), work).await
+    }
+
+    async fn open_stream(&self, destination: &Destination, _: &Body) -> Result<Option<Arc<str>>, Fault> {
+        self.make_stream(destination).await
+    }
+
+    async fn commit_stream(&self, attempt: &Attempt) -> Result<JobStatus, Fault> {
+        self.commit(attempt).await
     }
 
     async fn fence(&self, attempt: &Attempt) -> Result<FenceAnswer, Fault> {
