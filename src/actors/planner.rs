@@ -71,7 +71,8 @@ impl Planner {
             self.world.windows.insert(table.clone(), (window, now));
             events::WindowPlanned { table, window, jobs: self.machine.used_of(table, now) }.emit();
         }
-        events::BudgetShown { jobs: self.machine.used(now), reserve: self.machine.reserve(now) }.emit();
+        let (jobs, streams) = (self.machine.used(now), self.machine.streams_used(now));
+        events::BudgetShown { jobs, streams, reserve: self.machine.reserve(now) }.emit();
         let kept = now.minus(READ_AGAIN.saturating_mul(2));
         self.counted.retain(|_, counted_at| *counted_at >= kept);
     }

@@ -203,3 +203,90 @@ fn longest_value(column: &dyn Array) -> usize {
     });
     lengths.max().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Decimal128Array, Int32Array, StringArray, TimestampMicrosecondArray};
+    use arrow::datatypes::TimeUnit;
+    use arrow::ipc::reader::StreamReader;
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+
+    /// A body of these texts, with a number, a decimal and a moment each.
+    fn body(texts: &[&str]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("body");
+        let count = i32::try_from(texts.len()).unwrap();
+        let amounts = Decimal128Array::from_iter_values((0..count).map(i128::from));
+        let moments = TimestampMicrosecondArray::from_iter_values((0..count).map(i64::from));
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("id", Arc::new(Int32Array::from_iter_values(0..count))),
+            ("amount", Arc::new(amounts.with_precision_and_scale(10, 2).unwrap())),
+            ("at", Arc::new(moments.with_timezone("UTC"))),
+            ("text", Arc::new(StringArray::from_iter_values(texts))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        (folder, path)
+    }
+
+    fn types() -> Vec<DataType> {
+        let moment = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        vec![DataType::Int64, DataType::Decimal128(38, 9), moment, DataType::Utf8]
+    }
+
+    /// What a reader of Arrow makes of schema and pieces.
+    fn read(path: &Path) -> (Vec<u64>, Vec<RecordBatch>) {
+        let mut rows = ArrowRows::open(path, &types()).unwrap();
+        let (mut stream, mut counts) = (rows.schema().unwrap(), Vec::new());
+        while let Some(piece) = rows.piece().unwrap() {
+            counts.push(piece.rows);
+            stream.extend(piece.message);
+        }
+        let batches = StreamReader::try_new(stream.as_slice(), None).unwrap();
+        (counts, batches.map(Result::unwrap).collect())
+    }
+
+    #[test]
+    fn all_rows_come_in_their_order_in_small_pieces() {
+        let long = "x".repeat(700_000);
+        let texts: Vec<&str> =
+            (0..9).map(|number| if number % 2 == 0 { long.as_str() } else { "y" }).collect();
+        let (_folder, path) = body(&texts);
+        let (counts, batches) = read(&path);
+        assert_eq!(counts.iter().sum::<u64>(), 9);
+        assert!(counts.len() > 3, "{counts:?}");
+        let ids: Vec<i64> = batches
+            .iter()
+            .flat_map(|batch| {
+                let ids = batch.column(0).as_any().downcast_ref::<arrow::array::Int64Array>().unwrap();
+                ids.values().to_vec()
+            })
+            .collect();
+        assert_eq!(ids, (0..9).collect::<Vec<_>>());
+        assert_eq!(batches[0].schema().field(1).data_type(), &DataType::Decimal128(38, 9));
+    }
+
+    #[test]
+    fn only_a_row_that_is_too_large_does_not_fit() {
+        let (half, large) = ("x".repeat(ROW_BYTES_MAX / 2), "y".repeat(ROW_BYTES_MAX + 1));
+        for (texts, fits) in [
+            (vec!["a", "b"], true),
+            // More than one row's bytes, in no single row.
+            (vec![half.as_str(), "a", half.as_str(), half.as_str()], true),
+            (vec!["a", large.as_str()], false),
+        ] {
+            let (_folder, path) = body(&texts);
+            assert_eq!(fits_a_stream(&path).unwrap(), fits, "{} texts", texts.len());
+        }
+    }
+
+    #[test]
+    fn a_body_of_other_columns_is_a_fault() {
+        let (_folder, path) = body(&["a"]);
+        assert_eq!(ArrowRows::open(&path, &[]).err().unwrap().kind, FaultKind::Internal);
+    }
+}

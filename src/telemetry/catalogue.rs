@@ -67,6 +67,7 @@ catalogue! {
     SCHEMA_CHANGES = "landbridge_schema_changes_total", Counter, ["table", "change"], &[], "Columns of files that were first seen with their type, by what became of them: found, added, widened, narrowed, renamed, beside, rescued.";
     WINDOW_SECONDS = "landbridge_window_seconds", Gauge, ["table"], &[], "How long the table's window stays open at the longest, as the planner says.";
     TABLE_JOBS = "landbridge_table_jobs", Gauge, ["table"], &[], "Load jobs of the table in the last 24 hours, failed ones among them.";
+    PROJECT_STREAMS = "landbridge_project_streams", Gauge, [], &[], "Streams of the Storage Write API that landbridge made in the last hour, of the 10,000 that BigQuery admits in a project.";
     PROJECT_JOBS = "landbridge_project_jobs", Gauge, [], &[], "Load jobs that landbridge submitted in the last 24 hours, of the 100,000 that BigQuery admits in a project.";
     PROJECT_RESERVE = "landbridge_project_jobs_reserve_ratio", Gauge, [], &[], "The share of those 100,000 that landbridge has not used.";
     QUOTA_REFUSALS = "landbridge_quota_refusals_total", Counter, ["table"], &[], "Jobs that BigQuery refused because a quota was used up, or a rate too high.";

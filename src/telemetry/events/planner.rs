@@ -16,10 +16,11 @@ event! {
     }
 }
 
-/// What is left of the project's jobs.
+/// What is left of the project's jobs and streams.
 #[allow(missing_docs)]
 pub struct BudgetShown {
     pub jobs: u64,
+    pub streams: u64,
     pub reserve: f64,
 }
 
@@ -27,6 +28,7 @@ impl BudgetShown {
     /// Moves the metrics.
     pub fn emit(self) {
         level(&c::PROJECT_JOBS, &[], self.jobs as f64);
+        level(&c::PROJECT_STREAMS, &[], self.streams as f64);
         level(&c::PROJECT_RESERVE, &[], self.reserve);
     }
 }
