@@ -3,7 +3,9 @@
 use google_cloud_bigquery::Error;
 use google_cloud_bigquery::error::{AppendError, CommitError, WriterBuilderError};
 use google_cloud_bigquery::model::storage_error::StorageErrorCode;
-use google_cloud_bigquery::model::{BatchCommitWriteStreamsResponse, StorageError};
+use google_cloud_bigquery::model::{
+    BatchCommitWriteStreamsResponse, FinalizeWriteStreamResponse, StorageError,
+};
 use google_cloud_bigquery::model_ext::AppendResponse;
 use google_cloud_gax::error::rpc::Code;
 
@@ -14,11 +16,24 @@ const ROWS_SHOWN: usize = 3;
 /// Of what is said of one of them, this much is shown.
 const SHOWN_LETTERS: usize = 300;
 
+/// What is known after a stream was to be sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sealing {
+    /// It takes no more rows, and has so many.
+    Rows(u64),
+    /// The service knows no such stream, in these words.
+    Gone(String),
+    /// The service does not seal it, in these words. That it was committed before is one reason for that.
+    Refused(String),
+}
+
 /// What is known after a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Committing {
     /// The stream's rows are in the table: now, or since an earlier commit.
     Committed,
+    /// The service knows no such stream, in these words.
+    Gone(String),
     /// The service does not commit it, in these words. That it was committed before is one reason for that.
     Refused(String),
 }
@@ -97,6 +112,24 @@ pub(super) fn appended(
     }
 }
 
+/// The answer to the sealing of a stream.
+pub(super) fn sealed(
+    context: &str,
+    answer: Result<FinalizeWriteStreamResponse, Error>,
+) -> Result<Sealing, Fault> {
+    match answer {
+        Ok(sealed) => {
+            let rows = u64::try_from(sealed.row_count);
+            rows.map(Sealing::Rows).map_err(|error| Fault::from_error(FaultKind::Unavailable, context, error))
+        }
+        Err(error) => match error.status().map(|status| status.code) {
+            Some(Code::NotFound) => Ok(Sealing::Gone(words(&error))),
+            Some(Code::InvalidArgument | Code::FailedPrecondition) => Ok(Sealing::Refused(words(&error))),
+            _ => Err(refused(context, &error)),
+        },
+    }
+}
+
 /// The answer to a commit.
 pub(super) fn committed(
     context: &str,
@@ -104,10 +137,11 @@ pub(super) fn committed(
 ) -> Result<Committing, Fault> {
     match answer {
         Ok(_) => Ok(Committing::Committed),
-        Err(CommitError::Rpc { source, .. }) if kind(&source) == FaultKind::ContentRefused => {
-            Ok(Committing::Refused(words(&source)))
-        }
-        Err(CommitError::Rpc { source, .. }) => Err(refused(context, &source)),
+        Err(CommitError::Rpc { source, .. }) => match source.status().map(|status| status.code) {
+            Some(Code::NotFound) => Ok(Committing::Gone(words(&source))),
+            Some(Code::InvalidArgument | Code::FailedPrecondition) => Ok(Committing::Refused(words(&source))),
+            _ => Err(refused(context, &source)),
+        },
         Err(CommitError::FailedTransaction { stream_errors, .. }) => Ok(of_streams(&stream_errors)),
         Err(error) => Err(Fault::from_error(FaultKind::Unavailable, context, error)),
     }
@@ -124,8 +158,6 @@ fn of_streams(errors: &[StorageError]) -> Committing {
 
 #[cfg(test)]
 mod tests {
-    use google_cloud_bigquery::model::RowError;
-
     use super::*;
 
     fn error(code: StorageErrorCode) -> StorageError {
@@ -161,8 +193,20 @@ mod tests {
     }
 
     #[test]
-    fn refused_rows_are_named_by_their_place_in_the_batch() {
-        let _ = RowError::new();
+    fn a_stream_that_is_gone_is_told_from_one_that_is_not_sealed() {
+        let answer = |code: Code| {
+            let status = google_cloud_gax::error::rpc::Status::default().set_code(code).set_message("no");
+            sealed("cannot seal", Err(Error::service(status)))
+        };
+        assert!(matches!(answer(Code::NotFound), Ok(Sealing::Gone(_))));
+        assert!(matches!(answer(Code::FailedPrecondition), Ok(Sealing::Refused(_))));
+        assert_eq!(answer(Code::Unavailable).unwrap_err().kind, FaultKind::Unavailable);
+        let whole = FinalizeWriteStreamResponse::new().set_row_count(7);
+        assert!(matches!(sealed("cannot seal", Ok(whole)), Ok(Sealing::Rows(7))));
+    }
+
+    #[test]
+    fn words_of_the_service_are_cut() {
         let fault = refused(
             "cannot append",
             &Error::service(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gcp_bigquery_client::model::query_request::QueryRequest;
 
 use super::answers::Failure;
-use super::stream_answers::Committing;
+use super::stream_answers::{Committing, Sealing};
 use super::streams::arrow_type;
 use super::{BigQuery, schema};
 use crate::columns::arrow_rows::fits_a_stream;
@@ -47,21 +47,10 @@ impl BigQuery {
     }
 
     pub(super) async fn seal(&self, attempt: &Attempt, stream: &str) -> Result<JobStatus, Fault> {
-        match self.streams.seal(attempt, stream).await {
-            Ok(rows) => Ok(JobStatus::Sealed { rows }),
-            // The service knows no such stream: it has forgotten it, with its rows or after they were committed.
-            Err(fault) if fault.kind == FaultKind::DestinationRefused => {
-                self.found(attempt, &fault.chain()).await.map(|found| {
-                    found.unwrap_or(JobStatus::Failed { kind: FaultKind::Unavailable, reason: fault.chain() })
-                })
-            }
-            Err(mut fault) => {
-                // Nothing is said of rows here.
-                if fault.kind == FaultKind::ContentRefused {
-                    fault.kind = FaultKind::Unavailable;
-                }
-                Err(fault)
-            }
+        match self.streams.seal(attempt, stream).await? {
+            Sealing::Rows(rows) => Ok(JobStatus::Sealed { rows }),
+            Sealing::Gone(words) => self.found_or_gone(attempt, words).await,
+            Sealing::Refused(words) => self.found_or_unknown(attempt, words).await,
         }
     }
 
@@ -72,14 +61,24 @@ impl BigQuery {
         };
         match self.streams.commit(attempt, stream).await? {
             Committing::Committed => Ok(JobStatus::Committed),
-            Committing::Refused(words) => {
-                let found = self.found(attempt, &words).await?;
-                found.ok_or_else(|| {
-                    let context = format!("the stream of {} is not committed", attempt.job_id);
-                    Fault::from_error(FaultKind::Unavailable, context, words)
-                })
-            }
+            Committing::Gone(words) => self.found_or_gone(attempt, words).await,
+            Committing::Refused(words) => self.found_or_unknown(attempt, words).await,
         }
+    }
+
+    /// The service has forgotten the stream, with its rows, with its table, or after they were committed.
+    async fn found_or_gone(&self, attempt: &Attempt, words: String) -> Result<JobStatus, Fault> {
+        let found = self.found(attempt, &words).await?;
+        let reason = format!("its stream is gone, and its table has no rows of it ({words})");
+        Ok(found.unwrap_or(JobStatus::Failed { kind: FaultKind::Unavailable, reason }))
+    }
+
+    async fn found_or_unknown(&self, attempt: &Attempt, words: String) -> Result<JobStatus, Fault> {
+        let found = self.found(attempt, &words).await?;
+        found.ok_or_else(|| {
+            let context = format!("the stream of {} is not committed", attempt.job_id);
+            Fault::from_error(FaultKind::Unavailable, context, words)
+        })
     }
 
     /// What the table itself says, where the stream does not: a commit brings all rows of a batch or none. None: there are no
@@ -88,7 +87,12 @@ impl BigQuery {
         let context = format!("cannot count the rows of batch {} ({why})", attempt.batch);
         let request = count(attempt);
         let answer = self.client.job().query(&attempt.destination.project, request).await;
-        let answer = answer.map_err(|error| Failure::of(&context, error).fault(&context))?;
+        let answer = match answer.map_err(|error| Failure::of(&context, error)) {
+            Ok(answer) => answer,
+            // No table, no rows.
+            Err(gone @ (Failure::Refused(_) | Failure::Fault(_))) if gone.is_not_found() => return Ok(None),
+            Err(failure) => return Err(failure.fault(&context)),
+        };
         let row = answer.rows.unwrap_or_default().into_iter().next();
         let cell = row.and_then(|row| row.columns?.into_iter().next()?.value);
         let rows: Option<u64> = cell.and_then(|cell| cell.as_str()?.parse().ok());
@@ -108,8 +112,13 @@ impl BigQuery {
 
     /// A table that was made or changed just now is not known to all of the service yet.
     fn of_table(&self, destination: &Destination, mut fault: Fault) -> Fault {
-        if fault.kind == FaultKind::DestinationRefused && self.tables.is_settling(destination) {
-            fault.kind = FaultKind::Unavailable;
+        if fault.kind == FaultKind::DestinationRefused {
+            if self.tables.is_settling(destination) {
+                fault.kind = FaultKind::Unavailable;
+            } else {
+                // Somebody may have dropped it.
+                self.tables.forget(destination);
+            }
         }
         fault
     }

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use google_cloud_bigquery::client::Write;
+use google_cloud_bigquery::error::WriterBuilderError;
 use google_cloud_bigquery::model::{ArrowRecordBatch, ArrowSchema};
 use google_cloud_bigquery::write::PendingWriter;
 use google_cloud_bigquery::write::format::Arrow;
 use tokio::sync::OnceCell;
 
 use super::schema::SqlType;
-use super::stream_answers::{Committing, appended, built, committed, refused};
+use super::stream_answers::{Committing, Sealing, appended, built, committed, sealed};
 use crate::cloud::google::Identity;
 use crate::columns::arrow_rows::{ArrowRows, Piece};
 use crate::columns::body::Body;
@@ -29,7 +30,7 @@ use crate::flow::pulse;
 /// How long one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pieces that are sent and not answered yet.
-const UNANSWERED_MAX: usize = 4;
+const UNANSWERED_MAX: usize = 2;
 
 type Pending = PendingWriter<Arrow>;
 
@@ -68,9 +69,14 @@ impl Streams {
         Ok(writer.write_stream().into())
     }
 
-    async fn attach(&self, stream: &str, schema: ArrowSchema, context: &str) -> Result<Pending, Fault> {
+    async fn attach(
+        &self,
+        stream: &str,
+        schema: ArrowSchema,
+        context: &str,
+    ) -> Result<Result<Pending, WriterBuilderError>, Fault> {
         let builder = self.client().await?.attach_to_stream(stream).build_arrow(schema);
-        timed(context, builder).await?.map_err(|error| built(context, error))
+        timed(context, builder).await
     }
 
     /// Appends all rows of the body, each once. Answers how many bytes were sent.
@@ -90,7 +96,7 @@ impl Streams {
         });
         let (mut rows, schema) = opened.await?;
         let schema = ArrowSchema::new().set_serialized_schema(schema);
-        let writer = self.attach(stream, schema, &context).await?;
+        let writer = self.attach(stream, schema, &context).await?.map_err(|error| built(&context, error))?;
         let (mut offset, mut bytes, mut unanswered) = (0_u64, 0_u64, VecDeque::new());
         loop {
             let read = blocking("reading rows of a body", move || Ok((rows.piece()?, rows)));
@@ -115,21 +121,23 @@ impl Streams {
     }
 
     /// Seals the stream: it takes no more rows. Answers how many it has. To seal it again is the same question again.
-    pub(super) async fn seal(&self, attempt: &Attempt, stream: &str) -> Result<u64, Fault> {
+    pub(super) async fn seal(&self, attempt: &Attempt, stream: &str) -> Result<Sealing, Fault> {
         let context = format!("cannot seal the stream of {}", attempt.job_id);
-        let writer = self.attach(stream, ArrowSchema::new(), &context).await?;
-        let answer = timed(&context, writer.finalize()).await?;
-        let sealed = answer.map_err(|error| refused(&context, &error))?;
-        u64::try_from(sealed.row_count)
-            .map_err(|error| Fault::from_error(FaultKind::Unavailable, context, error))
+        match self.attach(stream, ArrowSchema::new(), &context).await? {
+            Ok(writer) => sealed(&context, timed(&context, writer.finalize()).await?),
+            Err(WriterBuilderError::Rpc { source, .. }) => sealed(&context, Err(source)),
+            Err(other) => Err(Fault::from_error(FaultKind::Unavailable, context, other)),
+        }
     }
 
     /// Commits the sealed stream.
     pub(super) async fn commit(&self, attempt: &Attempt, stream: &str) -> Result<Committing, Fault> {
         let context = format!("cannot commit the stream of {}", attempt.job_id);
-        let writer = self.attach(stream, ArrowSchema::new(), &context).await?;
-        let answer = timed(&context, writer.commit()).await?;
-        committed(&context, answer)
+        match self.attach(stream, ArrowSchema::new(), &context).await? {
+            Ok(writer) => committed(&context, timed(&context, writer.commit()).await?),
+            Err(WriterBuilderError::Rpc { source, .. }) => committed(&context, Err(source.into())),
+            Err(other) => Err(Fault::from_error(FaultKind::Unavailable, context, other)),
+        }
     }
 }
 

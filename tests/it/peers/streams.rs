@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use landbridge::demo::rows::{Column, Values};
+
 use super::cloud::{ADDED, Cluster, Emulators, World};
 use super::process::Process;
 use crate::support::http::{Answer, Server};
@@ -68,6 +70,9 @@ async fn a_column_that_comes_later_goes_by_a_stream_too() {
     assert_eq!(world.must_be_equal(&[]), 30);
 }
 
+/// Texts of 9 MiB.
+const LARGE: Column = Column { name: "large", values: Values::Hex(9 << 20), nulls: 0 };
+
 /// Asks at each gate whether this is where the process is to be killed.
 struct Killer {
     server: Server,
@@ -123,4 +128,15 @@ async fn a_kill_between_any_two_calls_loses_and_doubles_nothing() {
     process.until("no message is left", || async { world.waiting(cluster).await == 0 }).await;
     assert_eq!(world.must_be_equal(&[]), rows);
     println!("{kills} kills, {rows} rows: lost 0, doubled 0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_no_stream_takes_goes_by_a_load_job() {
+    let world = streamed(1).await;
+    let process = Process::start(&world.configure("")).await;
+    let cluster = &world.clusters[0];
+    world.put_bytes(&cluster.bucket, &world.key("t0"), world.file(3, &[LARGE])).await;
+    process.until_files("loaded", 1).await;
+    assert!(process.log().contains("too large for a stream"), "{}", process.log());
+    assert_eq!(world.loaded_rows().await, 3);
 }
