@@ -40,13 +40,17 @@ pub(super) enum Committing {
 
 /// The kind of a refusal by its code (Google Cloud, gRPC: "Status codes and their use in gRPC").
 pub(super) const fn kind_of(code: Code) -> FaultKind {
-    match code {
-        Code::InvalidArgument => FaultKind::ContentRefused,
-        Code::NotFound => FaultKind::DestinationRefused,
-        Code::PermissionDenied | Code::Unauthenticated => FaultKind::AccessDenied,
-        Code::ResourceExhausted => FaultKind::Throttled,
+    if matches!(code, Code::InvalidArgument) {
+        FaultKind::ContentRefused
+    } else if matches!(code, Code::NotFound) {
+        FaultKind::DestinationRefused
+    } else if matches!(code, Code::PermissionDenied | Code::Unauthenticated) {
+        FaultKind::AccessDenied
+    } else if matches!(code, Code::ResourceExhausted) {
+        FaultKind::Throttled
+    } else {
         // What is not known to be refused may have had its effect.
-        _ => FaultKind::Unavailable,
+        FaultKind::Unavailable
     }
 }
 
@@ -73,17 +77,15 @@ pub(super) fn refused(context: &str, error: &Error) -> Fault {
 
 /// A stream that could not be made, or found again.
 pub(super) fn built(context: &str, error: WriterBuilderError) -> Fault {
-    match error {
-        WriterBuilderError::Rpc { source, .. } => {
-            let mut fault = refused(context, &source);
-            // No rows were in this call: what is refused is the table, or landbridge itself.
-            if fault.kind == FaultKind::ContentRefused {
-                fault.kind = FaultKind::DestinationRefused;
-            }
-            fault
-        }
-        other => Fault::from_error(FaultKind::DestinationRefused, context, other),
+    let WriterBuilderError::Rpc { source, .. } = error else {
+        return Fault::from_error(FaultKind::DestinationRefused, context, error);
+    };
+    let mut fault = refused(context, &source);
+    // No rows were in this call: what is refused is the table, or landbridge itself.
+    if fault.kind == FaultKind::ContentRefused {
+        fault.kind = FaultKind::DestinationRefused;
     }
+    fault
 }
 
 /// The answer to the rows at offset `at`. "Already exists" and "out of range" are no success: what the stream has is asked when
