@@ -15,7 +15,7 @@ const VERSION: i64 = MIGRATIONS.len() as i64;
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 
 /// Each brings the format from its index to the next.
-pub(super) const MIGRATIONS: [&str; 8] = [
+pub(super) const MIGRATIONS: [&str; 9] = [
     "
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY,
@@ -97,6 +97,15 @@ CREATE TABLE dead_letters (
          number INTEGER NOT NULL,
          entry TEXT NOT NULL,
          PRIMARY KEY (table_id, number)
+     ) STRICT, WITHOUT ROWID;",
+    // What receivers are still to be told of loaded batches.
+    "CREATE TABLE notices (
+         receiver TEXT NOT NULL,
+         loaded_at INTEGER NOT NULL,
+         batch TEXT NOT NULL,
+         table_id TEXT NOT NULL,
+         body TEXT NOT NULL,
+         PRIMARY KEY (receiver, loaded_at, batch)
      ) STRICT, WITHOUT ROWID;",
 ];
 
