@@ -67,6 +67,12 @@ impl DynamoDbLedger {
         Ok(notices)
     }
 
+    /// Those of all receivers.
+    pub(super) async fn all_notices(&self) -> Result<Vec<Notice>, StepError> {
+        let items = self.query("notices", "pk = :pk", item([(":pk", text(NOTICES))])).await?;
+        items.iter().map(read).collect()
+    }
+
     pub(super) async fn delete_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), StepError> {
         self.delete_all(told.iter().map(|id| notice_key(receiver, id)).collect()).await
     }

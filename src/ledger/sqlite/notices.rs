@@ -1,6 +1,6 @@
 //! Notices of loaded batches that their receivers have not been told yet.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Row, Transaction, params};
 
 use super::StepError;
 use crate::domain::ids::BatchId;
@@ -26,21 +26,28 @@ pub(super) fn of_receiver(
     receiver: &str,
     limit: usize,
 ) -> Result<Vec<Notice>, StepError> {
-    let mut select = step.prepare_cached(
-        "SELECT loaded_at, batch, table_id, body FROM notices WHERE receiver = ?1
-         ORDER BY loaded_at, batch LIMIT ?2",
-    )?;
+    let mut select =
+        step.prepare_cached(&format!("{NOTICE} WHERE receiver = ?1 ORDER BY loaded_at, batch LIMIT ?2"))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = select.query_map(params![receiver, limit], |row| {
-        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, String>(3)?))
-    })?;
-    rows.map(|row| {
-        let (loaded_at, batch, table, body) = row?;
-        let loaded_at = Instant::from_micros(loaded_at);
-        let id = NoticeId { loaded_at, batch: BatchId::from_stored(batch) };
-        Ok(Notice { receiver: receiver.into(), id, table: table_of(&table)?, body: body.into() })
-    })
-    .collect()
+    select.query_map(params![receiver, limit], stored)?.map(|row| whole(row?)).collect()
+}
+
+/// Those of all receivers.
+pub(super) fn all(step: &Transaction<'_>) -> Result<Vec<Notice>, StepError> {
+    step.prepare(NOTICE)?.query_map([], stored)?.map(|row| whole(row?)).collect()
+}
+
+const NOTICE: &str = "SELECT receiver, loaded_at, batch, table_id, body FROM notices";
+
+type Stored = (String, i64, String, String, String);
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+}
+
+fn whole((receiver, loaded_at, batch, table, body): Stored) -> Result<Notice, StepError> {
+    let id = NoticeId { loaded_at: Instant::from_micros(loaded_at), batch: BatchId::from_stored(batch) };
+    Ok(Notice { receiver: receiver.into(), id, table: table_of(&table)?, body: body.into() })
 }
 
 /// Takes them out.
