@@ -22,6 +22,7 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
+use crate::domain::outbox::Shown;
 use crate::domain::route::Router;
 use crate::domain::shape::ShapeRules;
 use crate::domain::table::{CloseReason, TableBounds};
@@ -30,7 +31,7 @@ use crate::flow::cpu::CpuPool;
 use crate::flow::credit::CreditPool;
 use crate::flow::pulse::Answers;
 use crate::messages::root::{BeginDrain, FlushAll};
-use crate::messages::{batcher, loader, poller};
+use crate::messages::{batcher, loader, outbox, poller};
 use crate::telemetry::events;
 
 use self::edges::patiently;
@@ -43,6 +44,7 @@ mod membership;
 mod poison;
 mod poison_copies;
 pub mod readers;
+pub mod receivers;
 pub mod run;
 pub mod upkeep;
 
@@ -96,6 +98,8 @@ pub struct Holding {
     pub tables_with_deferred: usize,
     /// Batches in flight.
     pub in_flight: usize,
+    /// Notices that receivers have not taken and take at present, and told ones that the ledger does not know as told.
+    pub notices: usize,
     /// Typed views that are being published.
     pub views: usize,
     /// True once open batches of earlier runs were started.
@@ -107,14 +111,19 @@ impl Holding {
     pub fn is_idle(&self) -> bool {
         self.recovered
             && self.waiting_messages == 0
-            && self.held_messages + self.in_hand + self.in_flight + self.tables_with_deferred + self.views
+            && self.held_messages
+                + self.in_hand
+                + self.in_flight
+                + self.tables_with_deferred
+                + self.views
+                + self.notices
                 == 0
     }
 
     /// Something is on its way that a drain can still finish. Files that wait for another try, or for a table that does
     /// not run, are not: their messages become visible again.
     pub fn can_finish(&self) -> bool {
-        self.in_hand > self.waiting_files || self.in_flight > 0
+        self.in_hand > self.waiting_files || self.in_flight > 0 || self.notices > 0
     }
 
     /// All that is left to arrive has arrived in windows.
@@ -186,9 +195,22 @@ impl Tree {
             holding.in_flight += answer.map_or(1, |snapshot| snapshot.in_flight);
             holding.recovered = answer.is_some_and(|snapshot| snapshot.recovered);
         }
+        holding.notices = self.notices().await;
         // Last: a load that has ended meanwhile had begun its view before.
         holding.views = self.world.views.in_flight();
         holding
+    }
+
+    /// Of receivers that take nothing at present the ledger has the notices: the next start tells them.
+    async fn notices(&self) -> usize {
+        let Some(outbox) = self.world.directory.outbox() else { return 0 };
+        let answer = outbox.send(outbox::Snapshot).timeout(SNAPSHOT_TIMEOUT).await;
+        let shown = answer.ok().flatten().unwrap_or_default().into_iter();
+        let left = |(_, shown): (_, Shown)| {
+            let waiting = if shown.failing.is_some() { 0 } else { shown.waiting };
+            waiting.saturating_add(shown.unwritten)
+        };
+        shown.map(left).sum()
     }
 
     /// Messages that wait in the queues. One that does not answer counts as not empty.
@@ -289,6 +311,7 @@ fn bounds(config: &Config) -> Bounds {
         fetches_per_fetcher: limits.fetches_per_fetcher,
         loads_in_flight: limits.loads_in_flight,
         horizon: config.horizon,
+        give_up_after: config.give_up_after,
         refused_patience: timing.job_timeout,
         receive_wait: RECEIVE_WAIT,
         layout: Layout::copying_from(config.batching.copied_bytes_min),
@@ -328,6 +351,7 @@ pub(crate) fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
             let shape_rules = ShapeRules { policy: settings.schema_changes, renames: settings.renames() };
             let (rules, shape_rules) = (Arc::new(rules), Arc::new(shape_rules));
             let needs = config.needs(settings);
+            let notify = settings.notify.clone().into();
             let (key, has_typed_view) = (settings.key.clone().into(), settings.typed_view);
             let setup = TableSetup {
                 destination,
@@ -338,6 +362,7 @@ pub(crate) fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
                 has_typed_view,
                 bounds,
                 carrier: settings.delivery,
+                notify,
                 needs,
             };
             tables.insert(route.table.clone(), setup);

@@ -29,6 +29,7 @@ pub mod ledger;
 pub mod messages;
 pub mod queue;
 pub mod rebuild;
+pub mod receivers;
 pub mod source;
 pub mod telemetry;
 pub mod verify;

@@ -15,6 +15,7 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
+use crate::domain::notice::Notice;
 use crate::domain::summary::EventSpan;
 use crate::domain::transition::BatchRecord;
 use crate::flow::credit::Credit;
@@ -22,6 +23,7 @@ use crate::flow::pulse;
 use crate::messages::fetcher::Fetched;
 use crate::telemetry::events;
 
+mod notices;
 mod places;
 mod planned;
 mod probe;
@@ -60,6 +62,8 @@ struct Performer {
     /// Why the job that was asked about last has failed, if it has.
     job_failed: Option<FaultKind>,
     stages: Stages,
+    /// What receivers are told of the batch, once it is being committed.
+    notices: Option<Vec<Notice>>,
 }
 
 /// Runs one delivery to its end. `slots` bound how many run at one time, of its table and in all; `planned` is told of a
@@ -137,6 +141,7 @@ impl Performer {
             body: None,
             job_failed: None,
             stages,
+            notices: None,
         }
     }
 
@@ -170,10 +175,7 @@ impl Performer {
                 let now = self.world.ports.clock.now();
                 answer(&self.world, "rehome", self.world.ports.ledger.rehome(&batch.id, &homes, now).await)
             }
-            Action::Commit => {
-                let now = self.world.ports.clock.now();
-                answer(&self.world, "commit", self.world.ports.ledger.commit(&batch.id, now).await)
-            }
+            Action::Commit => self.commit(batch).await,
             Action::Hold => {
                 let now = self.world.ports.clock.now();
                 answer(&self.world, "hold", self.world.ports.ledger.hold(&batch.id, true, now).await)

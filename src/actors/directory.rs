@@ -10,6 +10,7 @@ use dashmap::DashMap;
 use super::batcher::Batcher;
 use super::fetcher::Fetcher;
 use super::loader::Loader;
+use super::outbox::Outbox;
 use super::planner::Planner;
 use super::poller::Poller;
 use super::root::Root;
@@ -29,6 +30,7 @@ struct Inner {
     fetchers: DashMap<usize, (Addr<Fetcher>, Generation)>,
     loader: DashMap<(), (Addr<Loader>, Generation)>,
     planner: DashMap<(), (Addr<Planner>, Generation)>,
+    outbox: DashMap<(), (Addr<Outbox>, Generation)>,
     root: DashMap<(), Addr<Root>>,
     turn: AtomicUsize,
 }
@@ -115,6 +117,16 @@ impl Directory {
         self.inner.planner.insert((), (planner, generation));
     }
 
+    /// The outbox; none where nobody is told of loaded batches.
+    pub fn outbox(&self) -> Option<Addr<Outbox>> {
+        self.inner.outbox.get(&()).map(|entry| entry.value().0.clone())
+    }
+
+    /// Sets the outbox's address.
+    pub fn set_outbox(&self, outbox: Addr<Outbox>, generation: Generation) {
+        self.inner.outbox.insert((), (outbox, generation));
+    }
+
     /// Everybody whom the watchdog asks.
     pub fn children(&self) -> Vec<(ChildId, Generation, Recipient<Ping>)> {
         let inner = &self.inner;
@@ -138,6 +150,10 @@ impl Directory {
         for entry in &inner.planner {
             let (address, generation) = entry.value().clone();
             children.push((ChildId::Planner, generation, address.recipient()));
+        }
+        for entry in &inner.outbox {
+            let (address, generation) = entry.value().clone();
+            children.push((ChildId::Outbox, generation, address.recipient()));
         }
         children
     }

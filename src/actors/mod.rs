@@ -5,6 +5,7 @@ pub mod delivery;
 pub mod directory;
 pub mod fetcher;
 pub mod loader;
+pub mod outbox;
 pub mod planner;
 pub mod poller;
 pub mod root;

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::batcher::Batcher;
 use super::fetcher::Fetcher;
 use super::loader::Loader;
+use super::outbox::Outbox;
 use super::planner::Planner;
 use super::poller::Poller;
 use super::supervision::{ChildHandle, start_child, tell};
@@ -35,6 +36,7 @@ use crate::telemetry::events;
 
 mod handlers;
 mod modes;
+mod services;
 
 /// The wait before a mode that the ledger did not take is written again.
 const WRITE_AGAIN: Duration = Duration::from_secs(5);
@@ -71,6 +73,7 @@ pub struct Root {
     fetchers: BTreeMap<usize, ChildHandle<Fetcher>>,
     loader: Option<ChildHandle<Loader>>,
     planner: Option<ChildHandle<Planner>>,
+    outbox: Option<ChildHandle<Outbox>>,
     watchdog: Option<ChildHandle<Watchdog>>,
     /// Children that are being ended because they are wedged, with what they did.
     wedged: BTreeMap<ChildId, String>,
@@ -109,6 +112,7 @@ impl Root {
             fetchers: BTreeMap::new(),
             loader: None,
             planner: None,
+            outbox: None,
             watchdog: None,
             wedged: BTreeMap::new(),
             draining: false,
@@ -155,25 +159,6 @@ impl Root {
         let handle = start_child(child, generation, context.address().recipient(), init);
         self.world.directory.set_poller(id.clone(), handle.address.clone(), generation);
         self.pollers.insert(id, handle);
-    }
-
-    fn start_watchdog(&mut self, context: &mut Context<Self>) {
-        let generation = self.next_generation(&ChildId::Watchdog, Spent::KeepTrying);
-        let world = Arc::clone(&self.world);
-        let init = move || async move { Ok::<_, Fault>(Watchdog::new(world)) };
-        let root = context.address().recipient();
-        self.watchdog = Some(start_child(ChildId::Watchdog, generation, root, init));
-    }
-
-    /// Starts the planner, where the warehouse has quotas.
-    fn start_planner(&mut self, context: &mut Context<Self>) {
-        let Some(quotas) = self.world.quotas else { return };
-        let generation = self.next_generation(&ChildId::Planner, Spent::KeepTrying);
-        let world = Arc::clone(&self.world);
-        let init = move || Planner::load(world, quotas);
-        let handle = start_child(ChildId::Planner, generation, context.address().recipient(), init);
-        self.world.directory.set_planner(handle.address.clone(), generation);
-        self.planner = Some(handle);
     }
 
     /// Starts the table's batcher, opens the table, and asks for what waits for it.
@@ -315,7 +300,11 @@ impl Root {
         match &child {
             // What batchers had asked of it is gone with it: fresh ones ask anew, from what the leases bring back.
             ChildId::Loader | ChildId::Fetcher(_) => self.renew_batchers(context),
-            ChildId::Poller(_) | ChildId::Planner | ChildId::Watchdog | ChildId::Batcher(_) => {}
+            ChildId::Poller(_)
+            | ChildId::Planner
+            | ChildId::Outbox
+            | ChildId::Watchdog
+            | ChildId::Batcher(_) => {}
         }
         let Some(seat) = self.seats.get_mut(&child) else { return };
         match seat.budget.on_crash(now, jitter(now.micros())) {
@@ -329,6 +318,7 @@ impl Root {
                         ChildId::Fetcher(number) => root.start_fetcher(number, context),
                         ChildId::Poller(queue) => root.start_poller(queue, context),
                         ChildId::Planner => root.start_planner(context),
+                        ChildId::Outbox => root.start_outbox(context),
                         ChildId::Watchdog => root.start_watchdog(context),
                         // A batcher is its table's matter.
                         ChildId::Batcher(table) => root.start_batcher(&table, context),
@@ -355,6 +345,7 @@ impl Actor for Root {
         context.set_mailbox_capacity(self.tables.len().saturating_mul(4).max(256));
         self.world.directory.set_root(context.address());
         self.start_planner(context);
+        self.start_outbox(context);
         self.start_loader(context);
         (0..self.world.bounds.fetchers.max(1)).for_each(|number| self.start_fetcher(number, context));
         let tables: Vec<_> = self.tables.keys().cloned().collect();

@@ -154,7 +154,12 @@ fn consequence(key: &Watched) -> &'static str {
         }
         (
             Some(Part::Own(_)) | None,
-            ChildId::Poller(_) | ChildId::Fetcher(_) | ChildId::Loader | ChildId::Planner | ChildId::Watchdog,
+            ChildId::Poller(_)
+            | ChildId::Fetcher(_)
+            | ChildId::Loader
+            | ChildId::Planner
+            | ChildId::Outbox
+            | ChildId::Watchdog,
         ) => "it is replaced; what it held comes back",
     }
 }
@@ -180,6 +185,7 @@ async fn look(world: Arc<World>, watchdog: Addr<Watchdog>) {
             | ChildId::Fetcher(_)
             | ChildId::Loader
             | ChildId::Planner
+            | ChildId::Outbox
             | ChildId::Watchdog => None,
         };
         let mut see = |part, table: Option<TableId>, reading| {

@@ -37,6 +37,7 @@ use crate::flow::pulse::Answers;
 use crate::ledger::Ledger;
 use crate::messages::batcher::FilesDeferred;
 use crate::queue::Queue;
+use crate::receivers::Receiver;
 use crate::telemetry::events;
 use crate::warehouse::Warehouse;
 use crate::warehouse::lineage::Lineage;
@@ -60,6 +61,8 @@ pub struct TableSetup {
     pub bounds: TableBounds,
     /// By what its rows go.
     pub carrier: Carrier,
+    /// The receivers that are told of its batches.
+    pub notify: Arc<[Arc<str>]>,
     /// What the planner gives it; none where its window is what the mapping says.
     pub needs: Option<TableNeeds>,
 }
@@ -88,6 +91,8 @@ pub struct Ports {
     pub lineage: Arc<dyn Lineage>,
     /// The queues.
     pub queues: BTreeMap<QueueId, Arc<dyn Queue>>,
+    /// Who is told of loaded batches, by name.
+    pub receivers: BTreeMap<Arc<str>, Arc<dyn Receiver>>,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
 }
@@ -107,6 +112,8 @@ pub struct Bounds {
     pub refused_patience: Duration,
     /// How long the ledger remembers a loaded file, from now on.
     pub horizon: Duration,
+    /// How old a notice becomes before its receiver is told no more of it.
+    pub give_up_after: Duration,
     /// How long one long poll waits (SQS: 20 s).
     pub receive_wait: Duration,
     /// How bodies are laid out.

@@ -18,11 +18,11 @@ use crate::domain::shape::Shape;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::{Mending, TableMode};
 use crate::messages::root::{FlushTable, ModeSet, NoSuchTable, PauseTable, ResumeTable};
-use crate::messages::{batcher, loader, poller, root};
+use crate::messages::{batcher, loader, outbox, poller, root};
 use crate::telemetry::last_errors::LastErrors;
 use crate::web::console::{
-    Acted, Action, Chosen, Console, ErrorView, Mended, Overview, Pending, PoisonView, Refusal, RefusalKind,
-    TableView, WindowView,
+    Acted, Action, Chosen, Console, ErrorView, Mended, Overview, Pending, PoisonView, ReceiverView, Refusal,
+    RefusalKind, TableView, WindowView,
 };
 
 /// How long one actor may take to answer.
@@ -70,7 +70,16 @@ impl TreeConsole {
             let held = holds.remove(&id).unwrap_or_default();
             Some(view(&id, setup, mode, &summary, held, planned, now))
         });
-        Ok(Overview { at: now, tables: tables.collect() })
+        let tables = tables.collect();
+        Ok(Overview { at: now, tables, receivers: self.receivers(now).await })
+    }
+
+    /// How receivers do; an outbox that does not answer is starting, and shows nothing.
+    async fn receivers(&self, now: Instant) -> Vec<ReceiverView> {
+        let Some(outbox) = self.world.directory.outbox() else { return Vec::new() };
+        let answer = outbox.send(outbox::Snapshot).timeout(ANSWER_TIMEOUT).await;
+        let shown = answer.ok().flatten().unwrap_or_default().into_iter();
+        shown.map(|(name, shown)| ReceiverView::new(name, shown, now)).collect()
     }
 
     async fn holds(&self) -> BTreeMap<TableId, Holds> {

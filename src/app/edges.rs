@@ -12,6 +12,7 @@ use aws_config::SdkConfig;
 use super::SystemClock;
 use super::membership::{Opened, enter};
 use super::poison_copies::DeadLetterQueues;
+use super::receivers;
 use super::upkeep::{self, Upkeep};
 use crate::actors::world::{Ports, World};
 use crate::bucket::local::LocalBucket;
@@ -118,6 +119,7 @@ impl Edges {
             warehouse,
             lineage,
             queues: local.chain(remote).collect(),
+            receivers: receivers::open(config, &clock).await?,
             clock,
         };
         Ok(Self { ports, queues, sqs, opened, stamps, _spool: spool })

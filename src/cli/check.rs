@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::load;
-use crate::config::types::{BigQuery, Config, Ledger, Source, Warehouse};
+use crate::config::types::{BigQuery, Config, Ledger, Source, Warehouse, Way};
 
 /// Prints what is wrong (exit code 1), or what would run.
 pub(super) fn check(path: &Path) -> ExitCode {
@@ -47,6 +47,15 @@ fn summary(config: &Config) -> String {
         None => "not sent: `alerts.webhook_url` is not set, the log alone tells",
     };
     text.push_str(&format!("  alerts  {alerts}\n"));
+    for receiver in &config.receivers {
+        let way = match &receiver.way {
+            Way::Webhook { keys, .. } => format!("a webhook, signed with {}", counted(keys.len(), "key")),
+            Way::Sns { topic, .. } | Way::PubSub { topic, .. } => topic.to_string(),
+        };
+        let told = config.mappings.iter().flat_map(|mapping| &mapping.tables);
+        let told = told.filter(|table| table.notify.contains(&receiver.name)).count();
+        text.push_str(&format!("  told    {} of {}: {way}\n", receiver.name, counted(told, "table")));
+    }
     for mapping in &config.mappings {
         let source = match &mapping.source {
             Source::Directory(source) => source.display().to_string(),
@@ -77,6 +86,12 @@ fn warnings(config: &Config) -> Vec<String> {
     if config.alerts.webhook_url.as_ref().is_some_and(|url| url.expose().starts_with("http://")) {
         warnings
             .push("`alerts.webhook_url` begins with http://: alerts and address travel in clear".to_owned());
+    }
+    for receiver in &config.receivers {
+        let mut tables = config.mappings.iter().flat_map(|mapping| &mapping.tables);
+        if !tables.any(|table| table.notify.contains(&receiver.name)) {
+            warnings.push(format!("no table has the receiver `{}` in its `notify`", receiver.name));
+        }
     }
     for mapping in &config.mappings {
         let cluster = &mapping.route.cluster;

@@ -14,6 +14,7 @@ mod dlq;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod ledger;
+mod notify;
 mod plan;
 mod run;
 mod schema;
@@ -67,6 +68,8 @@ enum Command {
     Compact(compact::Arguments),
     /// What windows, jobs and freshness to expect, before anything is loaded
     Plan(plan::Arguments),
+    /// Tell receivers of loaded batches a sample, and say what they answer
+    Notify(notify::Arguments),
     /// Say what is wrong with a configuration, without starting anything
     Check {
         /// The configuration
@@ -94,6 +97,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Command::Describe(arguments) => describe::describe(&arguments),
         Command::Compact(arguments) => compact::compact(arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
+        Command::Notify(arguments) => notify::notify(&arguments),
         Command::Check { config } => check::check(&config),
     }
 }

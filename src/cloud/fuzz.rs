@@ -40,7 +40,7 @@ pub(crate) fn credentials(bytes: &[u8]) {
 
 /// What is said about a key file, when it is refused.
 fn told(text: &str) -> Option<String> {
-    let fault = from_key("key.json", text).err()?;
+    let fault = from_key("key.json", text, "scope").err()?;
     assert_eq!(fault.kind, FaultKind::AccessDenied);
     let told = fault.chain();
     assert!(told.starts_with("key.json ") && told.len() < 300, "{told}");

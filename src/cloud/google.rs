@@ -15,7 +15,9 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::flow::pulse;
 
 /// What landbridge may do, at most; the roles of the account say the rest.
-const SCOPE: &str = "https://www.googleapis.com/auth/bigquery";
+const BIGQUERY: &str = "https://www.googleapis.com/auth/bigquery";
+/// The same of whoever publishes.
+pub const PUBSUB: &str = "https://www.googleapis.com/auth/pubsub";
 /// How long a token may take.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -29,16 +31,21 @@ pub struct Identity {
 impl Identity {
     /// Reads what `source` names. Nothing is asked of Google yet.
     pub fn new(source: &GoogleCredentials) -> Result<Self, Fault> {
+        Self::with_scope(source, BIGQUERY)
+    }
+
+    /// The same, for another service.
+    pub fn with_scope(source: &GoogleCredentials, scope: &str) -> Result<Self, Fault> {
         super::install_crypto();
         let credentials = match source {
             GoogleCredentials::Anonymous => None,
             GoogleCredentials::Default => Some(
                 credentials::Builder::default()
-                    .with_scopes([SCOPE])
+                    .with_scopes([scope])
                     .build_access_token_credentials()
                     .map_err(|error| refused("cannot use the application default credentials", error))?,
             ),
-            GoogleCredentials::File(path) => Some(from_key_file(path)?),
+            GoogleCredentials::File(path) => Some(from_key_file(path, scope)?),
         };
         Ok(Self { credentials })
     }
@@ -76,15 +83,15 @@ fn refused(context: impl Into<String>, error: impl std::error::Error + Send + Sy
     Fault::from_error(FaultKind::AccessDenied, context, error)
 }
 
-fn from_key_file(path: &Path) -> Result<AccessTokenCredentials, Fault> {
+fn from_key_file(path: &Path, scope: &str) -> Result<AccessTokenCredentials, Fault> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| refused(format!("cannot read the service account's key file {shown}"), error))?;
-    from_key(&shown.to_string(), &text)
+    from_key(&shown.to_string(), &text, scope)
 }
 
 /// The account that the key file `shown` names, with this text.
-pub(super) fn from_key(shown: &str, text: &str) -> Result<AccessTokenCredentials, Fault> {
+pub(super) fn from_key(shown: &str, text: &str, scope: &str) -> Result<AccessTokenCredentials, Fault> {
     // Of what is in the file nothing but its type may be shown.
     let not_a_key = |what: &str| Fault::new(FaultKind::AccessDenied, format!("{shown} {what}"));
     let key: serde_json::Value = serde_json::from_str(text).map_err(|error| {
@@ -102,7 +109,7 @@ pub(super) fn from_key(shown: &str, text: &str) -> Result<AccessTokenCredentials
         None => return Err(not_a_key("has no `type`: it is no key file")),
     }
     service_account::Builder::new(key)
-        .with_access_specifier(AccessSpecifier::from_scopes([SCOPE]))
+        .with_access_specifier(AccessSpecifier::from_scopes([scope]))
         .build_access_token_credentials()
         .map_err(|_| not_a_key("is no complete key of a service account"))
 }

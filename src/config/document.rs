@@ -49,6 +49,11 @@ impl<'a> Document<'a> {
 }
 
 impl<'a> Section<'a> {
+    /// The file that it stands in.
+    pub(super) fn file(&self) -> &'a Path {
+        self.path
+    }
+
     fn full(&self, key: &str) -> String {
         // TOML admits a key without a letter.
         let key = if key.is_empty() { "\"\"" } else { key };

@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::document::{Document, Section, read};
 use super::mapping::{self, Placed};
 use super::settings::{SETTINGS, sections};
-use super::types::Config;
+use super::types::{Config, Receiver};
 use super::values::{Given, Value};
 use super::{
-    ConfigError, ConfigErrors, Place, against, alerts, ledger, masking, nearest, paths, planner, secret,
-    typed_view, warehouse,
+    ConfigError, ConfigErrors, Place, against, alerts, ledger, masking, nearest, paths, planner, receivers,
+    secret, typed_view, warehouse,
 };
 
 /// The prefix of environment variables that override settings.
@@ -46,11 +46,16 @@ fn assemble(
     errors: &mut Vec<ConfigError>,
 ) -> Option<Config> {
     let mut known = sections();
-    known.extend(["tables", "mapping"]);
+    known.extend(["tables", "mapping", receivers::SECTION]);
     root.refuse_unknown(&known, errors);
     let settings = Settings::read(path, root, environment, errors);
     let mappings = mappings(path, root, environment, errors);
-    refuse_unknown_overrides(environment, &mappings, errors);
+    let before = errors.len();
+    let told = receivers::read(root, environment, errors);
+    if errors.len() == before {
+        receivers::check(&told, &mappings, errors);
+    }
+    refuse_unknown_overrides(environment, &mappings, &told, errors);
     if mappings.is_empty() && errors.is_empty() {
         errors.push(root.error(
             "mapping",
@@ -71,6 +76,7 @@ fn assemble(
     let clusters = mappings.iter().map(|placed| placed.mapping.clone()).collect();
     let mut config = settings.config(warehouse?, ledger?, alerts, clusters)?;
     config.mask_key = mask_key;
+    config.receivers = told;
     warehouse::name_destinations(&mut config);
     paths::check(&config, &mappings, errors);
     check_times(&config, path, root, errors);
@@ -265,6 +271,7 @@ pub fn table_errors(path: &Path, text: &str) -> Vec<ConfigError> {
 fn refuse_unknown_overrides(
     environment: &BTreeMap<String, String>,
     mappings: &[Placed],
+    told: &[Receiver],
     errors: &mut Vec<ConfigError>,
 ) {
     let settings = SETTINGS
@@ -274,10 +281,12 @@ fn refuse_unknown_overrides(
         let cluster = variable_part(&placed.mapping.route.cluster);
         ["SOURCE", "QUEUE"].map(|key| format!("{MAPPING_PREFIX}{cluster}__{key}"))
     });
-    let known: Vec<String> = settings.chain(sources).collect();
+    let known: Vec<String> = settings.chain(sources).chain(receivers::variables(told)).collect();
     for name in environment.keys().filter(|name| !known.contains(name)) {
-        // A mapping that could not be read is told already, and so is what it would have been overridden with.
-        if name.starts_with(MAPPING_PREFIX) && !errors.is_empty() {
+        // A mapping or a receiver that could not be read is told already, and so is what it would have been overridden with.
+        if [MAPPING_PREFIX, receivers::PREFIX].iter().any(|prefix| name.starts_with(prefix))
+            && !errors.is_empty()
+        {
             continue;
         }
         let shown = if secret::is_secret_name(name) { "a secret" } else { "a setting" };
@@ -285,7 +294,7 @@ fn refuse_unknown_overrides(
             place: Place::Environment(name.clone()),
             key: name.clone(),
             problem: format!("it overrides {shown} that does not exist"),
-            expected: format!("expected {PREFIX}SECTION__KEY of a setting, or {MAPPING_PREFIX}CLUSTER__SOURCE or __QUEUE of a mapped cluster"),
+            expected: format!("expected {PREFIX}SECTION__KEY of a setting, {MAPPING_PREFIX}CLUSTER__SOURCE or __QUEUE of a mapped cluster, or {}NAME__WEBHOOK, __KEY or __SECOND_KEY of a receiver", receivers::PREFIX),
             nearest: nearest(name, known.iter().map(String::as_str)),
         });
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::document::Section;
 use super::types::{DmsColumns, Mapping, Source, TableSettings};
 use super::values::{Kind, Value};
-use super::{ConfigError, Place, against, columns, s3, schema_changes, typed_view};
+use super::{ConfigError, Place, against, columns, receivers, s3, schema_changes, typed_view};
 use crate::config::settings::SETTINGS;
 use crate::domain::batch::Destination;
 use crate::domain::ids::TableId;
@@ -15,7 +15,7 @@ use crate::domain::planner::{Carrier, Class};
 use crate::domain::route::{SourceRoute, TableRoute, Unmapped};
 use crate::domain::treatment::Selection;
 
-const MAPPING_KEYS: [&str; 9] = [
+const MAPPING_KEYS: [&str; 10] = [
     "cluster",
     "source",
     "queue",
@@ -23,11 +23,12 @@ const MAPPING_KEYS: [&str; 9] = [
     "unmapped",
     schema_changes::KEY,
     typed_view::KEY,
+    receivers::KEY,
     "dms",
     "table",
 ];
 const DMS_KEYS: [&str; 4] = ["op", "timestamp", "sequence", "lob_max_size"];
-const TABLE_KEYS: [&str; 14] = [
+const TABLE_KEYS: [&str; 15] = [
     "name",
     "key",
     "as",
@@ -42,6 +43,7 @@ const TABLE_KEYS: [&str; 14] = [
     "max_staleness",
     schema_changes::KEY,
     typed_view::KEY,
+    receivers::KEY,
 ];
 
 /// A mapping and the places that later checks speak of.
@@ -81,6 +83,7 @@ pub(super) fn read(
     let unmapped = unmapped(&section, errors);
     let changes = schema_changes::read(&section, errors).unwrap_or_default();
     let view = typed_view::read(&section, errors).unwrap_or(typed_view::DEFAULT);
+    let told = receivers::named(&section, errors).unwrap_or_default();
     let dms = dms(&section, errors);
     let origin = source.and_then(|text| {
         if text.starts_with("s3://") {
@@ -107,7 +110,8 @@ pub(super) fn read(
             routes.push(route);
             let schema_changes = schema_changes::read(&table, errors).unwrap_or(changes);
             let typed_view = typed_view::read(&table, errors).unwrap_or(view);
-            settings.push(TableSettings { schema_changes, typed_view, ..setting });
+            let notify = receivers::named(&table, errors).unwrap_or_else(|| told.clone());
+            settings.push(TableSettings { schema_changes, typed_view, notify, ..setting });
             places.push(table.place("name"));
         }
     }

@@ -14,6 +14,7 @@ mod mapping;
 mod masking;
 mod paths;
 mod planner;
+mod receivers;
 mod s3;
 mod schema_changes;
 pub mod secret;

@@ -59,9 +59,10 @@ settings! {
     "masking" "key", Kind::Secret, "", "The key of columns with `mask = \"hash\"` (HMAC-SHA256), at least 32 bytes. It is a secret: give it as `LANDBRIDGE__MASKING__KEY`. Under another key equal values no longer get equal hashes.";
     "masking" "key_file", Kind::Path, "", "A file that holds the key, instead.";
     "aws" "region", Kind::Text, "", "The region of the queues and buckets. Default: the one that a queue's URL names, then `AWS_REGION`, the profile, the machine's own.";
-    "aws" "endpoint", Kind::Text, "", "Another address for S3, SQS and DynamoDB: a stand-in. `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL_SQS` and `AWS_ENDPOINT_URL_DYNAMODB` work too.";
+    "aws" "endpoint", Kind::Text, "", "Another address for S3, SQS, SNS and DynamoDB: a stand-in. `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL_SQS` and `AWS_ENDPOINT_URL_DYNAMODB` work too.";
     "aws" "path_style", Kind::Choice(&["never", "always"]), "never", "`always` puts the bucket's name into the path instead of the host name, as stand-ins need.";
-    "alerts" "webhook_url", Kind::Secret, "", "A Slack-compatible webhook that is told of quarantines, poison, vanished files, held tables and used-up quotas, with the remedy. It is a secret: give it as `LANDBRIDGE__ALERTS__WEBHOOK_URL`.";
+    "alerts" "webhook_url", Kind::Secret, "", "A Slack-compatible webhook that is told of quarantines, poison, vanished files, held tables, used-up quotas and receivers that take no notices, with the remedy. It is a secret: give it as `LANDBRIDGE__ALERTS__WEBHOOK_URL`.";
+    "notify" "give_up_after", seconds(600, 30 * 86_400), "1d", "How long a receiver is told of a loaded batch, again and again, before it is given up and counted ([notify.md](notify.md)).";
     "spool" "path", Kind::Path, "", "Where batches are built; emptied at start. Default: the hidden folder `.spool` in the lake, so that a finished body is linked and not copied; with BigQuery, `spool` beside the ledger's file, else `state/spool`.";
     "spool" "threshold", Kind::Size(64 * KIB, 16 * GIB), "8MiB", "Fetched objects larger than this go to disk instead of memory.";
     "spool" "objects_limit", Kind::Size(16 * MIB, 1024 * GIB), "4GiB", "The most disk that fetched objects may occupy. One larger than all of it passes alone.";

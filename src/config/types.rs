@@ -12,6 +12,7 @@ use crate::domain::planner::{Carrier, Class};
 use crate::domain::route::SourceRoute;
 use crate::domain::shape::Policy;
 use crate::domain::shape::name::folded;
+use crate::domain::signature::SigningKey;
 use crate::domain::source_type::SourceType;
 use crate::domain::treatment::{Fallback, Mask, MaskKey, OnInvalid, Treatment};
 
@@ -38,6 +39,10 @@ pub struct Config {
     pub aws: Aws,
     /// `[alerts]`
     pub alerts: Alerts,
+    /// `[receiver.NAME]`: who is told of loaded batches.
+    pub receivers: Vec<Receiver>,
+    /// `[notify] give_up_after`: a notice that is older is told nobody any more.
+    pub give_up_after: Duration,
     /// `[spool]`
     pub spool: Spool,
     /// `[batching]`
@@ -152,6 +157,41 @@ pub struct Aws {
 pub struct Alerts {
     /// A Slack-compatible webhook. Whoever knows the address may write there, so it is a secret.
     pub webhook_url: Option<Secret>,
+}
+
+/// Who is told of loaded batches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receiver {
+    /// Its name, in mappings, metrics and the log.
+    pub name: Arc<str>,
+    /// How it is reached.
+    pub way: Way,
+}
+
+/// How a receiver is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A POST, signed.
+    Webhook {
+        /// Where to. It may have a secret in it.
+        url: Secret,
+        /// What it is signed with: one key, or two while they change.
+        keys: Vec<SigningKey>,
+    },
+    /// A topic of Amazon SNS.
+    Sns {
+        /// Its ARN.
+        topic: Arc<str>,
+        /// The region of the ARN.
+        region: Arc<str>,
+    },
+    /// A topic of Google Pub/Sub.
+    PubSub {
+        /// `projects/PROJECT/topics/TOPIC`.
+        topic: Arc<str>,
+        /// Scheme and host, without a slash at its end, where it is not Google's.
+        endpoint: Option<String>,
+    },
 }
 
 /// Where bodies are built before they are loaded.
@@ -287,6 +327,8 @@ pub struct TableSettings {
     pub max_staleness: Option<Duration>,
     /// By what its rows go.
     pub delivery: Carrier,
+    /// The receivers that are told of its batches.
+    pub notify: Vec<Arc<str>>,
     /// What is done about a type that the destination's column cannot hold.
     pub schema_changes: Policy,
     /// It has a typed view beside it.

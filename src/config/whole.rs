@@ -45,6 +45,8 @@ impl Settings<'_> {
                 path_style: self.text("aws", "path_style")? == "always",
             },
             alerts,
+            receivers: Vec::new(),
+            give_up_after: self.duration("notify", "give_up_after")?,
             batching: Batching {
                 window: self.duration("batching", "window")?,
                 bytes_max: self.number("batching", "bytes")?,

@@ -26,11 +26,14 @@ pub enum AlertKind {
     Vanished,
     /// BigQuery says that a quota is used up.
     Quota,
+    /// A receiver does not take what it is told of loaded batches.
+    Untold,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Quarantined, Self::Held, Self::Poison, Self::Vanished, Self::Quota];
+    pub const ALL: [Self; 6] =
+        [Self::Quarantined, Self::Held, Self::Poison, Self::Vanished, Self::Quota, Self::Untold];
 
     /// The kind as a metric label.
     pub const fn label(self) -> &'static str {
@@ -40,6 +43,7 @@ impl AlertKind {
             Self::Poison => "poison",
             Self::Vanished => "vanished",
             Self::Quota => "quota",
+            Self::Untold => "untold",
         }
     }
 
@@ -57,6 +61,9 @@ impl AlertKind {
             Self::Quota => {
                 "it tries again, with backoff; what still does not go waits in the ledger and is taken up later; no row is lost"
             }
+            Self::Untold => {
+                "loading goes on; notices wait in the ledger and are tried again, until `notify.give_up_after`"
+            }
         }
     }
 
@@ -73,6 +80,9 @@ impl AlertKind {
             }
             Self::Quota => {
                 "nothing: windows are longer until the quota refills; if it comes again, say in `planner.jobs_per_day` what others leave, or ask Google for more"
+            }
+            Self::Untold => {
+                "run `landbridge notify`: it says what the receiver answers; then mend it, its address or its key"
             }
         }
     }

@@ -75,6 +75,11 @@ impl Instant {
         self.format("%Y-%m-%dT%H:%M:%S%.3fZ")
     }
 
+    /// The same with microseconds, as BigQuery keeps them.
+    pub fn rfc3339_micros(self) -> String {
+        self.format("%Y-%m-%dT%H:%M:%S%.6fZ")
+    }
+
     fn format(self, pattern: &str) -> String {
         DateTime::<Utc>::from_timestamp_micros(self.micros).unwrap_or_default().format(pattern).to_string()
     }

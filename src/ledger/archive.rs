@@ -4,6 +4,7 @@
 //! not taken for a whole one. Abandoned batches are left out: their files have other homes. Strikes are left out too:
 //! they begin anew.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -13,8 +14,9 @@ use crate::domain::batch::Batch;
 use crate::domain::fault::Fault;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::identity::Identity;
-use crate::domain::ids::{AttemptNumber, TableId};
+use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::notice::{Notice, NoticeId};
 use crate::domain::shape::ShapeEntry;
 use crate::domain::transition::{AttemptOutcome, BatchState, TableMode};
 use crate::ledger::reader::{BatchCursor, DeadLetter, LedgerReader, LooseFile, Scope};
@@ -87,6 +89,20 @@ pub struct KeptBatch {
     pub attempts: Vec<KeptAttempt>,
     /// When its state was written.
     pub at: Instant,
+    /// What receivers are still to be told of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<KeptNotice>,
+}
+
+/// What a receiver is still to be told of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptNotice {
+    /// The receiver.
+    pub receiver: Arc<str>,
+    /// When the batch was committed, as the notice says.
+    pub loaded_at: Instant,
+    /// What it is sent.
+    pub body: Arc<str>,
 }
 
 /// The state of a batch that is not abandoned.
@@ -193,7 +209,7 @@ impl Head {
 
 impl KeptBatch {
     /// Nothing, of an abandoned batch.
-    fn of(account: BatchAccount) -> Option<Self> {
+    fn of(account: BatchAccount, waiting: &mut Waiting) -> Option<Self> {
         let state = match account.state {
             BatchState::Open => KeptState::Open,
             BatchState::Held => KeptState::Held,
@@ -208,20 +224,35 @@ impl KeptBatch {
             },
             stream: attempt.stream,
         });
-        Some(Self { attempts: attempts.collect(), batch: account.batch, state, at: account.changed_at })
+        let notices = waiting.remove(&account.batch.id).unwrap_or_default();
+        let (attempts, at) = (attempts.collect(), account.changed_at);
+        Some(Self { attempts, batch: account.batch, state, at, notices })
     }
 
     /// A batch whose rows are in the warehouse, of which nothing else is known.
     pub fn loaded(batch: Batch, plan_hash: &str) -> Self {
         let attempt = KeptAttempt { plan_hash: plan_hash.into(), failed: None, stream: None };
         let attempts = if batch.manifest.rows() > 0 { vec![attempt] } else { Vec::new() };
-        Self { state: KeptState::Loaded, attempts, at: batch.claimed_at, batch }
+        let (at, notices) = (batch.claimed_at, Vec::new());
+        Self { state: KeptState::Loaded, attempts, at, batch, notices }
     }
 
     fn attempt(&self, index: usize) -> Option<crate::domain::batch::Attempt> {
         let number = AttemptNumber(u32::try_from(index).ok()?.saturating_add(1));
         let kept = self.attempts.get(index)?;
         Some(self.batch.attempt(number, Arc::clone(&kept.plan_hash)).through(kept.stream.clone()))
+    }
+}
+
+/// Notices by their batches.
+type Waiting = HashMap<BatchId, Vec<KeptNotice>>;
+
+impl KeptNotice {
+    /// As its batch's ledger has it.
+    fn of_batch(&self, batch: &Batch) -> Notice {
+        let id = NoticeId { loaded_at: self.loaded_at, batch: batch.id.clone() };
+        let (receiver, body) = (Arc::clone(&self.receiver), Arc::clone(&self.body));
+        Notice { receiver, id, table: batch.table.clone(), body }
     }
 }
 
@@ -242,10 +273,16 @@ pub async fn read(
     reader: &dyn LedgerReader,
     take: &mut (dyn FnMut(Line) -> Result<(), Fault> + Send),
 ) -> Result<(), Fault> {
+    let mut waiting = Waiting::new();
+    for Notice { receiver, id, table: _, body } in reader.notices().await? {
+        let kept = KeptNotice { receiver, loaded_at: id.loaded_at, body };
+        waiting.entry(id.batch).or_default().push(kept);
+    }
     let mut next = BatchCursor::new();
     loop {
         let page = reader.batches(&Scope::default(), &next, PAGE).await?;
-        page.batches.into_iter().filter_map(KeptBatch::of).try_for_each(|kept| take(Line::Batch(kept)))?;
+        let mut kept = page.batches.into_iter().filter_map(|account| KeptBatch::of(account, &mut waiting));
+        kept.try_for_each(|kept| take(Line::Batch(kept)))?;
         next = page.next;
         if !page.more {
             break;

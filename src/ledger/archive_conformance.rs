@@ -6,6 +6,7 @@ use landbridge::domain::fault::Fault;
 use landbridge::domain::file::FileId;
 use landbridge::domain::ids::{AttemptNumber, TableId};
 use landbridge::domain::instant::Instant;
+use landbridge::domain::notice::{Notice, NoticeId};
 use landbridge::domain::shape::{Change, ShapeEntry};
 use landbridge::domain::summary::EventSpan;
 use landbridge::ledger::archive::{Line, read, replay};
@@ -42,7 +43,13 @@ async fn fill(ledger: &SharedLedger) -> Result<(), Fault> {
     ledger.claim(&empty, None, at(100)).await?;
     let second = loaded.attempt(AttemptNumber(2), "plan 2");
     ledger.fail_attempt(&loaded.id, AttemptNumber(1), "no", Some(&second), at(110)).await?;
-    ledger.commit(&loaded.id, at(120)).await?;
+    let notice = |receiver: &str| Notice {
+        receiver: receiver.into(),
+        id: NoticeId { loaded_at: at(119), batch: loaded.id.clone() },
+        table: loaded.table.clone(),
+        body: "{}".into(),
+    };
+    ledger.commit_telling(&loaded.id, &[notice("bi"), notice("fraud")], at(120)).await?;
     ledger.commit(&empty.id, at(121)).await?;
     ledger.fail_attempt(&open.id, AttemptNumber(1), "not yet", None, at(122)).await?;
     ledger.hold(&held.id, true, at(123)).await?;
@@ -115,6 +122,8 @@ pub(crate) async fn a_copy_is_the_same_ledger(
     let letter = parsed.iter().find(|line| matches!(line, Line::DeadLetter(_)));
     replay(&*other, letter.unwrap().clone(), at(200)).await.unwrap();
     assert_eq!(sorted(lines(of_other).await), sorted(written));
+    let waiting = other.notices("fraud", 10).await.unwrap();
+    assert_eq!((waiting.len(), &waiting), (1, &ledger.notices("fraud", 10).await.unwrap()));
     assert_eq!(other.summary(at(500)).await.unwrap(), ledger.summary(at(500)).await.unwrap());
     let taken = batch(&["l1", "new"], 99, 3);
     let line = Line::Batch(landbridge::ledger::archive::KeptBatch::loaded(taken, "x"));

@@ -8,6 +8,7 @@ use landbridge::domain::fault::FaultKind;
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, TableId};
 use landbridge::domain::instant::Instant;
+use landbridge::domain::notice::{Notice, NoticeId};
 use landbridge::domain::shape::{Change, ShapeEntry};
 use landbridge::domain::summary::{EventSpan, TableSummary};
 use landbridge::ledger::{
@@ -611,6 +612,50 @@ pub(crate) async fn what_is_over_is_forgotten_after_the_horizon(ledger: SharedLe
     assert_eq!(claim(&ledger, &again).await, Claim::Won);
 }
 
+/// What a receiver is to be told is written with the commit and only with it, comes back oldest first, and is gone when it
+/// is taken out. Receivers do not see each other's.
+pub(crate) async fn notices_stand_from_the_commit_until_they_are_told(ledger: SharedLedger) {
+    let notice = |receiver: &str, batch: &Batch, loaded_at: i64| Notice {
+        receiver: receiver.into(),
+        id: NoticeId { loaded_at: at(loaded_at), batch: batch.id.clone() },
+        table: batch.table.clone(),
+        body: format!("{{\"at\":{loaded_at}}}").into(),
+    };
+    let told = |receiver: &'static str| {
+        let ledger = Arc::clone(&ledger);
+        async move { ledger.notices(receiver, 10).await.unwrap() }
+    };
+    let (one, two, three) = (batch(&["x"], 3, 1), batch(&["y"], 3, 2), batch(&["z"], 3, 3));
+    for batch in [&one, &two, &three] {
+        claim(&ledger, batch).await;
+    }
+    // Abandoned: nothing is told of it.
+    ledger.fail_attempt(&three.id, AttemptNumber::FIRST, "no", None, at(4)).await.unwrap();
+    ledger.rehome(&three.id, &[Home::Deferred(file("z"))], at(5)).await.unwrap();
+    let refused = ledger.commit_telling(&three.id, &[notice("fraud", &three, 6)], at(6)).await.unwrap();
+    assert_eq!((refused, told("fraud").await), (Step::Refused, vec![]));
+
+    let of_two = [notice("fraud", &two, 7), notice("fraud-2", &two, 7)];
+    let of_one = [notice("fraud", &one, 2_000_000), notice("fraud-2", &one, 2_000_000)];
+    assert_eq!(ledger.commit_telling(&one.id, &of_one, at(2_000_000)).await.unwrap(), Step::Done);
+    assert_eq!(ledger.commit_telling(&two.id, &of_two, at(7)).await.unwrap(), Step::Done);
+    // A commit that is repeated later has nothing more to tell.
+    let again = ledger.commit_telling(&two.id, &[notice("fraud", &two, 9)], at(9)).await.unwrap();
+    assert_eq!((again, told("fraud").await), (Step::Done, vec![of_two[0].clone(), of_one[0].clone()]));
+    assert_eq!(ledger.notices("fraud", 1).await.unwrap(), of_two[..1]);
+    assert_eq!(told("frau").await, []);
+
+    ledger.take_notices("fraud", &[of_two[0].id.clone()]).await.unwrap();
+    ledger.take_notices("fraud", &[of_two[0].id.clone()]).await.unwrap();
+    assert_eq!(told("fraud").await, of_one[..1]);
+    assert_eq!(told("fraud-2").await, [of_two[1].clone(), of_one[1].clone()]);
+    // What nobody asks for any more is forgotten in the end.
+    while ledger.expire(at(1_000), 10).await.unwrap() > 0 {}
+    assert_eq!(told("fraud-2").await, of_one[1..]);
+    ledger.take_notices("fraud-2", &[of_one[1].id.clone()]).await.unwrap();
+    assert_eq!(told("fraud-2").await, []);
+}
+
 /// Runs every check on a ledger of its own.
 macro_rules! suite {
     ($empty:expr) => {
@@ -621,7 +666,8 @@ macro_rules! suite {
             batches_are_held_and_let_go, verdicts_apply_only_where_they_may, a_file_may_be_settled_twice_at_once, deferred_files_come_oldest_first,
             strikes_and_modes_are_kept, loads_are_counted_once_on_their_day, homes_are_counted_as_files_move,
             the_oldest_waiting_event_is_known, poison_is_mended_as_it_was_seen, what_is_over_is_forgotten_after_the_horizon, a_race_has_one_winner,
-            a_shape_grows_at_its_end, a_race_of_growths_has_one_winner);
+            a_shape_grows_at_its_end, a_race_of_growths_has_one_winner,
+            notices_stand_from_the_commit_until_they_are_told);
     };
     ($empty:expr; $($check:ident),*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -17,6 +17,7 @@ use crate::domain::fault::{Fault, LOADED_BEFORE, MAY_BE_LOADED};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::notice::{Notice, NoticeId};
 use crate::domain::planner::Submitted;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
@@ -166,14 +167,22 @@ impl Ledger for FrontedLedger {
         self.inner.fail_attempt(batch, failed, reason, next, now).await
     }
 
-    async fn commit(&self, batch: &BatchId, now: Instant) -> Result<Step, Fault> {
-        let step = self.inner.commit(batch, now).await?;
+    async fn commit_telling(&self, batch: &BatchId, notices: &[Notice], now: Instant) -> Result<Step, Fault> {
+        let step = self.inner.commit_telling(batch, notices, now).await?;
         if let Some((batch, keys)) = self.claimed.remove(batch)
             && step == Step::Done
         {
             keys.into_iter().for_each(|key| self.front.insert_key(key, &batch));
         }
         Ok(step)
+    }
+
+    async fn notices(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, Fault> {
+        self.inner.notices(receiver, limit).await
+    }
+
+    async fn take_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), Fault> {
+        self.inner.take_notices(receiver, told).await
     }
 
     async fn rehome(&self, batch: &BatchId, homes: &[Home], now: Instant) -> Result<Step, Fault> {

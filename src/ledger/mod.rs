@@ -12,6 +12,7 @@ use crate::domain::fault::Fault;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::notice::{Notice, NoticeId};
 use crate::domain::planner::Submitted;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
@@ -61,7 +62,19 @@ pub trait Ledger: Send + Sync + 'static {
     ) -> Result<Step, Fault>;
 
     /// Marks the batch loaded, and its last attempt succeeded. Refused when it is abandoned.
-    async fn commit(&self, batch: &BatchId, now: Instant) -> Result<Step, Fault>;
+    async fn commit(&self, batch: &BatchId, now: Instant) -> Result<Step, Fault> {
+        self.commit_telling(batch, &[], now).await
+    }
+
+    /// The same, and writes down in the same step what receivers are to be told of it. Where the batch was loaded before,
+    /// nothing is written: whoever committed it has written his own.
+    async fn commit_telling(&self, batch: &BatchId, notices: &[Notice], now: Instant) -> Result<Step, Fault>;
+
+    /// The oldest notices of a receiver that nobody has told it, as far as the ledger knows; at most `limit`.
+    async fn notices(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, Fault>;
+
+    /// Takes notices out that the receiver was told, or that are given up. Those that are not there are none.
+    async fn take_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), Fault>;
 
     /// Abandons the batch and gives all its files new homes, in one step (Invariant I-1). Refused unless the batch is
     /// open or held and its last attempt is known to have failed, or when the homes are not exactly its files.
@@ -114,7 +127,8 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Forgets batches that were loaded or abandoned before, with their files, and files that vanished before; at most
     /// `limit` of each table's batches and files. Answers how many: as long as there are any, it is asked again. What is
-    /// open, held, deferred or poison is never forgotten. That it forgets so much is written down first, for good.
+    /// open, held, deferred or poison is never forgotten. That it forgets so much is written down first, for good. Notices
+    /// that are as old are taken out: their receivers are in no configuration any more.
     async fn expire(&self, before: Instant, limit: usize) -> Result<u64, Fault>;
 
     /// The latest time before which anything was ever forgotten, whatever was asked for since.

@@ -9,6 +9,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::identity::Identity;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::notice::Notice;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::transition::TableMode;
 
@@ -125,6 +126,9 @@ pub trait LedgerReader: Send + Sync {
 
     /// At most `limit` dead letters after `after`.
     async fn dead_letters(&self, after: Option<&FileCursor>, limit: usize) -> Result<LetterPage, Fault>;
+
+    /// What receivers are still to be told, as much as has gathered in `notify.give_up_after`.
+    async fn notices(&self) -> Result<Vec<Notice>, Fault>;
 
     /// The ledger's name, and its epoch so far.
     async fn identity(&self) -> Result<Identity, Fault>;

@@ -20,6 +20,8 @@ pub enum ChildId {
     Loader,
     /// The planner.
     Planner,
+    /// The outbox.
+    Outbox,
     /// The watchdog.
     Watchdog,
 }
@@ -33,6 +35,7 @@ impl ChildId {
             Self::Batcher(_) => "batcher",
             Self::Loader => "loader",
             Self::Planner => "planner",
+            Self::Outbox => "outbox",
             Self::Watchdog => "watchdog",
         }
     }
@@ -46,6 +49,7 @@ impl fmt::Display for ChildId {
             Self::Batcher(table) => write!(formatter, "batcher {table}"),
             Self::Loader => formatter.write_str("loader"),
             Self::Planner => formatter.write_str("planner"),
+            Self::Outbox => formatter.write_str("outbox"),
             Self::Watchdog => formatter.write_str("watchdog"),
         }
     }

@@ -7,6 +7,7 @@ pub mod batcher;
 pub mod child;
 pub mod fetcher;
 pub mod loader;
+pub mod outbox;
 pub mod planner;
 pub mod poller;
 pub mod root;

@@ -108,6 +108,10 @@ catalogue! {
     ALERTS_SENT = "landbridge_alerts_sent_total", Counter, ["kind"], &[], "Messages that the webhook took.";
     ALERTS_FAILED = "landbridge_alert_failures_total", Counter, ["kind"], &[], "Messages that the webhook did not take, after all tries; a later message tells of their alerts.";
     ALERTS_DROPPED = "landbridge_alerts_dropped_total", Counter, ["kind"], &[], "Alerts that came too fast to be told one by one; the next message says how many.";
+    NOTICES = "landbridge_notices_total", Counter, ["receiver", "outcome"], &[], "Notices of loaded batches: told, and, of tries that are repeated, unavailable, failed and refused; given_up after `notify.give_up_after`.";
+    NOTICE_SECONDS = "landbridge_notice_seconds", Histogram, ["receiver"], CALL, "From the commit of a batch until the receiver had its notice.";
+    NOTICES_WAITING = "landbridge_notices_waiting", Gauge, ["receiver"], &[], "Notices in memory that the receiver has not taken; beyond 2,000 they wait in the ledger alone.";
+    NOTICES_AGE = "landbridge_notices_oldest_age_seconds", Gauge, ["receiver"], &[], "How long the oldest of them has waited.";
     RESIDENT_BYTES = "landbridge_process_resident_bytes", Gauge, [], &[], "Resident memory of the process.";
     CPU_SECONDS = "landbridge_process_cpu_seconds", Gauge, [], &[], "CPU time of the process, user and system.";
 }
@@ -158,6 +162,7 @@ mod tests {
         let sources = concat!(
             include_str!("events/alerts.rs"),
             include_str!("outlet.rs"),
+            include_str!("events/notices.rs"),
             include_str!("events/planner.rs"),
             include_str!("events/queues.rs"),
             include_str!("events/shapes.rs"),

@@ -96,6 +96,15 @@ mod tests {
         events::BatchHeld { table, batch, reason: "rows differ" }.emit();
         events::TableHeld { table, reason: "rows differ" }.emit();
         events::TableQuarantined { table, panic: "boom" }.emit();
+        let problem = "it answered 500".to_owned();
+        let overdue = &crate::domain::outbox::Overdue {
+            table: table.clone(),
+            age: std::time::Duration::from_secs(600),
+            waiting: 3,
+            problem,
+        };
+        events::NoticesOverdue { receiver: "fraud", overdue }.emit();
+        events::NoticeGivenUp { receiver: "fraud", table, batch, problem: "it answered 401" }.emit();
         let raised = std::iter::from_fn(|| receiver.try_recv().ok()).filter(|alert| alert.table == *table);
         let raised: Vec<_> = raised.map(|alert| (alert.kind, alert.subject, alert.reason)).collect();
         let expected = [
@@ -106,6 +115,8 @@ mod tests {
             (AlertKind::Held, "batch b1", "rows differ"),
             (AlertKind::Held, "", "rows differ"),
             (AlertKind::Quarantined, "", "boom"),
+            (AlertKind::Untold, "receiver fraud", "it answered 500"),
+            (AlertKind::Untold, "receiver fraud, batch b1", "it answered 401"),
         ];
         let expected: Vec<_> = expected
             .into_iter()

@@ -30,9 +30,9 @@ type Named = (String, String, String);
 
 async fn tables(site: web::Data<Site>) -> HttpResponse {
     match site.overview().await {
-        Ok(overview) => {
-            HttpResponse::Ok().json(json!({"at": overview.at.rfc3339(), "tables": overview.tables}))
-        }
+        Ok(overview) => HttpResponse::Ok().json(
+            json!({"at": overview.at.rfc3339(), "tables": overview.tables, "receivers": overview.receivers}),
+        ),
         Err(refusal) => refused(&refusal),
     }
 }

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
+use crate::domain::outbox::Shown;
 use crate::domain::shape::Shape;
 use crate::domain::transition::{Mending, TableMode};
 
@@ -130,6 +131,41 @@ pub struct Overview {
     pub at: Instant,
     /// The tables, sorted by name.
     pub tables: Vec<TableView>,
+    /// Who is told of loaded batches, sorted by name.
+    pub receivers: Vec<ReceiverView>,
+}
+
+/// A receiver at one moment. Its JSON is the API's.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReceiverView {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Notices in memory that it has not taken.
+    pub waiting: u64,
+    /// There are more in the ledger than are held.
+    pub more: bool,
+    /// How long the oldest of them has waited.
+    pub oldest_seconds: Option<f64>,
+    /// Since when it has taken none.
+    #[serde(serialize_with = "moment")]
+    pub failing_since: Option<Instant>,
+    /// What it answered last, while it takes none.
+    pub problem: Option<String>,
+}
+
+impl ReceiverView {
+    /// Of this receiver.
+    pub fn new(name: Arc<str>, shown: Shown, now: Instant) -> Self {
+        let (failing_since, problem) = shown.failing.unzip();
+        Self {
+            name,
+            waiting: shown.waiting as u64,
+            more: shown.more,
+            oldest_seconds: shown.oldest.map(|at| now.since(at).as_secs_f64()),
+            failing_since,
+            problem,
+        }
+    }
 }
 
 /// One table at one moment. Its JSON is the API's, described in `docs/admin.md`.

@@ -77,7 +77,11 @@ impl Tree {
 #[async_trait]
 impl Console for Tree {
     async fn overview(&self) -> Result<Arc<Overview>, Refusal> {
-        Ok(Arc::new(Overview { at: NOW, tables: vec![Self::table("t"), Self::table(MARKUP)] }))
+        Ok(Arc::new(Overview {
+            at: NOW,
+            tables: vec![Self::table("t"), Self::table(MARKUP)],
+            receivers: Vec::new(),
+        }))
     }
 
     async fn act(&self, table: &TableId, action: Action) -> Result<Acted, Refusal> {

@@ -86,6 +86,7 @@ fn tables(overview: &Overview) -> Markup {
     sorted.sort_by(|one, other| (one.0, &one.1.name).cmp(&(other.0, &other.1.name)));
     html! {
         (summary(overview))
+        (receivers(overview))
         table {
             thead {
                 tr {
@@ -134,6 +135,26 @@ fn summary(overview: &Overview) -> Markup {
                 span class="at" { " · as of " time datetime=(overview.at.rfc3339()) { (overview.at.time_of_day()) " UTC" } }
             }
         }
+    }
+}
+
+/// Who is told of loaded batches: those that do not take it first.
+fn receivers(overview: &Overview) -> Markup {
+    let (failing, fine): (Vec<_>, Vec<_>) =
+        overview.receivers.iter().partition(|receiver| receiver.problem.is_some());
+    let names = fine.iter().map(|receiver| &*receiver.name).collect::<Vec<_>>().join(", ");
+    html! {
+        @for receiver in &failing {
+            section class="summary bad" data-title={ (receiver.name) " is not told" } {
+                h2 { "Receiver " (receiver.name) " does not take notices" }
+                p {
+                    (counted(receiver.waiting, "notice")) @if receiver.more { " and more" } " waiting"
+                    @if let Some(seconds) = receiver.oldest_seconds { ", the oldest for " (duration(seconds)) }
+                    ": " (receiver.problem.as_deref().unwrap_or_default())
+                }
+            }
+        }
+        @if !fine.is_empty() { p class="small" { "Told of loads: " (names) } }
     }
 }
 
@@ -247,7 +268,7 @@ fn path(table: &TableView) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::console::{Pending, RefusalKind};
+    use super::super::console::{Pending, ReceiverView, RefusalKind};
     use super::*;
     use crate::domain::transition::TableMode;
 
@@ -281,7 +302,7 @@ mod tests {
     }
 
     fn shown(tables: Vec<TableView>) -> String {
-        whole(&Ok(Arc::new(Overview { at: NOW, tables })), false, None).into_string()
+        whole(&Ok(Arc::new(Overview { at: NOW, tables, receivers: Vec::new() })), false, None).into_string()
     }
 
     #[test]
@@ -304,6 +325,24 @@ mod tests {
                 && page.contains("1\u{202f}234\u{202f}567")
         );
         assert!(shown(vec![table("a", TableMode::Running)]).contains("All well: 1 table running"));
+    }
+
+    #[test]
+    fn receivers_that_take_nothing_are_told_before_the_tables() {
+        let receiver = |name: &str, problem: Option<&str>| ReceiverView {
+            name: name.into(),
+            waiting: 12,
+            more: false,
+            oldest_seconds: Some(300.0),
+            failing_since: problem.map(|_| NOW),
+            problem: problem.map(str::to_owned),
+        };
+        let receivers = vec![receiver("bi", None), receiver("fraud", Some("it answered <500>"))];
+        let overview = Overview { at: NOW, tables: vec![table("a", TableMode::Running)], receivers };
+        let page = whole(&Ok(Arc::new(overview)), false, None).into_string();
+        assert!(page.contains("Receiver fraud does not take notices") && page.contains("Told of loads: bi"));
+        assert!(page.contains("12 notices waiting, the oldest for 5 min: it answered &lt;500&gt;"), "{page}");
+        assert!(page.find("Receiver fraud").unwrap() < page.find("a/s.a").unwrap());
     }
 
     #[test]

@@ -5,11 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The clients of clouds: for `cloud` and the adapters alone.
-const CLIENTS: [&str; 6] =
-    ["aws_config", "aws_sdk_s3", "aws_sdk_sqs", "gcp_bigquery_client", "google_cloud_auth", "reqwest"];
+const CLIENTS: [&str; 7] = [
+    "aws_config",
+    "aws_sdk_s3",
+    "aws_sdk_sns",
+    "aws_sdk_sqs",
+    "gcp_bigquery_client",
+    "google_cloud_auth",
+    "reqwest",
+];
 
 /// Who may use clients of clouds. `alerts` posts to a webhook.
-const WITH_CLIENTS: [&str; 8] = ["cloud", "queue", "bucket", "warehouse", "ledger", "cli", "app", "alerts"];
+const WITH_CLIENTS: [&str; 9] =
+    ["cloud", "queue", "bucket", "warehouse", "ledger", "cli", "app", "alerts", "receivers"];
 
 /// The client of the source database, and the writer of mappings: each for one module alone.
 const OWNED: [(&str, &str); 2] = [("mysql_async", "source"), ("toml_edit", "describe")];
@@ -57,6 +65,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
             "bucket",
             "warehouse",
             "ledger",
+            "receivers",
         ],
         &["arrow", "parquet", "rusqlite", "notify"],
     ),
@@ -64,6 +73,11 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         "alerts",
         &["alerts", "domain", "telemetry", "config", "cloud"],
         &["actix", "arrow", "parquet", "rusqlite", "aws_config", "gcp_bigquery_client", "google_cloud_auth"],
+    ),
+    (
+        "receivers",
+        &["receivers", "domain", "config", "cloud"],
+        &["actix", "arrow", "parquet", "rusqlite", "gcp_bigquery_client", "google_cloud_auth"],
     ),
     ("source", &["source", "config", "domain"], &["actix", "arrow", "parquet", "rusqlite"]),
     (

@@ -134,7 +134,8 @@ impl Running {
             return String::new();
         };
         let mut answer = String::new();
-        let _ = stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes());
+        let _ = stream
+            .write_all(format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{}\r\n\r\n", self.port).as_bytes());
         let _ = stream.read_to_string(&mut answer);
         answer
     }

@@ -27,6 +27,7 @@ mod identity;
 mod ledger;
 mod lost;
 mod model;
+mod notify;
 mod page;
 mod peers;
 mod pipeline;

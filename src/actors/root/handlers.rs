@@ -19,6 +19,7 @@ impl Root {
             | ChildId::Fetcher(_)
             | ChildId::Loader
             | ChildId::Planner
+            | ChildId::Outbox
             | ChildId::Watchdog => self.seats.get(child).is_some_and(|seat| seat.generation == generation),
         }
     }
@@ -33,6 +34,7 @@ impl Root {
             ChildId::Fetcher(number) => self.fetchers.get(number).map(|fetcher| &fetcher.abort),
             ChildId::Loader => self.loader.as_ref().map(|loader| &loader.abort),
             ChildId::Planner => self.planner.as_ref().map(|planner| &planner.abort),
+            ChildId::Outbox => self.outbox.as_ref().map(|outbox| &outbox.abort),
             ChildId::Watchdog => self.watchdog.as_ref().map(|watchdog| &watchdog.abort),
         };
         if let Some(abort) = abort {
@@ -75,6 +77,7 @@ impl Handler<ChildExited> for Root {
             | ChildId::Fetcher(_)
             | ChildId::Loader
             | ChildId::Planner
+            | ChildId::Outbox
             | ChildId::Watchdog) => {
                 self.service_exited(child, &text, context);
             }

@@ -63,6 +63,7 @@ fn headline(told: &Told<'_>) -> String {
         AlertKind::Poison => format!("{files} of {of} are poison"),
         AlertKind::Vanished => format!("{files} of {of} vanished"),
         AlertKind::Quota => format!("a BigQuery quota is used up for {of} ({})", counted(count, "refusal")),
+        AlertKind::Untold => format!("a receiver does not take what it is told of {of}"),
     }
 }
 

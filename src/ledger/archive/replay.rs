@@ -65,7 +65,10 @@ async fn batch(ledger: &dyn Ledger, kept: &KeptBatch) -> Result<(), Fault> {
     let step = match kept.state {
         KeptState::Open => Step::Done,
         KeptState::Held => ledger.hold(id, true, at).await?,
-        KeptState::Loaded => ledger.commit(id, at).await?,
+        KeptState::Loaded => {
+            let notices: Vec<_> = kept.notices.iter().map(|notice| notice.of_batch(&kept.batch)).collect();
+            ledger.commit_telling(id, &notices, at).await?
+        }
     };
     if step == Step::Refused { Err(refused("end")) } else { Ok(()) }
 }

@@ -2,11 +2,13 @@
 
 use super::batches::{HELD, LOADED, OPEN_BATCHES, SUCCEEDED, UNKNOWN, attempt_key, batch_key, open_key};
 use super::item::{Fields, Item, SK, item, key, number, put, text};
+use super::notices::written;
 use super::transaction::{Change, Sent};
 use super::{DynamoDbLedger, FACTS_MAX, READS_MAX, StepError};
 use crate::domain::batch::Batch;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::notice::Notice;
 use crate::domain::summary::{TableSummary, utc_day};
 use crate::domain::transition::Step;
 use crate::domain::transition::rules::{self, Ruling};
@@ -46,11 +48,16 @@ impl DynamoDbLedger {
         self.inner.facts.remove(batch);
     }
 
-    pub(super) async fn commit_batch(&self, batch: &BatchId, now: Instant) -> Result<Step, StepError> {
+    pub(super) async fn commit_batch(
+        &self,
+        batch: &BatchId,
+        told: &[Notice],
+        now: Instant,
+    ) -> Result<Step, StepError> {
         let known = self.inner.facts.get(batch).map(|fact| fact.clone());
         // A batch of zero rows needs no attempt; the rule says whether it has none by right.
         if let Some(fact) = known.filter(|fact| fact.attempts > 0 || fact.rows == 0)
-            && self.write_commit(batch, &fact, Figures::Usual, now).await? == Sent::Done
+            && self.write_commit(batch, &fact, Figures::Usual, told, now).await? == Sent::Done
         {
             self.forget(batch);
             return Ok(Step::Done);
@@ -61,7 +68,7 @@ impl DynamoDbLedger {
             if let (Some(stored), Ruling::Write(_)) = (&stored, &ruling) {
                 let fact = fact(&stored.record.batch, stored.last());
                 let figures = self.figures(&fact.table).await?;
-                if self.write_commit(batch, &fact, figures, now).await? != Sent::Done {
+                if self.write_commit(batch, &fact, figures, told, now).await? != Sent::Done {
                     continue;
                 }
             }
@@ -83,6 +90,7 @@ impl DynamoDbLedger {
         batch: &BatchId,
         fact: &Fact,
         figures: Figures,
+        told: &[Notice],
         now: Instant,
     ) -> Result<Sent, StepError> {
         let mut expression = "SET b_state = :loaded, b_updated = :now".to_owned();
@@ -113,6 +121,9 @@ impl DynamoDbLedger {
         changes.push(Change::update(batch_key(batch), expression, values).when(condition, Item::new()));
         changes.push(Change::delete(open_key(batch, fact.claimed_at)));
         changes.push(counted(fact, figures, now)?);
+        for notice in told {
+            changes.push(written(notice)?);
+        }
         self.send("commit", &changes).await
     }
 

@@ -22,6 +22,7 @@ impl DynamoDbLedger {
             expired += self.expire_batches(&table, before, limit).await?;
             expired += self.expire_vanished(&table, before, limit).await?;
         }
+        self.expire_notices(before).await?;
         Ok(expired)
     }
 

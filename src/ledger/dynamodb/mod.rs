@@ -16,6 +16,7 @@
 //! | `SHAPES` | table | how many entries its shape has |
 //! | `S#` + table | number of the first | entries of its shape |
 //! | `MODES` | table | the mode of a table that does not run |
+//! | `NOTICES` | receiver + time + id | what a receiver is still to be told of a loaded batch |
 //! | `DEAD` | time + hash | a message that could not be parsed |
 //! | `LEDGER` | `ledger` | the format |
 
@@ -34,7 +35,7 @@ use dashmap::DashMap;
 use self::batches::name_of;
 use self::commit::Fact;
 use self::item::Item;
-use super::stored::Unreadable;
+use self::step_error::StepError;
 use super::{Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
 use crate::cloud::aws;
 use crate::domain::batch::{Attempt, Batch};
@@ -42,11 +43,11 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::notice::{Notice, NoticeId};
 use crate::domain::planner::Submitted;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
-use crate::domain::transition::rules::Misuse;
 
 mod batches;
 mod commit;
@@ -55,10 +56,12 @@ mod expiry;
 mod files;
 mod identity;
 mod item;
+mod notices;
 mod poison;
 pub mod reader;
 mod setup;
 mod shapes;
+mod step_error;
 mod steps;
 mod tables;
 mod transaction;
@@ -83,35 +86,6 @@ struct Inner {
     client: Client,
     table: Arc<str>,
     facts: DashMap<BatchId, Fact>,
-}
-
-/// Why a step failed.
-#[derive(Debug)]
-enum StepError {
-    /// The service says so, or cannot be heard.
-    Fault(Fault),
-    /// What was read back makes no sense.
-    Corrupt(String),
-    /// What is asked would break an invariant: a bug of whoever asks.
-    Misused(String),
-}
-
-impl From<Fault> for StepError {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<Unreadable> for StepError {
-    fn from(unreadable: Unreadable) -> Self {
-        Self::Corrupt(unreadable.0)
-    }
-}
-
-impl From<Misuse> for StepError {
-    fn from(misuse: Misuse) -> Self {
-        Self::Misused(misuse.0)
-    }
 }
 
 /// One page of a query.
@@ -294,8 +268,16 @@ impl Ledger for DynamoDbLedger {
         self.told("fail_attempt", self.fail(batch, failed, reason, next, now).await)
     }
 
-    async fn commit(&self, batch: &BatchId, now: Instant) -> Result<Step, Fault> {
-        self.told("commit", self.commit_batch(batch, now).await)
+    async fn commit_telling(&self, batch: &BatchId, notices: &[Notice], now: Instant) -> Result<Step, Fault> {
+        self.told("commit", self.commit_batch(batch, notices, now).await)
+    }
+
+    async fn notices(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, Fault> {
+        self.told("notices", self.notices_of(receiver, limit).await)
+    }
+
+    async fn take_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), Fault> {
+        self.told("notices", self.delete_notices(receiver, told).await)
     }
 
     async fn rehome(&self, batch: &BatchId, homes: &[Home], now: Instant) -> Result<Step, Fault> {

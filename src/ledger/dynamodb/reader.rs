@@ -19,6 +19,7 @@ use crate::domain::file::FileId;
 use crate::domain::identity::Identity;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::notice::Notice;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::transition::{BatchRecord, TableMode};
 use crate::ledger::reader::{
@@ -261,6 +262,10 @@ impl LedgerReader for DynamoDbReader {
 
     async fn dead_letters(&self, after: Option<&FileCursor>, limit: usize) -> Result<LetterPage, Fault> {
         self.ledger.told("dead_letters", self.ledger.letter_page(after, limit).await)
+    }
+
+    async fn notices(&self) -> Result<Vec<Notice>, Fault> {
+        self.ledger.told("notices", self.ledger.all_notices().await)
     }
 
     async fn forgotten_before(&self) -> Result<Option<Instant>, Fault> {

@@ -4,11 +4,12 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::StepError;
 use super::files::{self, DEFERRED, POISON, VANISHED};
-use super::summary;
+use super::{notices, summary};
 use crate::domain::batch::{Attempt, Batch};
 use crate::domain::file::FileState;
 use crate::domain::ids::{AttemptNumber, BatchId, JobId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::notice::Notice;
 use crate::domain::planner::{Carrier, Submitted};
 use crate::domain::summary::EventSpan;
 use crate::domain::transition::rules::{self, Claiming, Ruling};
@@ -147,7 +148,12 @@ fn set_state(step: &Transaction<'_>, number: i64, state: BatchState, now: Instan
     Ok(())
 }
 
-pub(super) fn commit(step: &Transaction<'_>, batch: &BatchId, now: Instant) -> Result<Step, StepError> {
+pub(super) fn commit(
+    step: &Transaction<'_>,
+    batch: &BatchId,
+    told: &[Notice],
+    now: Instant,
+) -> Result<Step, StepError> {
     let found = find(step, batch)?;
     let ruling = rules::commit(found.as_ref().map(|(_, record)| record));
     if let (Some((number, _)), Ruling::Write(committing)) = (&found, &ruling) {
@@ -159,6 +165,7 @@ pub(super) fn commit(step: &Transaction<'_>, batch: &BatchId, now: Instant) -> R
         }
         set_state(step, *number, BatchState::Loaded, now)?;
         summary::count_load(step, *number, now)?;
+        notices::write(step, told)?;
     }
     Ok(ruling.step())
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{StepError, batches};
+use super::{StepError, batches, notices};
 use crate::domain::instant::Instant;
 use crate::domain::transition::BatchState;
 use crate::ledger::stored::file_key;
@@ -66,6 +66,7 @@ fn run(connection: &mut Connection, before: Instant, limit: usize) -> Result<u64
     if let Some(youngest) = youngest {
         remember(&step, Instant::from_micros(youngest.saturating_add(1)))?;
     }
+    notices::expire(&step, before)?;
     let vanished = step.prepare_cached(VANISHED)?.execute(params![before.micros(), limit])?;
     step.commit()?;
     Ok(expired + vanished as u64)

@@ -18,6 +18,7 @@ use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::notice::{Notice, NoticeId};
 use crate::domain::planner::Submitted;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
@@ -29,6 +30,7 @@ mod batches;
 mod expiry;
 mod files;
 mod identity;
+mod notices;
 pub mod reader;
 mod schema;
 mod shapes;
@@ -227,9 +229,19 @@ impl Ledger for SqliteLedger {
         .await
     }
 
-    async fn commit(&self, batch: &BatchId, now: Instant) -> Result<Step, Fault> {
-        let batch = batch.clone();
-        self.step("commit", move |step| batches::commit(step, &batch, now)).await
+    async fn commit_telling(&self, batch: &BatchId, notices: &[Notice], now: Instant) -> Result<Step, Fault> {
+        let (batch, notices) = (batch.clone(), notices.to_vec());
+        self.step("commit", move |step| batches::commit(step, &batch, &notices, now)).await
+    }
+
+    async fn notices(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, Fault> {
+        let receiver = receiver.to_owned();
+        self.step("notices", move |step| notices::of_receiver(step, &receiver, limit)).await
+    }
+
+    async fn take_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), Fault> {
+        let (receiver, told) = (receiver.to_owned(), told.to_vec());
+        self.step("notices", move |step| notices::told(step, &receiver, &told)).await
     }
 
     async fn rehome(&self, batch: &BatchId, homes: &[Home], now: Instant) -> Result<Step, Fault> {

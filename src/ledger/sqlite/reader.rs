@@ -14,13 +14,14 @@ use async_trait::async_trait;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{StepError, batches, expiry, fault_of, files, identity, schema, shapes, tables};
+use super::{StepError, batches, expiry, fault_of, files, identity, notices, schema, shapes, tables};
 use crate::domain::audit::{BatchAccount, FileHome};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::identity::Identity;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::notice::Notice;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::transition::{BatchRecord, TableMode};
 use crate::flow::cpu::blocking;
@@ -186,6 +187,10 @@ impl LedgerReader for SqliteReader {
     async fn dead_letters(&self, after: Option<&FileCursor>, limit: usize) -> Result<LetterPage, Fault> {
         let after = after.map_or(0, number_of);
         self.read("dead_letters", move |step| tables::dead_letters(step, after, limit)).await
+    }
+
+    async fn notices(&self) -> Result<Vec<Notice>, Fault> {
+        self.read("notices", notices::all).await
     }
 
     async fn forgotten_before(&self) -> Result<Option<Instant>, Fault> {

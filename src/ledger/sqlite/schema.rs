@@ -15,7 +15,7 @@ const VERSION: i64 = MIGRATIONS.len() as i64;
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 
 /// Each brings the format from its index to the next.
-pub(super) const MIGRATIONS: [&str; 9] = [
+pub(super) const MIGRATIONS: [&str; 10] = [
     "
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY,
@@ -100,6 +100,15 @@ CREATE TABLE dead_letters (
      ) STRICT, WITHOUT ROWID;",
     // The stream of the Storage Write API by which an attempt's rows go.
     "ALTER TABLE attempts ADD COLUMN stream TEXT;",
+    // What receivers are still to be told of loaded batches.
+    "CREATE TABLE notices (
+         receiver TEXT NOT NULL,
+         loaded_at INTEGER NOT NULL,
+         batch TEXT NOT NULL,
+         table_id TEXT NOT NULL,
+         body TEXT NOT NULL,
+         PRIMARY KEY (receiver, loaded_at, batch)
+     ) STRICT, WITHOUT ROWID;",
 ];
 
 /// Checks that the file is a ledger of this version or an older one, and brings it up to date.

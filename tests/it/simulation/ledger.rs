@@ -10,6 +10,7 @@ use landbridge::domain::fault::Fault;
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
+use landbridge::domain::notice::{Notice, NoticeId};
 use landbridge::domain::planner::Submitted;
 use landbridge::domain::shape::ShapeEntry;
 use landbridge::domain::summary::TableSummary;
@@ -202,16 +203,16 @@ impl Ledger for LedgerPort {
         self.step("fail_attempt", about, step, |_| self.watch.step("attempt failed")).await
     }
 
-    async fn commit(&self, batch: &BatchId, now: Instant) -> Result<Step, Fault> {
+    async fn commit_telling(&self, batch: &BatchId, notices: &[Notice], now: Instant) -> Result<Step, Fault> {
         if let Some(delay) = self.tamper.commits_after() {
-            let (ledger, batch) = (self.watch.ledger.clone(), batch.clone());
+            let (ledger, batch, notices) = (self.watch.ledger.clone(), batch.clone(), notices.to_vec());
             tokio::spawn(async move {
                 tokio::time::sleep(delay).await;
-                let _ = at_once(ledger.commit(&batch, now));
+                let _ = at_once(ledger.commit_telling(&batch, &notices, now));
             });
             return Ok(Step::Done);
         }
-        let step = self.watch.ledger.commit(batch, now);
+        let step = self.watch.ledger.commit_telling(batch, notices, now);
         self.step("commit", batch.to_string(), step, |_| self.watch.step("batch committed")).await
     }
 
@@ -310,6 +311,14 @@ impl Ledger for LedgerPort {
             TableMode::Held(_) => self.watch.step("table held"),
         })
         .await
+    }
+
+    async fn notices(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, Fault> {
+        self.watch.ledger.notices(receiver, limit).await
+    }
+
+    async fn take_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), Fault> {
+        self.watch.ledger.take_notices(receiver, told).await
     }
 
     async fn submitted_since(&self, since: Instant) -> Result<Vec<Submitted>, Fault> {

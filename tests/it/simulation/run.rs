@@ -189,6 +189,7 @@ impl<'a> Run<'a> {
             warehouse: self.mistaken.warehouse(Arc::new(warehouse)),
             lineage: Arc::new(NobodyIsForgotten),
             queues: BTreeMap::from([(QueueId(CLUSTER.into()), Arc::new(queue) as _)]),
+            receivers: std::collections::BTreeMap::new(),
             clock: Arc::clone(&self.wall) as Arc<dyn Clock>,
         }
     }

@@ -14,6 +14,7 @@ use landbridge::domain::fault::{Fault, FaultKind};
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
+use landbridge::domain::notice::{Notice, NoticeId};
 use landbridge::domain::object::Object;
 use landbridge::domain::planner::Submitted;
 use landbridge::domain::shape::ShapeEntry;
@@ -194,8 +195,8 @@ impl Ledger for Faulty<dyn Ledger> {
         self.faults.act("fail_attempt", self.inner.fail_attempt(batch, failed, reason, next, now)).await
     }
 
-    async fn commit(&self, batch: &BatchId, now: Instant) -> Result<Step, Fault> {
-        self.faults.act("commit", self.inner.commit(batch, now)).await
+    async fn commit_telling(&self, batch: &BatchId, notices: &[Notice], now: Instant) -> Result<Step, Fault> {
+        self.faults.act("commit", self.inner.commit_telling(batch, notices, now)).await
     }
 
     async fn rehome(&self, batch: &BatchId, homes: &[Home], now: Instant) -> Result<Step, Fault> {
@@ -270,6 +271,14 @@ impl Ledger for Faulty<dyn Ledger> {
 
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
         self.faults.act("set_mode", self.inner.set_mode(table, mode, now)).await
+    }
+
+    async fn notices(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, Fault> {
+        self.faults.act("notices", self.inner.notices(receiver, limit)).await
+    }
+
+    async fn take_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), Fault> {
+        self.faults.act("take_notices", self.inner.take_notices(receiver, told)).await
     }
 
     async fn submitted_since(&self, since: Instant) -> Result<Vec<Submitted>, Fault> {

@@ -13,6 +13,7 @@ use landbridge::domain::fault::Fault;
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
+use landbridge::domain::notice::{Notice, NoticeId};
 use landbridge::domain::object::Object;
 use landbridge::domain::planner::Submitted;
 use landbridge::domain::shape::ShapeEntry;
@@ -178,10 +179,12 @@ impl Ledger for Before<dyn Ledger> {
         self.inner.fail_attempt(batch, failed, reason, next, now).await
     }
 
-    async fn commit(&self, batch: &BatchId, now: Instant) -> Result<Step, Fault> {
+    async fn commit_telling(&self, batch: &BatchId, notices: &[Notice], now: Instant) -> Result<Step, Fault> {
         let record = self.inner.batch(batch).await?;
         let table = record.map(|record| record.batch.table.table.to_string());
-        self.hanging.of_ledger(table.as_deref(), Place::Commit, self.inner.commit(batch, now)).await
+        self.hanging
+            .of_ledger(table.as_deref(), Place::Commit, self.inner.commit_telling(batch, notices, now))
+            .await
     }
 
     async fn rehome(&self, batch: &BatchId, homes: &[Home], now: Instant) -> Result<Step, Fault> {
@@ -258,6 +261,14 @@ impl Ledger for Before<dyn Ledger> {
 
     async fn set_mode(&self, table: &TableId, mode: &TableMode, now: Instant) -> Result<(), Fault> {
         self.inner.set_mode(table, mode, now).await
+    }
+
+    async fn notices(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, Fault> {
+        self.inner.notices(receiver, limit).await
+    }
+
+    async fn take_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), Fault> {
+        self.inner.take_notices(receiver, told).await
     }
 
     async fn submitted_since(&self, since: Instant) -> Result<Vec<Submitted>, Fault> {

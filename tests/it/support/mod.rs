@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use landbridge::actors::world::Ports;
-use landbridge::app::Tree;
+use landbridge::app::{Tree, receivers};
 use landbridge::bucket::Bucket;
 use landbridge::bucket::local::LocalBucket;
 use landbridge::config::load;
@@ -198,6 +198,7 @@ impl Running {
             warehouse: edges.warehouse,
             lineage: Arc::new(LakeAudit::open(disk.lake()).unwrap()),
             queues: BTreeMap::from([(QueueId(CLUSTER.into()), watched as Arc<dyn Queue>)]),
+            receivers: receivers::open(config, &clock).await.unwrap(),
             clock: Arc::clone(&clock),
         };
         let tree = Tree::start(config, ports, CpuPool::new(1)).await.unwrap();
