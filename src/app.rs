@@ -135,6 +135,7 @@ impl Tree {
             tables: tables(config),
             quotas: config.quotas(),
             windows: DashMap::new(),
+            frontiers: DashMap::new(),
             modes,
             spool: config.spool.path.clone(),
             memory_credit: first_builds(config.limits.memory_credit_bytes),

@@ -14,29 +14,32 @@ use crate::domain::delivery::{Action, Delivery, End, Event, Part};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, TableId};
+use crate::domain::instant::Instant;
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
-use crate::domain::summary::EventSpan;
+use crate::domain::summary::{CommitSpan, EventSpan};
 use crate::domain::transition::BatchRecord;
 use crate::flow::credit::Credit;
 use crate::flow::pulse;
 use crate::messages::fetcher::Fetched;
 use crate::telemetry::events;
 
+mod ending;
 mod places;
 mod planned;
 mod probe;
 mod reopen;
 mod stages;
 
-use stages::Stages;
+use stages::{Arrival, Stages};
 
 /// A number or a short text that is hashed becomes about so many times what it was.
 const TEXT_FACTOR: u64 = 4;
 
 /// What a delivery begins with.
 pub enum Begin {
-    /// Files of a closed window, and when they were announced to be written: nothing is claimed yet.
-    Fresh(Vec<(FileId, Fetched)>, Option<EventSpan>),
+    /// Files of a closed window, each with its oldest event as far as one told it, and when all were announced to be written: nothing
+    /// is claimed yet.
+    Fresh(Vec<(FileId, Fetched, Option<Instant>)>, Option<EventSpan>),
     /// A batch that the ledger holds as open, and what is known of it as a part of a refused one.
     Resumed(Box<BatchRecord>, Part),
 }
@@ -59,6 +62,8 @@ struct Performer {
     /// Why the job that was asked about last has failed, if it has.
     job_failed: Option<FaultKind>,
     stages: Stages,
+    /// Of the files that were fetched for it, in the manifest's order; none where it was resumed.
+    arrivals: Vec<Arrival>,
 }
 
 /// Runs one delivery to its end. `slots` bound how many run at one time, of its table and in all; `planned` is told of a
@@ -85,9 +90,11 @@ pub async fn run(
         Begin::Fresh(files, events) => {
             let entries = files
                 .iter()
-                .map(|(file, fetched)| ManifestEntry { file: file.clone(), rows: fetched.footer.rows() });
+                .map(|(file, fetched, _)| ManifestEntry { file: file.clone(), rows: fetched.footer.rows() });
             let manifest = Manifest { entries: entries.collect() };
-            for (file, fetched) in files {
+            for (file, fetched, event) in files {
+                let (written, fetched_at) = (fetched.object.written_at(), fetched.at);
+                performer.arrivals.push(Arrival { event, written, fetched: fetched_at });
                 performer.inputs.push(Input { file, object: fetched.object, footer: fetched.footer });
                 performer.credit.extend(fetched.credit);
             }
@@ -136,6 +143,7 @@ impl Performer {
             body: None,
             job_failed: None,
             stages,
+            arrivals: Vec::new(),
         }
     }
 
@@ -334,9 +342,10 @@ impl Performer {
         match outcome {
             Ok((inputs, Ok(body))) => {
                 self.inputs = inputs;
+                let commits = CommitSpan::of(body.commits().values().copied());
                 self.body = Some(Built { body, _credit: credit });
                 self.stages.built();
-                Event::Built { plan_hash: Arc::clone(&self.setup.plan_hash) }
+                Event::Built { plan_hash: Arc::clone(&self.setup.plan_hash), commits }
             }
             Ok((inputs, Err(BuildFailure { file, fault }))) => {
                 self.inputs = inputs;
@@ -349,33 +358,6 @@ impl Performer {
     fn unbuilt(&self, file: Option<FileId>, fault: Fault) -> Event {
         events::BodyUnbuilt { table: &self.table, file: file.as_ref(), fault: &fault }.emit();
         Event::Unbuilt { file, kind: fault.kind, reason: fault.chain() }
-    }
-
-    /// Tells what came of it.
-    fn conclude(&self, batch: &Batch, end: &End) {
-        let table = &self.table;
-        match end {
-            End::Loaded { .. } => {
-                if let Some(built) = &self.body {
-                    self.world.known_good.insert(table.clone(), built.body.plan().clone());
-                    let changed = built.body.changed();
-                    events::ValuesChanged { table, batch: &batch.id, changed }.emit();
-                }
-                let body_bytes = self.body.as_ref().map_or(0, |built| built.body.size_bytes());
-                let now = self.world.ports.clock.now();
-                events::BatchLoaded { table, batch, body_bytes, took: self.stages.took(), now }.emit();
-                self.stages.tell(table, batch);
-                self.world.keep_view(table);
-            }
-            End::Held(reason) => events::BatchHeld { table, batch: &batch.id, reason }.emit(),
-            End::Rehomed { homes, .. } => {
-                events::BatchRehomed { table, batch: &batch.id, homes: homes.len() }.emit()
-            }
-            End::ClaimLost(files) => events::ClaimLost { table, batch: &batch.id, files: files.len() }.emit(),
-            End::Superseded => events::BatchSuperseded { table, batch: &batch.id }.emit(),
-            // Told where the fault was seen.
-            End::Unbuilt { .. } | End::LedgerLost(_) => {}
-        }
     }
 }
 

@@ -35,3 +35,4 @@ pub mod transition;
 pub mod treatment;
 pub mod typed_view;
 pub mod watchdog;
+pub mod watermark;

@@ -69,7 +69,7 @@ impl Clockwork<'_> {
     pub(super) fn performed(&mut self, id: u64, action: Action) {
         let Some(running) = self.running.get_mut(&id) else { return };
         let told = match action {
-            Action::Build => Told::Built { plan_hash: "rules".into() },
+            Action::Build => Told::Built { plan_hash: "rules".into(), commits: None },
             Action::Claim(_) => Told::Claim(Claim::Won),
             Action::Submit(attempt) => {
                 let lane = running.lane;

@@ -3,6 +3,7 @@
 //!
 //! The memory holds *loaded* only (Invariant I-4): that state is the one that never changes again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -231,6 +232,14 @@ impl Ledger for FrontedLedger {
 
     async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault> {
         self.inner.summary(now).await
+    }
+
+    async fn blocking(&self) -> Result<BTreeMap<TableId, Instant>, Fault> {
+        self.inner.blocking().await
+    }
+
+    async fn raise_watermarks(&self, marks: &[(TableId, Instant)]) -> Result<(), Fault> {
+        self.inner.raise_watermarks(marks).await
     }
 
     async fn poison(&self, table: &TableId, limit: usize) -> Result<Vec<PoisonFile>, Fault> {

@@ -28,7 +28,7 @@ fn now() -> Instant {
 }
 
 fn built() -> Event {
-    Event::Built { plan_hash: "p".into() }
+    Event::Built { plan_hash: "p".into(), commits: None }
 }
 
 fn ok(batch: &Batch) -> Event {
@@ -263,7 +263,7 @@ fn other_column_rules_fence_before_the_body_is_used() {
     let batch = batch(&["x"]);
     let mut delivery = resumed(&batch, AttemptOutcome::Open);
     play(&mut delivery, [Event::Begun, Event::Status(JobStatus::NotFound)]);
-    let action = play(&mut delivery, [Event::Built { plan_hash: "q".into() }]);
+    let action = play(&mut delivery, [Event::Built { plan_hash: "q".into(), commits: None }]);
     assert_eq!(action, Action::Fence(batch.attempt(AttemptNumber(1), "p")));
     let action = play(&mut delivery, [Event::Fence(FenceAnswer::Accepted)]);
     let next = batch.attempt(AttemptNumber(2), "q");

@@ -311,7 +311,7 @@ impl World {
             let (file, kind) = (Some(entry.file.clone()), FaultKind::Vanished);
             return Heard::Unbuilt { file, kind, reason: "gone".to_owned() };
         }
-        Heard::Built { plan_hash: self.plan_hash(p) }
+        Heard::Built { plan_hash: self.plan_hash(p), commits: None }
     }
 
     fn ledger_step(&mut self, delivery: &Delivery, action: Action, how: How) -> Heard {
