@@ -44,7 +44,9 @@ mod poison;
 mod poison_copies;
 pub mod readers;
 pub mod run;
+mod table_status;
 pub mod upkeep;
+pub mod watermarks;
 
 /// How long one long poll waits.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);

@@ -12,7 +12,7 @@ use super::types::Config;
 use super::values::{Given, Value};
 use super::{
     ConfigError, ConfigErrors, Place, against, alerts, ledger, masking, nearest, paths, planner, secret,
-    typed_view, warehouse,
+    status, typed_view, warehouse,
 };
 
 /// The prefix of environment variables that override settings.
@@ -75,6 +75,7 @@ fn assemble(
     paths::check(&config, &mappings, errors);
     check_times(&config, path, root, errors);
     planner::check(&config, &settings, errors);
+    status::check(&config, &settings, errors);
     ledger::check_volume(&config, settings.place("ledger", "volume"), errors);
     check_admin(&config, path, root, environment, errors);
     Some(config)

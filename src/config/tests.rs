@@ -9,6 +9,7 @@ use crate::domain::shape::Policy;
 
 mod columns;
 mod planner;
+mod status;
 
 /// A folder with a source directory `in`, and what is written into `landbridge.toml`.
 struct Place(tempfile::TempDir);

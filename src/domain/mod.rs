@@ -31,6 +31,7 @@ pub mod shape;
 pub mod source_type;
 pub mod summary;
 pub mod table;
+pub mod table_status;
 pub mod transition;
 pub mod treatment;
 pub mod typed_view;

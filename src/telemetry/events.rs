@@ -11,6 +11,7 @@ mod shapes;
 mod tables;
 mod tree;
 mod warehouse;
+mod watermarks;
 
 pub use alerts::*;
 pub use planner::*;
@@ -19,6 +20,7 @@ pub use shapes::*;
 pub use tables::*;
 pub use tree::*;
 pub use warehouse::*;
+pub use watermarks::*;
 
 type Labels<'a> = &'a [(&'static str, String)];
 

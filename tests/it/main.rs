@@ -39,3 +39,4 @@ mod supervision;
 mod support;
 mod verify;
 mod watchdog;
+mod watermarks;

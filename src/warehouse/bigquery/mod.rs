@@ -34,6 +34,7 @@ pub mod reasons;
 mod rest;
 mod schema;
 mod stamps;
+mod status;
 mod tables;
 mod views;
 
@@ -42,6 +43,7 @@ pub use tables::Keys;
 /// BigQuery, one project of it.
 pub struct BigQuery {
     project: Arc<str>,
+    location: Arc<str>,
     client: Arc<Client>,
     rest: Arc<Rest>,
     tables: Tables,
@@ -63,7 +65,8 @@ impl BigQuery {
         })?);
         let rest = Arc::new(Rest::new(http, identity, settings.endpoint.clone()));
         let tables = Tables::new(Arc::clone(&client), Arc::clone(&rest), keys);
-        Ok(Self { project: Arc::clone(&settings.project), client, rest, tables })
+        let (project, location) = (Arc::clone(&settings.project), Arc::clone(&settings.location));
+        Ok(Self { project, location, client, rest, tables })
     }
 
     async fn check(body: &Body, columns: Vec<(String, SqlType)>) -> Result<(), Fault> {

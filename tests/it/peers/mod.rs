@@ -10,5 +10,6 @@ mod notifications;
 pub mod process;
 mod proxy;
 mod schema;
+mod table_status;
 mod typed_view;
 mod verify;
