@@ -3,10 +3,10 @@
 //! What is loaded is read first, then what is in hand, then what the ledger has open: a file that moves on in between is seen at
 //! its new place. The ledger keeps the marks, so that a restart does not lose them.
 //!
-//! What only other processes have in hand, or had when they ended, the ledger does not say. A file stays in hand for at most
-//! `timing.defer_after`; then it is in the ledger, or, if its process is gone, announced again after
-//! `timing.visibility_timeout`. So after a start, and after one of a poller, marks stand still for the second time; and where
-//! others share the ledger, nothing is vouched for that is younger than both.
+//! What a process had in hand when it ended is announced again after `timing.visibility_timeout`: so after a start, and after one of a
+//! poller, marks stand still for so long. Where others share the ledger, each says there what it has in hand, and the oldest of all
+//! counts. Who ends without a word is believed to hold what it had, until that must have been announced again. What was received
+//! since a process spoke is as young as an announcement is on its way: a mark is later by that.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::summary::TableSummary;
-use crate::domain::watermark::{Known, Reached};
+use crate::domain::watermark::{Hands, Known, Reached, in_other_hands};
 use crate::messages::poller::{Held, HeldByTable};
 use crate::telemetry::events;
 
@@ -29,6 +29,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an announcement may be on its way, and what clocks may differ by.
 const TRANSIT: Duration = Duration::from_secs(60);
+/// How much longer than a message can be hidden a process that is silent is believed to hold what it had.
+const SILENCE: Duration = Duration::from_secs(180);
 
 /// Ends with the process, or when it is dropped.
 pub struct Watermarks(AbortHandle);
@@ -45,7 +47,12 @@ pub struct Looks {
     before: Option<BTreeMap<TableId, TableSummary>>,
     /// Where the ledger was empty at the first look: no process was here before, and pollers older than this hold all there is.
     first: Option<Instant>,
+    /// This process's name among others on the ledger.
+    process: Option<String>,
 }
+
+/// The oldest event of each table.
+type Oldest = BTreeMap<TableId, Instant>;
 
 /// Starts looking, every ten seconds.
 pub(super) fn start(world: Arc<World>) -> Watermarks {
@@ -71,22 +78,21 @@ pub async fn look(world: &World, looks: &mut Looks) -> Result<(), Fault> {
     }
     let frontiers: BTreeMap<_, _> =
         world.frontiers.iter().map(|entry| (entry.key().clone(), entry.value().clone())).collect();
-    let hands = in_hand(world, looks.first, now).await;
+    let (hands, is_all) = in_hand(world, looks.first, now).await;
+    // Before the ledger's own: what is claimed since somebody spoke is seen there.
+    let others = others(world, looks, hands.as_ref(), now).await?;
     let blocking = world.ports.ledger.blocking().await?;
-    let intake = &world.bounds.intake;
-    let others = world.ports.ledger.has_other_writers();
-    let longest = intake.defer_after.saturating_add(intake.visibility).saturating_add(TRANSIT);
     let mut raised = Vec::new();
     let empty = BTreeMap::new();
     for (table, summary) in looks.before.as_ref().unwrap_or(&empty) {
         // Nobody knows what is in hand: no mark moves.
-        let Some(hands) = &hands else { break };
+        let Some(hands) = hands.as_ref().filter(|_| is_all) else { break };
         let known = Known {
             watermark: summary.watermark,
             loaded: summary.loaded,
             in_ledger: blocking.get(table).copied(),
             in_hand: hands.get(table).copied(),
-            in_other_hands: others.then(|| now.minus(longest)),
+            in_other_hands: others.as_ref().map(|others| in_other_hands(others, table, now, TRANSIT)),
         };
         let mark = known.mark(frontiers.get(table).unwrap_or(&Default::default()));
         if mark > summary.watermark {
@@ -110,27 +116,45 @@ async fn summaries(world: &World, now: Instant) -> Result<BTreeMap<TableId, Tabl
     Ok(summaries.into_iter().map(|summary| (summary.table.clone(), summary)).collect())
 }
 
-/// The oldest event of the change files of each table that pollers hold. `None` where not all of them can tell: one does not answer,
-/// or is so young that messages of the one before it may still be hidden.
-async fn in_hand(world: &World, first: Option<Instant>, now: Instant) -> Option<BTreeMap<TableId, Instant>> {
+/// What the others on the ledger have said, and this process says to them; none where there are none. One that does not know what it
+/// has says nothing: what it said last counts.
+async fn others(
+    world: &World,
+    looks: &mut Looks,
+    hands: Option<&Oldest>,
+    now: Instant,
+) -> Result<Option<Vec<Hands>>, Fault> {
+    let (ledger, visibility) = (&world.ports.ledger, world.bounds.intake.visibility);
+    let Some(hands) = hands.filter(|_| ledger.has_other_writers()) else {
+        return Ok(ledger.has_other_writers().then(Vec::new));
+    };
+    let name = || format!("{}-{}-{}", std::process::id(), now.micros(), world.spool.display());
+    let process = looks.process.get_or_insert_with(name).clone();
+    let oldest = hands.iter().map(|(table, at)| (table.clone(), *at)).collect();
+    let since = now.minus(visibility.saturating_add(SILENCE));
+    ledger.declare_hands(&Hands { process, at: now, oldest }, since).await.map(Some)
+}
+
+/// The oldest event of the change files of each table that pollers hold; `None` where one does not answer. And whether that is all: one
+/// may be so young that messages of the one before it are still hidden.
+async fn in_hand(world: &World, first: Option<Instant>, now: Instant) -> (Option<Oldest>, bool) {
     let pollers = world.directory.pollers();
     if pollers.len() != world.ports.queues.len() {
-        return None;
+        return (None, false);
     }
-    let mut oldest: BTreeMap<TableId, Instant> = BTreeMap::new();
+    let (mut oldest, mut is_all) = (Oldest::new(), true);
     for poller in pollers {
-        let Held { since, tables } = poller.send(HeldByTable).timeout(ANSWER_TIMEOUT).await.ok().flatten()?;
+        let answer = poller.send(HeldByTable).timeout(ANSWER_TIMEOUT).await;
+        let Some(Held { since, tables }) = answer.ok().flatten() else { return (None, false) };
         let hidden = world.bounds.intake.visibility.saturating_add(TRANSIT);
-        if first.is_none_or(|first| since > first) && since.plus(hidden) > now {
-            return None;
-        }
+        is_all &= first.is_some_and(|first| since <= first) || since.plus(hidden) <= now;
         for held in tables {
             if let Some(at) = held.oldest_change {
                 oldest.entry(held.table).and_modify(|known| *known = at.min(*known)).or_insert(at);
             }
         }
     }
-    Some(oldest)
+    (Some(oldest), is_all)
 }
 
 fn show(world: &World, summary: &TableSummary) {

@@ -8,8 +8,13 @@
 //!
 //! The mark never goes back. A file that is announced late, with an event before others that are loaded, cannot be foreseen.
 
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
 use super::batch::{Batch, ManifestEntry};
 use super::file::FileId;
+use super::ids::TableId;
 use super::instant::Instant;
 use super::route::{FileKind, file_kind};
 
@@ -97,6 +102,27 @@ fn joined(one: Reached, other: Reached) -> Reached {
     Reached { event: one.event.max(other.event), commit: one.commit.max(other.commit) }
 }
 
+/// What a process has said that it has in hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hands {
+    /// A name that no other process has, nor had.
+    pub process: String,
+    /// When it was so.
+    pub at: Instant,
+    /// The oldest event of each table's change files. A list, for keys that are no texts.
+    pub oldest: Vec<(TableId, Instant)>,
+}
+
+/// From which event time on a file of the table may be in the hand of one of these, or of one that has not said anything yet. Who has
+/// spoken has since received files that were written then or later, or as long before as an announcement is on its way.
+pub fn in_other_hands(others: &[Hands], table: &TableId, now: Instant, transit: Duration) -> Instant {
+    let said = others.iter().flat_map(|hands| {
+        let own = hands.oldest.iter().filter(|(held, _)| held == table).map(|(_, at)| *at);
+        own.chain([hands.at.minus(transit)])
+    });
+    said.chain([now.minus(transit)]).min().unwrap_or(UNTOLD)
+}
+
 /// What is known of a table. `loaded` and the frontier were read first, then what is in hand, then what the ledger has open: what
 /// moves on in between is seen at its new place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,7 +135,7 @@ pub struct Known {
     pub in_ledger: Option<Instant>,
     /// The oldest event of what this process has in hand.
     pub in_hand: Option<Instant>,
-    /// Before this time no file can be in another's hand without the ledger knowing it; none where there is no other.
+    /// The same of what other processes have, or may have; none where there is no other.
     pub in_other_hands: Option<Instant>,
 }
 

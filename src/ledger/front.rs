@@ -22,6 +22,7 @@ use crate::domain::planner::Submitted;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
+use crate::domain::watermark::Hands;
 
 /// Where copies of poison files go.
 #[async_trait]
@@ -236,6 +237,10 @@ impl Ledger for FrontedLedger {
 
     async fn blocking(&self) -> Result<BTreeMap<TableId, Instant>, Fault> {
         self.inner.blocking().await
+    }
+
+    async fn declare_hands(&self, own: &Hands, since: Instant) -> Result<Vec<Hands>, Fault> {
+        self.inner.declare_hands(own, since).await
     }
 
     async fn raise_watermarks(&self, marks: &[(TableId, Instant)]) -> Result<(), Fault> {

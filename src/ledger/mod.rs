@@ -20,6 +20,7 @@ pub use crate::domain::transition::{
     AttemptOutcome, BatchRecord, BatchState, Claim, DeferredFile, Home, Mending, PoisonFile, Step, TableMode,
     Verdict,
 };
+use crate::domain::watermark::Hands;
 
 pub mod archive;
 #[cfg(test)]
@@ -103,6 +104,12 @@ pub trait Ledger: Send + Sync + 'static {
     /// Of each table that has anything which the warehouse has not: the oldest event among its change files that are claimed, held,
     /// deferred, or poison and not discarded; `watermark::UNTOLD` where one has none that is known.
     async fn blocking(&self) -> Result<BTreeMap<TableId, Instant>, Fault>;
+
+    /// Says what this process has in hand, and answers what others on the same ledger have said last; what was said before `since` is
+    /// forgotten. Nothing where there are no others.
+    async fn declare_hands(&self, _own: &Hands, _since: Instant) -> Result<Vec<Hands>, Fault> {
+        Ok(Vec::new())
+    }
 
     /// Raises the watermarks of tables that have loaded something; one that is later already stays.
     async fn raise_watermarks(&self, marks: &[(TableId, Instant)]) -> Result<(), Fault>;

@@ -2,7 +2,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::batch::{Destination, Manifest};
-use crate::domain::ids::TableId;
 use crate::domain::summary::EventSpan;
 
 const fn at(micros: i64) -> Instant {
@@ -199,6 +198,22 @@ fn without_commit_times_there_is_no_mark_and_another_process_makes_it_late() {
     assert_eq!(known.mark(&Frontier::default()), None);
     let known = Known { in_other_hands: Some(at(101)), ..known };
     assert_eq!(known.mark(&Frontier::default()), Some(at(90)));
+}
+
+#[test]
+fn what_another_process_has_in_hand_or_may_have_stands_in_the_way() {
+    let (one, two) = (TableId::new("a", "s", "t"), TableId::new("a", "s", "u"));
+    let transit = Duration::from_micros(10);
+    let of = |others: &[Hands], table| in_other_hands(others, table, at(100), transit);
+    assert_eq!(of(&[], &one), at(90), "one that has not spoken yet");
+    let said = |at_micros, oldest: &[(&TableId, i64)]| Hands {
+        process: String::new(),
+        at: at(at_micros),
+        oldest: oldest.iter().map(|(table, event)| ((*table).clone(), at(*event))).collect(),
+    };
+    let others = [said(98, &[(&one, 70), (&two, 85)]), said(95, &[])];
+    assert_eq!((of(&others, &one), of(&others, &two)), (at(70), at(85)));
+    assert_eq!(of(&others[1..], &one), at(85), "since it spoke it may have received more");
 }
 
 #[test]

@@ -16,6 +16,7 @@
 //! | `SHAPES` | table | how many entries its shape has |
 //! | `S#` + table | number of the first | entries of its shape |
 //! | `MODES` | table | the mode of a table that does not run |
+//! | `HANDS` | process | what a process has in hand |
 //! | `DEAD` | time + hash | a message that could not be parsed |
 //! | `LEDGER` | `ledger` | the format |
 
@@ -44,6 +45,7 @@ use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
 use crate::domain::transition::rules::Misuse;
+use crate::domain::watermark::Hands;
 
 mod batches;
 mod commit;
@@ -296,6 +298,10 @@ impl Ledger for DynamoDbLedger {
 
     async fn blocking(&self) -> Result<BTreeMap<TableId, Instant>, Fault> {
         self.told("blocking", self.all_blocking().await)
+    }
+
+    async fn declare_hands(&self, own: &Hands, since: Instant) -> Result<Vec<Hands>, Fault> {
+        self.told("declare_hands", self.all_hands(own, since).await)
     }
 
     async fn raise_watermarks(&self, marks: &[(TableId, Instant)]) -> Result<(), Fault> {

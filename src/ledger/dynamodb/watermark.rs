@@ -13,9 +13,11 @@ use super::{DynamoDbLedger, StepError};
 use crate::domain::file::FileId;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
-use crate::domain::watermark::{UNTOLD, is_change};
-use crate::ledger::stored::{from_json, table_of, table_text};
+use crate::domain::watermark::{Hands, UNTOLD, is_change};
+use crate::ledger::stored::{from_json, table_of, table_text, to_json};
 
+/// The partition of what processes have in hand.
+const HANDS: &str = "HANDS";
 /// Files of a table in no batch that are looked at. Where there are more, or the index does not show all of them yet, nobody knows
 /// how old the oldest is.
 const LOOSE_MAX: usize = 200;
@@ -76,6 +78,26 @@ impl DynamoDbLedger {
             }
         }
         Ok(oldest)
+    }
+
+    /// What others have said; one's own statement is written.
+    pub(super) async fn all_hands(&self, own: &Hands, since: Instant) -> Result<Vec<Hands>, StepError> {
+        let mut said = key(HANDS, own.process.as_str());
+        said.extend(item([("h_at", number(own.at.micros())), ("h_hands", text(to_json(own)?))]));
+        self.put_item("declare_hands", said).await?;
+        let mut others = Vec::new();
+        for one in self.query("declare_hands", "pk = :pk", item([(":pk", text(HANDS))])).await? {
+            let hands: Hands = from_json("what a process has in hand", one.text_of("h_hands")?)?;
+            if hands.at < since {
+                let (client, table) = (&self.inner.client, &*self.inner.table);
+                let call = client.delete_item().table_name(table).set_key(Some(key(HANDS, hands.process)));
+                let answer = call.send().await;
+                answer.map_err(|error| self.failed("declare_hands", "dynamodb:DeleteItem", error))?;
+            } else if hands.process != own.process {
+                others.push(hands);
+            }
+        }
+        Ok(others)
     }
 
     /// Of a table that has loaded something.
