@@ -25,6 +25,7 @@ use crate::cloud;
 use crate::config::types::{Config, Ledger as LedgerConfig, Source, Warehouse as WarehouseConfig};
 use crate::domain::clock::Clock;
 use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::identity::Identity;
 use crate::domain::ids::QueueId;
 use crate::ledger::dynamodb::DynamoDbLedger;
 use crate::ledger::front::FrontedLedger;
@@ -140,9 +141,9 @@ impl Edges {
         world: &Arc<World>,
         console: &Arc<TreeConsole>,
     ) -> Result<(Watermarks, Option<StatusWriter>), Fault> {
-        let watermarks = watermarks::start(Arc::clone(world));
+        let Identity { ledger, epoch } = patiently("identity", async || self.opened.identity().await).await?;
+        let watermarks = watermarks::start(Arc::clone(world), epoch <= 1);
         let Some(settings) = config.status.clone() else { return Ok((watermarks, None)) };
-        let ledger = patiently("identity", async || self.opened.identity().await).await?.ledger;
         let (table, console, world) = (Arc::clone(&self.status), Arc::clone(console), Arc::clone(world));
         Ok((watermarks, Some(Writer { settings, ledger, table, console, world }.start())))
     }

@@ -45,7 +45,8 @@ impl Drop for Watermarks {
 #[derive(Debug, Default)]
 pub struct Looks {
     before: Option<BTreeMap<TableId, TableSummary>>,
-    /// Where the ledger was empty at the first look: no process was here before, and pollers older than this hold all there is.
+    is_first_start: bool,
+    /// Where no process was here before, the first look: pollers that were there hold all there is.
     first: Option<Instant>,
     /// This process's name among others on the ledger.
     process: Option<String>,
@@ -54,10 +55,17 @@ pub struct Looks {
 /// The oldest event of each table.
 type Oldest = BTreeMap<TableId, Instant>;
 
+impl Looks {
+    /// Nothing is remembered. `is_first_start`: no process ever started on this ledger before, so that none has left hidden messages.
+    pub fn new(is_first_start: bool) -> Self {
+        Self { is_first_start, ..Self::default() }
+    }
+}
+
 /// Starts looking, every ten seconds.
-pub(super) fn start(world: Arc<World>) -> Watermarks {
+pub(super) fn start(world: Arc<World>, is_first_start: bool) -> Watermarks {
     let task = tokio::spawn(async move {
-        let mut looks = Looks::default();
+        let mut looks = Looks::new(is_first_start);
         loop {
             if let Err(fault) = look(&world, &mut looks).await {
                 events::LedgerFailed { step: "watermarks", fault: &fault }.emit();
@@ -72,9 +80,8 @@ pub(super) fn start(world: Arc<World>) -> Watermarks {
 pub async fn look(world: &World, looks: &mut Looks) -> Result<(), Fault> {
     let now = world.ports.clock.now();
     if looks.before.is_none() {
-        let summaries = summaries(world, now).await?;
-        looks.first = summaries.is_empty().then_some(now);
-        looks.before = Some(summaries);
+        looks.before = Some(summaries(world, now).await?);
+        looks.first = looks.is_first_start.then_some(now);
     }
     let frontiers: BTreeMap<_, _> =
         world.frontiers.iter().map(|entry| (entry.key().clone(), entry.value().clone())).collect();

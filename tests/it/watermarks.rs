@@ -32,7 +32,7 @@ fn a_bad_file_holds_the_mark_over_restarts_until_a_person_has_seen_to_it() {
     let bad = file_id(&entries[1], "x");
     let config = disk.config(CONFIG);
     paused(async {
-        let mut looks = Looks::default();
+        let mut looks = Looks::new(true);
         let running = Running::start(&mut disk, &config, |edges| edges).await;
         let begun = running.clock.now();
         let later = |seconds| begun.plus(Duration::from_secs(seconds));
@@ -81,7 +81,7 @@ fn a_file_in_hand_holds_the_mark_and_one_without_commit_times_does_not() {
     // The mapping of both, without DMS's timestamp.
     config.mappings[0].dms.timestamp = None;
     paused(async {
-        let mut looks = Looks::default();
+        let mut looks = Looks::new(true);
         let running = Running::start(&mut disk, &config, |edges| edges).await;
         running.announce(&other).await;
         running.idle().await;
