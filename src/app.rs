@@ -46,7 +46,9 @@ mod poison_copies;
 pub mod readers;
 pub mod receivers;
 pub mod run;
+mod table_status;
 pub mod upkeep;
+pub mod watermarks;
 
 /// How long one long poll waits.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
@@ -144,6 +146,7 @@ impl Tree {
             tables: tables(config),
             quotas: config.quotas(),
             windows: DashMap::new(),
+            frontiers: DashMap::new(),
             modes,
             spool: config.spool.path.clone(),
             memory_credit: first_builds(config.limits.memory_credit_bytes),

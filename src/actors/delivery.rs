@@ -14,15 +14,17 @@ use crate::domain::delivery::{Action, Delivery, End, Event, Part};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, TableId};
+use crate::domain::instant::Instant;
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 use crate::domain::notice::Notice;
-use crate::domain::summary::EventSpan;
+use crate::domain::summary::{CommitSpan, EventSpan};
 use crate::domain::transition::BatchRecord;
 use crate::flow::credit::Credit;
 use crate::flow::pulse;
 use crate::messages::fetcher::Fetched;
 use crate::telemetry::events;
 
+mod ending;
 mod notices;
 mod places;
 mod planned;
@@ -31,15 +33,16 @@ mod reopen;
 mod stages;
 mod streamed;
 
-use stages::Stages;
+use stages::{Arrival, Stages};
 
 /// A number or a short text that is hashed becomes about so many times what it was.
 const TEXT_FACTOR: u64 = 4;
 
 /// What a delivery begins with.
 pub enum Begin {
-    /// Files of a closed window, and when they were announced to be written: nothing is claimed yet.
-    Fresh(Vec<(FileId, Fetched)>, Option<EventSpan>),
+    /// Files of a closed window, each with its oldest event as far as one told it, and when all were announced to be written: nothing
+    /// is claimed yet.
+    Fresh(Vec<(FileId, Fetched, Option<Instant>)>, Option<EventSpan>),
     /// A batch that the ledger holds as open, and what is known of it as a part of a refused one.
     Resumed(Box<BatchRecord>, Part),
 }
@@ -64,6 +67,8 @@ struct Performer {
     stages: Stages,
     /// What receivers are told of the batch, once it is being committed.
     notices: Option<Vec<Notice>>,
+    /// Of the files that were fetched for it, in the manifest's order; none where it was resumed.
+    arrivals: Vec<Arrival>,
 }
 
 /// Runs one delivery to its end. `slots` bound how many run at one time, of its table and in all; `planned` is told of a
@@ -90,9 +95,11 @@ pub async fn run(
         Begin::Fresh(files, events) => {
             let entries = files
                 .iter()
-                .map(|(file, fetched)| ManifestEntry { file: file.clone(), rows: fetched.footer.rows() });
+                .map(|(file, fetched, _)| ManifestEntry { file: file.clone(), rows: fetched.footer.rows() });
             let manifest = Manifest { entries: entries.collect() };
-            for (file, fetched) in files {
+            for (file, fetched, event) in files {
+                let (written, fetched_at) = (fetched.object.written_at(), fetched.at);
+                performer.arrivals.push(Arrival { event, written, fetched: fetched_at });
                 performer.inputs.push(Input { file, object: fetched.object, footer: fetched.footer });
                 performer.credit.extend(fetched.credit);
             }
@@ -142,6 +149,7 @@ impl Performer {
             job_failed: None,
             stages,
             notices: None,
+            arrivals: Vec::new(),
         }
     }
 
@@ -339,9 +347,10 @@ impl Performer {
         match outcome {
             Ok((inputs, Ok(body))) => {
                 self.inputs = inputs;
+                let commits = CommitSpan::of(body.commits().values().copied());
                 self.body = Some(Built { body, _credit: credit });
                 self.stages.built();
-                self.open_stream(&destination, by_stream).await
+                self.open_stream(&destination, commits, by_stream).await
             }
             Ok((inputs, Err(BuildFailure { file, fault }))) => {
                 self.inputs = inputs;
@@ -354,33 +363,6 @@ impl Performer {
     fn unbuilt(&self, file: Option<FileId>, fault: Fault) -> Event {
         events::BodyUnbuilt { table: &self.table, file: file.as_ref(), fault: &fault }.emit();
         Event::Unbuilt { file, kind: fault.kind, reason: fault.chain() }
-    }
-
-    /// Tells what came of it.
-    fn conclude(&self, batch: &Batch, end: &End) {
-        let table = &self.table;
-        match end {
-            End::Loaded { .. } => {
-                if let Some(built) = &self.body {
-                    self.world.known_good.insert(table.clone(), built.body.plan().clone());
-                    let changed = built.body.changed();
-                    events::ValuesChanged { table, batch: &batch.id, changed }.emit();
-                }
-                let body_bytes = self.body.as_ref().map_or(0, |built| built.body.size_bytes());
-                let now = self.world.ports.clock.now();
-                events::BatchLoaded { table, batch, body_bytes, took: self.stages.took(), now }.emit();
-                self.stages.tell(table, batch);
-                self.world.keep_view(table);
-            }
-            End::Held(reason) => events::BatchHeld { table, batch: &batch.id, reason }.emit(),
-            End::Rehomed { homes, .. } => {
-                events::BatchRehomed { table, batch: &batch.id, homes: homes.len() }.emit()
-            }
-            End::ClaimLost(files) => events::ClaimLost { table, batch: &batch.id, files: files.len() }.emit(),
-            End::Superseded => events::BatchSuperseded { table, batch: &batch.id }.emit(),
-            // Told where the fault was seen.
-            End::Unbuilt { .. } | End::LedgerLost(_) => {}
-        }
     }
 }
 

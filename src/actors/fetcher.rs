@@ -185,7 +185,7 @@ async fn fetch(world: Arc<World>, file: FileId, written: Option<Instant>) -> Res
     })?;
     let (rules, opened) = (Arc::clone(&setup.rules), Arc::clone(&object));
     let footer = world.cpu.run("reading a footer", move || read_footer(&file, opened, &rules)).await??;
-    Ok(Fetched { object, footer, credit })
+    Ok(Fetched { object, footer, credit, at: world.ports.clock.now() })
 }
 
 /// Windows hold the credit that is short: they are asked to close until some comes back.

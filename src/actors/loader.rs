@@ -285,8 +285,9 @@ impl Handler<LoadBatch> for Loader {
     fn handle(&mut self, message: LoadBatch, context: &mut Self::Context) {
         let (mut files, mut leases) = (Vec::new(), Vec::new());
         for file in message.files {
+            let event = file.leases.iter().map(Lease::event_at).min();
             leases.push((file.file.clone(), file.leases));
-            files.push((file.file, file.fetched));
+            files.push((file.file, file.fetched, event));
         }
         let announced = leases.iter().flat_map(|(_, leases)| leases.iter().map(Lease::event_at));
         let events = EventSpan::of(announced);

@@ -18,7 +18,7 @@ use crate::domain::instant::Instant;
 use crate::domain::planner::{DAY, Planner as Machine, Quotas, Submitted};
 use crate::domain::watchdog::Edge;
 use crate::messages::child::{Ping, Pulse};
-use crate::messages::planner::{FileCame, JobSubmitted, QuotaRefused, SubmissionsRead};
+use crate::messages::planner::{FileCame, GrantStatus, JobSubmitted, QuotaRefused, SubmissionsRead};
 use crate::telemetry::events;
 
 /// How often all windows are published, for tables that are quiet too, and the budget is shown.
@@ -132,6 +132,15 @@ impl Handler<QuotaRefused> for Planner {
         let until = self.machine.refused_until(now).unwrap_or(now);
         events::WindowsLengthened { table: &message.table, until }.emit();
         self.publish();
+    }
+}
+
+impl Handler<GrantStatus> for Planner {
+    type Result = bool;
+
+    fn handle(&mut self, _: GrantStatus, _: &mut Self::Context) -> Self::Result {
+        let now = self.world.ports.clock.now();
+        self.machine.grant_aside(now)
     }
 }
 

@@ -17,6 +17,7 @@ use super::world::World;
 use crate::domain::batch::FILES_PER_BATCH_MAX;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{QueueId, TableId};
+use crate::domain::instant::Instant;
 use crate::domain::intake::{Abandoned, Effect, Event, Intake, ItemId, Offer};
 use crate::domain::transition::Verdict;
 use crate::domain::watchdog::{Doing, Edge};
@@ -53,6 +54,7 @@ pub struct Poller {
     /// What the receive loop does.
     receive_pulse: TaskPulse,
     ticks: u64,
+    since: Instant,
 }
 
 impl Poller {
@@ -61,6 +63,7 @@ impl Poller {
         let (lease_ends, ends) = unbounded_channel();
         let intake = Intake::new(world.bounds.intake);
         let room = watch::Sender::new(intake.room());
+        let since = world.ports.clock.now();
         Self {
             world,
             id,
@@ -73,6 +76,7 @@ impl Poller {
             receiving: None,
             receive_pulse: TaskPulse::new(Doing::Waiting("its start")),
             ticks: 0,
+            since,
         }
     }
 

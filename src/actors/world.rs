@@ -31,6 +31,7 @@ use crate::domain::table::TableBounds;
 use crate::domain::transition::TableMode;
 use crate::domain::typed_view::{Known, TypedView};
 use crate::domain::watchdog::Edge;
+use crate::domain::watermark::Frontier;
 use crate::flow::cpu::CpuPool;
 use crate::flow::credit::CreditPool;
 use crate::flow::pulse::Answers;
@@ -132,6 +133,8 @@ pub struct World {
     pub quotas: Option<Quotas>,
     /// The windows that the planner gives to tables, and when it gave them.
     pub windows: DashMap<TableId, (Window, Instant)>,
+    /// What each table has loaded and cannot vouch for yet.
+    pub frontiers: DashMap<TableId, Frontier>,
     /// The tables.
     pub tables: BTreeMap<TableId, TableSetup>,
     /// Modes at start; the root owns them from then on.
@@ -218,12 +221,15 @@ impl World {
         }
     }
 
-    /// Writes down how old the events of deferred files are: their messages will be gone. A failure is told and not
+    /// Writes down how old the events of files that are deferred or poison are: their messages will be gone. A failure is told and not
     /// repeated: of a file without one the watermark takes the time of its deferral, and the warehouse is asked whether it
     /// has the file.
     pub async fn note_deferred_events(&self, event_times: Vec<(FileId, Instant)>, states: &[FileState]) {
-        let deferred = states.iter().any(|state| matches!(state, FileState::Deferred { .. }));
-        if deferred && let Err(fault) = self.ports.ledger.note_events(&event_times).await {
+        let waits =
+            |state: &FileState| matches!(state, FileState::Deferred { .. } | FileState::Poison { .. });
+        if states.iter().any(waits)
+            && let Err(fault) = self.ports.ledger.note_events(&event_times).await
+        {
             self.ledger_failed("note_events", &fault);
         }
     }

@@ -21,8 +21,8 @@ use crate::messages::root::{FlushTable, ModeSet, NoSuchTable, PauseTable, Resume
 use crate::messages::{batcher, loader, outbox, poller, root};
 use crate::telemetry::last_errors::LastErrors;
 use crate::web::console::{
-    Acted, Action, Chosen, Console, ErrorView, Mended, Overview, Pending, PoisonView, ReceiverView, Refusal,
-    RefusalKind, TableView, WindowView,
+    Acted, Action, Chosen, CommitsView, Console, ErrorView, Mended, Overview, Pending, PoisonView,
+    ReceiverView, Refusal, RefusalKind, TableView, WindowView,
 };
 
 /// How long one actor may take to answer.
@@ -87,7 +87,7 @@ impl TreeConsole {
         let mut holds: BTreeMap<TableId, Holds> = BTreeMap::new();
         for poller in directory.pollers() {
             let answer = poller.send(poller::HeldByTable).timeout(ANSWER_TIMEOUT).await;
-            for held in answer.ok().flatten().unwrap_or_default() {
+            for held in answer.ok().flatten().into_iter().flat_map(|held| held.tables) {
                 let one = holds.entry(held.table).or_default();
                 one.pending.parked = one.pending.parked.saturating_add(held.parked as u64);
                 one.oldest_event =
@@ -217,6 +217,11 @@ fn view(
         late_after_seconds: late_after.as_secs(),
         watermark,
         freshness_seconds: watermark.map(|at| now.since(at).as_secs_f64()),
+        commits: CommitsView {
+            watermark: summary.watermark,
+            lag_seconds: summary.watermark.map(|at| now.since(at).as_secs_f64()),
+            last_at: summary.loaded.map(|loaded| loaded.commit),
+        },
         window,
         pending,
         rows_today: summary.rows_of_day,
@@ -224,6 +229,7 @@ fn view(
         last_load_at: summary.last_load_at,
         poison: summary.poison,
         vanished: summary.vanished,
+        discarded: summary.discarded,
         last_error: last_error(&name, now),
         name,
     }

@@ -10,10 +10,13 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 
 use super::SystemClock;
+use super::console::TreeConsole;
 use super::membership::{Opened, enter};
 use super::poison_copies::DeadLetterQueues;
 use super::receivers;
+use super::table_status::{StatusWriter, Writer};
 use super::upkeep::{self, Upkeep};
+use super::watermarks::{self, Watermarks};
 use crate::actors::world::{Ports, World};
 use crate::bucket::local::LocalBucket;
 use crate::bucket::local::announcer::Announcer;
@@ -23,6 +26,7 @@ use crate::cloud;
 use crate::config::types::{Config, Ledger as LedgerConfig, Source, Warehouse as WarehouseConfig};
 use crate::domain::clock::Clock;
 use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::identity::Identity;
 use crate::domain::ids::QueueId;
 use crate::ledger::dynamodb::DynamoDbLedger;
 use crate::ledger::front::FrontedLedger;
@@ -38,6 +42,7 @@ use crate::warehouse::lake::Lake;
 use crate::warehouse::lake::audit::LakeAudit;
 use crate::warehouse::lineage::Lineage;
 use crate::warehouse::stamps::Stamps;
+use crate::warehouse::status::StatusTable;
 
 /// Messages that a directory's queue holds before its announcer waits.
 const LOCAL_QUEUE_MESSAGES: usize = 10_000;
@@ -57,6 +62,7 @@ pub struct Edges {
     pub queues: BTreeMap<QueueId, Arc<LocalQueue>>,
     opened: Arc<Opened>,
     stamps: Arc<dyn Stamps>,
+    status: Arc<dyn StatusTable>,
     /// The SQS queues.
     sqs: BTreeMap<QueueId, Arc<SqsQueue>>,
     /// Held for the process's life, where the ledger is not for one process alone.
@@ -68,7 +74,7 @@ impl Edges {
     pub async fn open(config: &Config) -> Result<Self, Fault> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opened = open_ledger(config).await?;
-        let (warehouse, lineage, stamps) = warehouse(config).await?;
+        let Warehouses { warehouse, lineage, stamps, status } = warehouse(config).await?;
         enter(config, &opened, &*stamps).await?;
         let (ledger, opened) = (opened.ledger(), Arc::new(opened));
         let spool = spool_lock(config)?;
@@ -122,12 +128,26 @@ impl Edges {
             receivers: receivers::open(config, &clock).await?,
             clock,
         };
-        Ok(Self { ports, queues, sqs, opened, stamps, _spool: spool })
+        Ok(Self { ports, queues, sqs, opened, stamps, status, _spool: spool })
     }
 
     /// Starts what is done to the ledger every hour.
     pub fn keep_up(&self, config: &Config, world: &Arc<World>) -> Upkeep {
         upkeep::start(config.clone(), Arc::clone(&self.opened), Arc::clone(&self.stamps), Arc::clone(world))
+    }
+
+    /// Starts what tells how far the tables are loaded: the watermarks, and the warehouse's own table of them.
+    pub async fn tell_how_far(
+        &self,
+        config: &Config,
+        world: &Arc<World>,
+        console: &Arc<TreeConsole>,
+    ) -> Result<(Watermarks, Option<StatusWriter>), Fault> {
+        let Identity { ledger, epoch } = patiently("identity", async || self.opened.identity().await).await?;
+        let watermarks = watermarks::start(Arc::clone(world), epoch <= 1);
+        let Some(settings) = config.status.clone() else { return Ok((watermarks, None)) };
+        let (table, console, world) = (Arc::clone(&self.status), Arc::clone(console), Arc::clone(world));
+        Ok((watermarks, Some(Writer { settings, ledger, table, console, world }.start())))
     }
 
     /// Starts an announcer for each directory.
@@ -159,19 +179,27 @@ impl Edges {
     }
 }
 
-type Warehouses = (Arc<dyn Warehouse>, Arc<dyn Lineage>, Arc<dyn Stamps>);
+/// One warehouse, by what is asked of it.
+struct Warehouses {
+    warehouse: Arc<dyn Warehouse>,
+    lineage: Arc<dyn Lineage>,
+    stamps: Arc<dyn Stamps>,
+    status: Arc<dyn StatusTable>,
+}
 
 async fn warehouse(config: &Config) -> Result<Warehouses, Fault> {
     Ok(match &config.warehouse {
         WarehouseConfig::Lake { path } => {
             let lake = Arc::new(Lake::open(path.clone())?);
-            let (stamps, lineage) = (Arc::clone(&lake), LakeAudit::open(path.clone())?);
-            (lake, Arc::new(lineage), stamps)
+            let lineage = Arc::new(LakeAudit::open(path.clone())?);
+            let (stamps, status) = (Arc::clone(&lake), Arc::clone(&lake));
+            Warehouses { warehouse: lake, lineage, stamps, status }
         }
         WarehouseConfig::BigQuery(settings) => {
             let bigquery = Arc::new(BigQuery::new(settings, keys(config)).await?);
             let lineage = BigQueryAudit::new(BigQuery::new(settings, Keys::default()).await?, None);
-            (Arc::clone(&bigquery) as Arc<dyn Warehouse>, Arc::new(lineage), bigquery)
+            let (stamps, status) = (Arc::clone(&bigquery), Arc::clone(&bigquery));
+            Warehouses { warehouse: bigquery, lineage: Arc::new(lineage), stamps, status }
         }
     })
 }

@@ -93,11 +93,13 @@ pub async fn run(config: Config, until_idle: bool) -> Result<ExitCode, Fault> {
             return Ok(ExitCode::SUCCESS);
         }
     };
+    let own = Arc::new(TreeConsole::new(Arc::clone(&tree.world), tree.root.clone()));
     // Nobody else fills it.
-    let _ = console.set(Arc::new(TreeConsole::new(Arc::clone(&tree.world), tree.root.clone())));
+    let _ = console.set(Arc::clone(&own) as _);
     let announcers = edges.announce(&config);
     edges.look_at_queues();
     let _upkeep = edges.keep_up(&config, &tree.world);
+    let _how_far = edges.tell_how_far(&config, &tree.world, &own).await?;
     let beats = beat(&tree, &health);
     health.set_ready(None);
     let input_ended = || announcers.iter().all(is_settled);

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::{Bucket, Held, OPEN_OBJECT_BYTES};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
+use crate::domain::instant::Instant;
 use crate::domain::object::Object;
 use crate::flow::cpu::blocking;
 
@@ -81,7 +82,10 @@ fn open(root: &Path, path: &Path, file: &FileId) -> Result<Arc<dyn Object>, Faul
     if *found != *file.etag || metadata.size() != file.size_bytes {
         return Err(Fault::new(FaultKind::Vanished, format!("{file} was replaced by {found}")));
     }
-    Ok(Arc::new(LocalObject { handle, etag: found, size_bytes: metadata.size(), name: file.to_string() }))
+    let micros = metadata.mtime().checked_mul(1_000_000);
+    let written_at = micros.map(|micros| Instant::from_micros(micros + metadata.mtime_nsec() / 1_000));
+    let (size_bytes, name) = (metadata.size(), file.to_string());
+    Ok(Arc::new(LocalObject { handle, etag: found, size_bytes, name, written_at }))
 }
 
 /// An open file of a certain version.
@@ -91,11 +95,16 @@ struct LocalObject {
     etag: String,
     size_bytes: u64,
     name: String,
+    written_at: Option<Instant>,
 }
 
 impl Object for LocalObject {
     fn size_bytes(&self) -> u64 {
         self.size_bytes
+    }
+
+    fn written_at(&self) -> Option<Instant> {
+        self.written_at
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Bytes, Fault> {

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::ServerSideEncryption;
 use bytes::{Bytes, BytesMut};
 use md5::{Digest, Md5};
@@ -23,6 +24,7 @@ use crate::cloud::aws::fault;
 use crate::domain::batch::hex;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
+use crate::domain::instant::Instant;
 use crate::domain::object::Object;
 use crate::flow::cpu::blocking;
 use crate::flow::pulse;
@@ -110,7 +112,8 @@ impl S3Bucket {
         }
         proof.add(&bytes);
         proof.check(file)?;
-        let object = InMemory { file: file.clone(), bytes: bytes.freeze() };
+        let written_at = answer.last_modified().and_then(instant);
+        let object = InMemory { file: file.clone(), bytes: bytes.freeze(), written_at };
         check_whole(file, &object, object.bytes.len() as u64)?;
         Ok(Arc::new(object))
     }
@@ -148,7 +151,8 @@ impl S3Bucket {
             }
         }
         proof.check(file)?;
-        let object = OnDisk { file: file.clone(), handle: spool.handle, size_bytes: length };
+        let written_at = answer.last_modified().and_then(instant);
+        let object = OnDisk { file: file.clone(), handle: spool.handle, size_bytes: length, written_at };
         let file = file.clone();
         blocking("checking a spool file", move || {
             check_whole(&file, &object, length)?;
@@ -187,6 +191,11 @@ impl Bucket for S3Bucket {
             self.hold_on_disk(file, answer).await
         }
     }
+}
+
+/// In whole seconds: S3 tells no more.
+fn instant(at: &DateTime) -> Option<Instant> {
+    at.secs().checked_mul(1_000_000).map(Instant::from_micros)
 }
 
 fn cut(file: &FileId, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fault {
@@ -263,11 +272,16 @@ fn part_of(file: &FileId, size_bytes: u64, offset: u64, length: usize) -> Result
 struct InMemory {
     file: FileId,
     bytes: Bytes,
+    written_at: Option<Instant>,
 }
 
 impl Object for InMemory {
     fn size_bytes(&self) -> u64 {
         self.bytes.len() as u64
+    }
+
+    fn written_at(&self) -> Option<Instant> {
+        self.written_at
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Bytes, Fault> {
@@ -310,11 +324,16 @@ struct OnDisk {
     file: FileId,
     handle: File,
     size_bytes: u64,
+    written_at: Option<Instant>,
 }
 
 impl Object for OnDisk {
     fn size_bytes(&self) -> u64 {
         self.size_bytes
+    }
+
+    fn written_at(&self) -> Option<Instant> {
+        self.written_at
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Bytes, Fault> {

@@ -255,6 +255,18 @@ fn window(table: &Value) -> String {
     format!("{seconds:.0} s at the longest ({why})")
 }
 
+/// Up to which commit at the source a table is whole.
+fn commits(table: &Value) -> String {
+    let commits = table.get("commits");
+    let at = |key: &str| commits.and_then(|commits| text(commits, key));
+    let Some(watermark) = at("watermark") else { return "none: no commit times are loaded".to_owned() };
+    let lag =
+        commits.and_then(|commits| commits.get("lag_seconds")).and_then(Value::as_f64).unwrap_or_default();
+    let lost = count(table, "vanished").saturating_add(count(table, "discarded"));
+    let lost = if lost > 0 { format!(", but for {lost} lost files") } else { String::new() };
+    format!("{watermark} ({} ago; newest loaded {}{lost})", duration(lag), at("last_at").unwrap_or("unknown"))
+}
+
 /// One table, a line a figure.
 pub(super) fn details(table: &Value) -> String {
     let reason = text(table, "reason").map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -266,13 +278,14 @@ pub(super) fn details(table: &Value) -> String {
         format!("last {:<8}{at}: {told}{remedy}\n", text(error, "level").unwrap_or("error"))
     });
     format!(
-        "{}\nto           {}\nstate        {}{reason}\nfreshness    {} (watermark {})\nrows today   {} in {} files\n\
+        "{}\nto           {}\nstate        {}{reason}\nfreshness    {} (watermark {})\ncommits      whole until {}\nrows today   {} in {} files\n\
          pending      {} files\nwindow       {}\nlast load    {}\npoison       {}\nvanished     {}\n{}",
         text(table, "name").unwrap_or_default(),
         text(table, "destination").unwrap_or_default(),
         state(table),
         freshness(table),
         text(table, "watermark").unwrap_or("none"),
+        commits(table),
         number(count(table, "rows_today")),
         number(count(table, "files_today")),
         number(pending(table)),

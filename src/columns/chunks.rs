@@ -12,6 +12,7 @@ use std::sync::Arc;
 use parquet::basic::{Compression, Encoding, Type as Physical};
 use parquet::file::metadata::ColumnChunkMetaData;
 
+use super::commit_time::note_commits;
 use super::dms::{self, Unknown};
 use super::gathering::Gathering;
 use super::layout::Layout;
@@ -29,6 +30,7 @@ use super::treated::{Changed, Treating};
 use super::values::{Step, byte_arrays};
 use crate::columns::limits::shown;
 use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::summary::CommitSpan;
 use crate::domain::treatment::ChangedValues;
 
 /// What becomes of the values of a chunk.
@@ -68,6 +70,8 @@ pub(super) struct Weaver<'a> {
     /// Of the chunk in hand.
     pub(super) changed: Changed,
     changes: BTreeMap<Arc<str>, Changed>,
+    /// The commit times in each file, by its place in the batch.
+    pub(super) commits: BTreeMap<usize, CommitSpan>,
 }
 
 impl<'a> Weaver<'a> {
@@ -82,6 +86,7 @@ impl<'a> Weaver<'a> {
             layout,
             changed: Changed::default(),
             changes: BTreeMap::new(),
+            commits: BTreeMap::new(),
         })
     }
 
@@ -186,8 +191,9 @@ impl<'a> Weaver<'a> {
         let checked = match way {
             Way::Own(Step::Text) => self.layout.copied_texts_checked || part.lob_bytes.is_some(),
             // Numbers: their bytes stay as they are, whatever the digits.
-            Way::Own(_) | Way::Treated(_) | Way::CommitTime(_) => part.lob_bytes.is_some(),
-            Way::Sequence => true,
+            Way::Own(_) | Way::Treated(_) => part.lob_bytes.is_some(),
+            // Looked into for the first and the last of them.
+            Way::Sequence | Way::CommitTime(_) => true,
         };
         let mut pages = ChunkPages::open(source.clone(), chunk)?;
         while let Some(page) = pages.next_page()? {
@@ -204,7 +210,8 @@ impl<'a> Weaver<'a> {
                     }
                     Way::Sequence if !dms::are_given(content.values) => return Ok(false),
                     Way::Sequence => Step::Text.check(content.values)?,
-                    Way::Treated(_) | Way::CommitTime(_) => {}
+                    Way::CommitTime(_) => note_commits(&mut self.commits, part, content.values),
+                    Way::Treated(_) => {}
                 }
             }
             self.reading.count(part, page.unpacked_bytes())?;
@@ -255,7 +262,7 @@ impl<'a> Weaver<'a> {
 
     /// Puts the values of all parts into new pages.
     fn merge(&mut self, name: &str, flags: bool, parts: &[(Part<'_>, Way<'_>)]) -> Result<(), BuildFailure> {
-        let Self { output, press, filling, reading, changed, .. } = self;
+        let Self { output, press, filling, reading, changed, commits, .. } = self;
         let mut out = output.begin(codec());
         filling.begin(true);
         for (part, way) in parts {
@@ -286,7 +293,11 @@ impl<'a> Weaver<'a> {
                         changed.cut += cut(rows.values, part.lob_bytes);
                     }
                     Way::Sequence => dms::sequences(rows, filling)?,
-                    Way::CommitTime(stored) => dms::commit_times(rows, *stored, filling)?,
+                    Way::CommitTime(stored) => {
+                        let before = filling.values.len();
+                        dms::commit_times(rows, *stored, filling)?;
+                        note_commits(commits, part, filling.values.get(before..).unwrap_or_default());
+                    }
                 }
                 if filling.is_full() { Ok(filling.write(press, output, &mut out)?) } else { Ok(()) }
             });

@@ -1,5 +1,12 @@
 //! DMS's timestamp column is text: `yyyy-MM-dd HH:mm:ss[.ffffff]`, in UTC.
 
+use std::collections::BTreeMap;
+
+use super::reading::Part;
+use crate::domain::instant::Instant;
+use crate::domain::summary::CommitSpan;
+use crate::domain::watermark::is_change;
+
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// Reads one text after the other, most of them of the same day and all of the same length.
@@ -39,6 +46,22 @@ impl Reader {
         let micros = ((((f1 * 10 + f2) * 10 + f3) * 10 + f4) * 10 + f5) * 10 + f6;
         Some(self.midnight + ((hour * 60 + minute) * 60 + second) * MICROS_PER_SECOND + micros)
     }
+}
+
+/// Notes the first and the last of these commit times, in microseconds and little endian, of the file that the part is of. Those of
+/// a full load are none: DMS writes when it has copied the row.
+pub(super) fn note_commits(commits: &mut BTreeMap<usize, CommitSpan>, part: &Part<'_>, values: &[u8]) {
+    if !is_change(&part.input.file) {
+        return;
+    }
+    let (times, _) = values.as_chunks::<{ size_of::<i64>() }>();
+    let times = times.iter().map(|bytes| i64::from_le_bytes(*bytes));
+    let span = times.fold(None, |span: Option<(i64, i64)>, at| {
+        Some(span.map_or((at, at), |(oldest, newest)| (oldest.min(at), newest.max(at))))
+    });
+    let Some((oldest, newest)) = span else { return };
+    let found = CommitSpan { oldest: Instant::from_micros(oldest), newest: Instant::from_micros(newest) };
+    commits.entry(part.place).and_modify(|known| *known = known.joined(found)).or_insert(found);
 }
 
 /// Microseconds since the Unix epoch; `None` for anything that is not exactly such a text or names no real day.

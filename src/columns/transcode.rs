@@ -89,9 +89,9 @@ pub fn build(
         write_lineage(batch, inputs, &runs, &mut weaver)?;
         weaver.output.end_group(runs.iter().map(|run| run.rows).sum())?;
     }
-    let changed = weaver.changes();
+    let (changed, commits) = (weaver.changes(), std::mem::take(&mut weaver.commits));
     let body = weaver.output.finish(batch.manifest.rows(), plan.clone(), labels::of_batch(batch))?;
-    Ok(body.with_changed(changed))
+    Ok(body.with_changed(changed).with_commits(commits))
 }
 
 /// How a file's column becomes one of the body.

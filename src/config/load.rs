@@ -12,7 +12,7 @@ use super::types::{Config, Receiver};
 use super::values::{Given, Value};
 use super::{
     ConfigError, ConfigErrors, Place, against, alerts, ledger, masking, nearest, paths, planner, receivers,
-    secret, typed_view, warehouse,
+    secret, status, typed_view, warehouse,
 };
 
 /// The prefix of environment variables that override settings.
@@ -82,6 +82,7 @@ fn assemble(
     check_times(&config, path, root, errors);
     planner::check(&config, &settings, errors);
     planner::check_delivery(&config, &settings, errors);
+    status::check(&config, &settings, errors);
     ledger::check_volume(&config, settings.place("ledger", "volume"), errors);
     check_admin(&config, path, root, environment, errors);
     Some(config)

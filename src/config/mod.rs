@@ -19,6 +19,7 @@ mod s3;
 mod schema_changes;
 pub mod secret;
 pub mod settings;
+mod status;
 mod typed_view;
 pub mod types;
 mod values;

@@ -70,6 +70,8 @@ settings! {
     "planner" "windows", Kind::Choice(&["planned", "fixed"]), "planned", "`planned`: with BigQuery, each table's window is as short as the quotas of the day admit ([freshness.md](freshness.md)). `fixed`: `batching.window` for all. With the lake, which has no quotas, it is always that.";
     "planner" "max_staleness", seconds(10, 3600), "5m", "No planned window is open longer, nor longer than half of `timing.defer_after`. A table may have its own.";
     "planner" "jobs_per_day", Kind::Count(100, 100_000_000), "100000", "The load jobs that BigQuery admits in the project in 24 hours. Others who load into the project need some of them, too: say what is left for landbridge. A twentieth is never planned with.";
+    "status" "dataset", Kind::Text, "", "The dataset of `table_status`, a small table with one row a table: how far it is loaded, by commit times at the source, and how it is ([freshness.md](freshness.md)). Nothing is written unless it is named, as `landbridge`: the dataset must be there, and two ledgers need two.";
+    "status" "every", seconds(60, 86_400), "5m", "How often it is written: with BigQuery a load job each time, out of what loads do not want.";
     "batching" "window", seconds(1, 3600), "60s", "A table's batch closes when its first file is this old, where no planner says otherwise. Shorter is fresher and makes more load jobs.";
     "batching" "bytes", Kind::Size(64 * KIB, 16 * GIB), "64MiB", "A batch closes at this many bytes of files.";
     "batching" "files", Kind::Count(1, 90), "90", "A batch closes at this many files.";

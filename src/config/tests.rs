@@ -10,6 +10,7 @@ use crate::domain::shape::Policy;
 mod columns;
 mod planner;
 mod receivers;
+mod status;
 
 /// A folder with a source directory `in`, and what is written into `landbridge.toml`.
 struct Place(tempfile::TempDir);

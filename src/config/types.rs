@@ -49,6 +49,8 @@ pub struct Config {
     pub batching: Batching,
     /// `[planner]`; none where windows are fixed.
     pub planner: Option<Planner>,
+    /// `[status]`; none where no table of the tables' status is written.
+    pub status: Option<StatusTable>,
     /// `[limits]`
     pub limits: Limits,
     /// `[timing]`
@@ -227,6 +229,15 @@ pub struct Planner {
     pub max_staleness: Duration,
     /// Load jobs of the project in 24 hours.
     pub jobs_per_day: u64,
+}
+
+/// The table of the tables' status.
+#[derive(Clone, Debug)]
+pub struct StatusTable {
+    /// Its dataset.
+    pub dataset: Arc<str>,
+    /// How often it is written.
+    pub every: Duration,
 }
 
 /// Bounds.

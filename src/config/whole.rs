@@ -1,11 +1,11 @@
 //! The settings as one `Config`.
 
-use super::ledger;
 use super::load::Settings;
 use super::types::{
     Alerts, Aws, Batching, Config, Http, Ledger, Limits, Log, LogFormat, Mapping, Planner, Spool, Timing,
     Warehouse,
 };
+use super::{ledger, status};
 use crate::domain::treatment::Fallback;
 
 impl Settings<'_> {
@@ -57,6 +57,7 @@ impl Settings<'_> {
                 max_staleness: self.duration("planner", "max_staleness")?,
                 jobs_per_day: self.number("planner", "jobs_per_day")?,
             }),
+            status: status::read(self)?,
             limits: Limits {
                 memory_credit_bytes: self.number("limits", "memory_credit")?,
                 fetchers: self.count("limits", "fetchers")?,

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::file::FileId;
 use super::ids::{AttemptNumber, BatchId, JobId, TableId};
 use super::instant::Instant;
-use super::summary::EventSpan;
+use super::summary::{CommitSpan, EventSpan};
 
 /// The most files one batch may hold: a claim is one DynamoDB transaction of at most 100 items (architecture,
 /// section 3).
@@ -90,6 +90,9 @@ pub struct Batch {
     pub manifest: Manifest,
     /// The event times of its files' announcements, as far as they are known; no part of its identity.
     pub events: Option<EventSpan>,
+    /// The commit times in its change files, as far as they have any; no part of its identity.
+    #[serde(default)]
+    pub commits: Option<CommitSpan>,
 }
 
 impl Batch {
@@ -102,7 +105,7 @@ impl Batch {
         manifest: Manifest,
     ) -> Self {
         let id = batch_id(&manifest, &destination, claimed_at, parent.as_ref());
-        Self { id, table, destination, claimed_at, parent, manifest, events: None }
+        Self { id, table, destination, claimed_at, parent, manifest, events: None, commits: None }
     }
 
     /// The job id of attempt `number`: `lb_{dataset}_{table}_{yyyymmddThhmmss}_{hash}_{attempt}`, a pure function of

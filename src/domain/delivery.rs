@@ -11,6 +11,7 @@ use super::fault::FaultKind;
 use super::ids::AttemptNumber;
 use super::instant::Instant;
 use super::job::{FenceAnswer, JobStatus, Submission};
+use super::summary::CommitSpan;
 use super::transition::{AttemptOutcome, BatchRecord, Claim, Step};
 
 /// The most attempts of one batch; after that its files are deferred.
@@ -124,7 +125,7 @@ impl Delivery {
     pub fn step(&mut self, now: Instant, event: Event) -> Next {
         match event {
             Event::Begun => self.begin(),
-            Event::Built { plan_hash, stream } => self.on_built(plan_hash, stream),
+            Event::Built { plan_hash, commits, stream } => self.on_built(plan_hash, commits, stream),
             Event::Unbuilt { file, kind, reason } => self.on_unbuilt(now, file, kind, reason),
             Event::Claim(Claim::Won) => self.on_claimed(),
             Event::Claim(Claim::Lost(files)) => end(End::ClaimLost(files)),
@@ -200,11 +201,17 @@ impl Delivery {
         (wait, action)
     }
 
-    fn on_built(&mut self, plan_hash: Arc<str>, stream: Option<Arc<str>>) -> Next {
+    fn on_built(
+        &mut self,
+        plan_hash: Arc<str>,
+        commits: Option<CommitSpan>,
+        stream: Option<Arc<str>>,
+    ) -> Next {
         self.has_body = true;
         self.plan_hash = Arc::clone(&plan_hash);
         match self.phase.clone() {
             Phase::Planning => {
+                self.batch.commits = commits;
                 self.attempt = Some(self.batch.attempt(AttemptNumber::FIRST, plan_hash).through(stream));
                 self.fresh(Phase::Claiming);
                 self.retry(Duration::ZERO)

@@ -13,6 +13,7 @@ use super::instant::Instant;
 use super::table::STRIKES_MAX;
 use super::transition::Verdict;
 use super::watchdog::{Edge, Reading};
+use super::watermark::is_change;
 
 /// A message is not extended beyond this age: SQS ends a receipt after 12 hours.
 pub const RECEIPT_AGE_MAX: Duration = Duration::from_secs(11 * 3600);
@@ -73,15 +74,19 @@ impl Intake {
         self.parked_files
     }
 
-    /// Each table's files that are not final: how many are parked, and the oldest event time of all of them.
-    pub fn by_table(&self) -> Vec<(TableId, usize, Instant)> {
-        let mut oldest: BTreeMap<&TableId, Instant> = BTreeMap::new();
+    /// Each table's files that are not final: how many are parked, the oldest event time of all of them, and of its change files.
+    pub fn by_table(&self) -> Vec<(TableId, usize, Instant, Option<Instant>)> {
+        let mut oldest: BTreeMap<&TableId, (Instant, Option<Instant>)> = BTreeMap::new();
         for item in self.items.values() {
-            let at = oldest.entry(&item.file.table).or_insert(item.event_at);
-            *at = item.event_at.min(*at);
+            let at = item.event_at;
+            let (all, changes) = oldest.entry(&item.file.table).or_insert((at, None));
+            *all = at.min(*all);
+            if is_change(&item.file) {
+                *changes = Some(changes.map_or(at, |known| known.min(at)));
+            }
         }
         let parked = |table| self.parked.get(table).map_or(0, VecDeque::len);
-        oldest.into_iter().map(|(table, at)| (table.clone(), parked(table), at)).collect()
+        oldest.into_iter().map(|(table, (at, change))| (table.clone(), parked(table), at, change)).collect()
     }
 
     /// The event time of a file that is not final.

@@ -209,6 +209,9 @@ const EXHAUSTED: f64 = 0.01;
 /// And this long at the most: the bucket is refilled all the time.
 const EXHAUSTED_AGE: Duration = Duration::from_secs(3_600);
 
+/// Load jobs that one table without partitions takes in a day ("Quotas and limits", load jobs per table).
+const OPERATIONS_PER_TABLE_AND_DAY: f64 = 1_500.0;
+
 #[derive(Clone, Debug)]
 struct Table {
     needs: TableNeeds,
@@ -224,6 +227,8 @@ pub struct Planner {
     quotas: Quotas,
     project: Budget,
     streams: Budget,
+    /// Of the one table that is no table of the mapping.
+    aside: Budget,
     tables: BTreeMap<TableId, Table>,
     shared_at: Option<Instant>,
     refused: Option<(Instant, f64)>,
@@ -246,6 +251,7 @@ impl Planner {
             quotas,
             project: Budget::new(quotas.jobs(), DAY, now),
             streams: Budget::new(quotas.streams(), HOUR, now),
+            aside: Budget::new(OPERATIONS_PER_TABLE_AND_DAY * (1.0 - quotas.reserve), DAY, now),
             tables: tables.into_iter().map(|(id, needs)| (id, table(needs))).collect(),
             shared_at: None,
             refused: None,
@@ -263,6 +269,18 @@ impl Planner {
         if let Some(table) = self.tables.get_mut(table) {
             table.budget.take(at);
         }
+    }
+
+    /// May a job be submitted that loads nothing, into a table of its own? Only out of what loads do not want: where the bucket is fuller
+    /// than it is planned to be, and BigQuery has refused nothing lately. A job that is granted counts.
+    pub fn grant_aside(&mut self, now: Instant) -> bool {
+        let spare = self.project.held(now) >= self.project.capacity() / 2.0;
+        if !spare || self.refused_until(now).is_some() || self.aside.held(now) < 1.0 {
+            return false;
+        }
+        self.project.take(now);
+        self.aside.take(now);
+        true
     }
 
     /// A file of so many rows has come.

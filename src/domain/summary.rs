@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::TableId;
 use super::instant::Instant;
+use super::watermark::Reached;
 
 /// The ledger's figures of one table. Tables of which it knows nothing have none.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +28,12 @@ pub struct TableSummary {
     pub poison: u64,
     /// Files whose object was gone.
     pub vanished: u64,
+    /// Poison that a person has given up.
+    pub discarded: u64,
+    /// Of the batches that were loaded with commit times: the newest event, and the latest commit time, of whichever files.
+    pub loaded: Option<Reached>,
+    /// Everything committed before is in the warehouse, as far as it was announced; as it was last raised.
+    pub watermark: Option<Instant>,
 }
 
 impl TableSummary {
@@ -42,6 +49,9 @@ impl TableSummary {
             deferred: 0,
             poison: 0,
             vanished: 0,
+            discarded: 0,
+            loaded: None,
+            watermark: None,
         }
     }
 }
@@ -67,6 +77,27 @@ impl EventSpan {
             oldest: span.oldest.min(at),
             newest: span.newest.max(at),
         })
+    }
+}
+
+/// The first and the last commit time at the source in the change files of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CommitSpan {
+    /// The first.
+    pub oldest: Instant,
+    /// The last.
+    pub newest: Instant,
+}
+
+impl CommitSpan {
+    /// The span that holds both.
+    pub fn joined(self, other: Self) -> Self {
+        Self { oldest: self.oldest.min(other.oldest), newest: self.newest.max(other.newest) }
+    }
+
+    /// The span that holds all of these; none of none.
+    pub fn of(spans: impl IntoIterator<Item = Self>) -> Option<Self> {
+        spans.into_iter().reduce(Self::joined)
     }
 }
 

@@ -74,7 +74,7 @@ impl Clockwork<'_> {
                 let table = self.scenario.tables.get(running.lane);
                 let streamed = table.is_some_and(|table| table.carrier == Carrier::StorageWrite);
                 let stream = (by_stream && streamed).then(|| "stream".into());
-                Told::Built { plan_hash: "rules".into(), stream }
+                Told::Built { plan_hash: "rules".into(), commits: None, stream }
             }
             Action::Claim(_) => Told::Claim(Claim::Won),
             Action::Submit(attempt) if attempt.stream.is_some() => {

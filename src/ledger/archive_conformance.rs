@@ -8,7 +8,7 @@ use landbridge::domain::ids::{AttemptNumber, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::notice::{Notice, NoticeId};
 use landbridge::domain::shape::{Change, ShapeEntry};
-use landbridge::domain::summary::EventSpan;
+use landbridge::domain::summary::{CommitSpan, EventSpan};
 use landbridge::ledger::archive::{Line, read, replay};
 use landbridge::ledger::reader::LedgerReader;
 use landbridge::ledger::{Home, Mending, SharedLedger, TableMode, Verdict};
@@ -27,6 +27,7 @@ fn batch(names: &[&str], claimed: i64, rows: u64) -> Batch {
     let table = TableId::new("a", "s", "t");
     let mut batch = Batch::plan(table, Destination::default(), at(claimed), None, Manifest { entries });
     batch.events = EventSpan::of([at(claimed - 5), at(claimed - 3)]);
+    batch.commits = Some(CommitSpan { oldest: at(claimed - 9), newest: at(claimed - 6) });
     batch
 }
 
@@ -64,7 +65,7 @@ async fn fill(ledger: &SharedLedger) -> Result<(), Fault> {
     ledger.rehome(&split.id, &homes, at(125)).await?;
     ledger.settle(&[(file("g"), Verdict::Poison("given up".into()))], at(126)).await?;
     ledger.mend(&[(file("g"), at(126))], Mending::Discard, at(127)).await?;
-    ledger.note_events(&[(file("d"), at(3))]).await?;
+    ledger.note_events(&[(file("d"), at(3)), (file("p"), at(2))]).await?;
     ledger.set_mode(&TableId::new("a", "s", "t"), &TableMode::Held("look".into()), at(128)).await?;
     ledger.set_mode(&TableId::new("a", "s", "u"), &TableMode::Paused, at(128)).await?;
     let entries: Vec<_> = (0..300).map(|number| entry(&format!("c{number}"))).collect();
@@ -125,6 +126,7 @@ pub(crate) async fn a_copy_is_the_same_ledger(
     let waiting = other.notices("fraud", 10).await.unwrap();
     assert_eq!((waiting.len(), &waiting), (1, &ledger.notices("fraud", 10).await.unwrap()));
     assert_eq!(other.summary(at(500)).await.unwrap(), ledger.summary(at(500)).await.unwrap());
+    assert_eq!(other.blocking().await.unwrap(), ledger.blocking().await.unwrap());
     let taken = batch(&["l1", "new"], 99, 3);
     let line = Line::Batch(landbridge::ledger::archive::KeptBatch::loaded(taken, "x"));
     let refused = replay(&*other, line, at(200)).await.unwrap_err();

@@ -10,7 +10,8 @@ use landbridge::domain::ids::{AttemptNumber, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::notice::{Notice, NoticeId};
 use landbridge::domain::shape::{Change, ShapeEntry};
-use landbridge::domain::summary::{EventSpan, TableSummary};
+use landbridge::domain::summary::{CommitSpan, EventSpan, TableSummary};
+use landbridge::domain::watermark::{Reached, UNTOLD};
 use landbridge::ledger::{
     AttemptOutcome, BatchState, Claim, DeferredFile, Home, Mending, SharedLedger, Step, TableMode, Verdict,
 };
@@ -432,6 +433,89 @@ pub(crate) async fn the_oldest_waiting_event_is_known(ledger: SharedLedger) {
     assert_eq!(oldest().await, Some(at(20)));
 }
 
+/// The oldest event of change files that are not loaded, wherever they move: poison stands in the way until it is discarded, with the
+/// event that it had, and what nobody knows the event of stands in everything's.
+pub(crate) async fn what_stands_in_the_way_is_known_wherever_it_moves(ledger: SharedLedger) {
+    let blocking = async || ledger.blocking().await.unwrap().get(&table("t")).copied();
+    assert_eq!(blocking().await, None);
+    ledger.settle(&[(file("x"), Verdict::Defer)], at(50)).await.unwrap();
+    assert_eq!(blocking().await, Some(UNTOLD));
+    ledger.note_events(&[(file("x"), at(20))]).await.unwrap();
+    assert_eq!(blocking().await, Some(at(20)));
+    // A full load has no part in it.
+    let load = FileId { key: "s.x/t/LOAD00000001.parquet".into(), ..file("") };
+    ledger.settle(&[(load.clone(), Verdict::Defer)], at(51)).await.unwrap();
+    assert_eq!(blocking().await, Some(at(20)));
+    // In a batch with another, by the ledger's word; its message is gone.
+    let one = Batch { events: EventSpan::of([at(40)]), ..batch(&["x", "y"], 3, 60) };
+    claim(&ledger, &one).await;
+    assert_eq!(blocking().await, Some(at(20)));
+    ledger.fail_attempt(&one.id, AttemptNumber(1), "no", None, at(61)).await.unwrap();
+    let (half, attempt) = child(&one, &["y"]);
+    let homes =
+        [Home::Batch { batch: half.clone(), attempt: Some(attempt) }, Home::Poison(file("x"), "bad".into())];
+    assert_eq!(ledger.rehome(&one.id, &homes, at(62)).await.unwrap(), Step::Done);
+    assert_eq!(blocking().await, Some(at(20)));
+    ledger.commit(&half.id, at(63)).await.unwrap();
+    assert_eq!(blocking().await, Some(at(20)));
+    // Redriven it stands where it stood, and again when it is poison anew.
+    assert_eq!(ledger.mend(&[(file("x"), at(62))], Mending::Redrive, at(70)).await.unwrap(), [true]);
+    assert_eq!(blocking().await, Some(at(20)));
+    let known = ledger.deferred(&table("t"), 10).await.unwrap();
+    assert!(
+        known.contains(&DeferredFile { file: file("x"), since: at(70), event_at: Some(at(20)) }),
+        "{known:?}"
+    );
+    ledger.settle(&[(file("x"), Verdict::Poison("bad".into()))], at(71)).await.unwrap();
+    assert_eq!(blocking().await, Some(at(20)));
+    assert_eq!(ledger.mend(&[(file("x"), at(71))], Mending::Discard, at(72)).await.unwrap(), [true]);
+    assert_eq!(blocking().await, None);
+    assert_eq!(summary(&ledger, 1).await.discarded, 1);
+    // Announced, and claimed with no word of its event.
+    claim(&ledger, &batch(&["z"], 3, 80)).await;
+    assert_eq!(blocking().await, Some(UNTOLD));
+    let manifest = Manifest { entries: vec![ManifestEntry { file: load, rows: 3 }] };
+    let of_load = Batch::plan(table("t"), batch(&[], 3, 90).destination, at(90), None, manifest);
+    claim(&ledger, &of_load).await;
+    ledger.commit(&batch(&["z"], 3, 80).id, at(91)).await.unwrap();
+    assert_eq!(blocking().await, None);
+}
+
+/// What is loaded vouches for its commit times, in whatever order it came; the mark is kept, and only rises.
+pub(crate) async fn a_watermark_never_goes_back(ledger: SharedLedger) {
+    let marked = async || {
+        let now = summary(&ledger, 1).await;
+        (now.loaded, now.watermark)
+    };
+    ledger.raise_watermarks(&[(table("t"), at(5))]).await.unwrap();
+    assert_eq!(marked().await, (None, None), "nothing is loaded");
+    let commits = |oldest, newest| Some(CommitSpan { oldest: at(oldest), newest: at(newest) });
+    let two =
+        Batch { events: EventSpan::of([at(40), at(45)]), commits: commits(30, 38), ..batch(&["b"], 3, 60) };
+    let one = Batch { events: EventSpan::of([at(20)]), commits: commits(10, 18), ..batch(&["a"], 3, 61) };
+    let plain = Batch { events: EventSpan::of([at(90)]), ..batch(&["c"], 3, 62) };
+    // Told after its own event: a clock was wrong.
+    let ahead = Batch { events: EventSpan::of([at(50)]), commits: commits(41, 999), ..batch(&["d"], 3, 63) };
+    for one in [&two, &one, &plain, &ahead] {
+        claim(&ledger, one).await;
+        assert_eq!(ledger.batch(&one.id).await.unwrap().unwrap().batch.commits, one.commits);
+    }
+    let reached = |event, commit| Some(Reached { event: at(event), commit: at(commit) });
+    for (batch, expected) in [
+        (&two, reached(45, 38)),
+        (&one, reached(45, 38)),
+        (&plain, reached(45, 38)),
+        (&ahead, reached(50, 50)),
+    ] {
+        ledger.commit(&batch.id, at(100)).await.unwrap();
+        assert_eq!(marked().await.0, expected);
+    }
+    for (raised, expected) in [(30, 30), (38, 38), (31, 38), (38, 38)] {
+        ledger.raise_watermarks(&[(table("t"), at(raised))]).await.unwrap();
+        assert_eq!(marked().await.1, Some(at(expected)));
+    }
+}
+
 /// Poison is redriven or discarded as it was seen, and not what became poison anew.
 pub(crate) async fn poison_is_mended_as_it_was_seen(ledger: SharedLedger) {
     let poison = |reason: &str| Verdict::Poison(reason.to_owned());
@@ -666,7 +750,7 @@ macro_rules! suite {
             batches_are_held_and_let_go, verdicts_apply_only_where_they_may, a_file_may_be_settled_twice_at_once, deferred_files_come_oldest_first,
             strikes_and_modes_are_kept, loads_are_counted_once_on_their_day, homes_are_counted_as_files_move,
             the_oldest_waiting_event_is_known, poison_is_mended_as_it_was_seen, what_is_over_is_forgotten_after_the_horizon, a_race_has_one_winner,
-            a_shape_grows_at_its_end, a_race_of_growths_has_one_winner,
+                        what_stands_in_the_way_is_known_wherever_it_moves, a_watermark_never_goes_back, a_shape_grows_at_its_end, a_race_of_growths_has_one_winner,
             notices_stand_from_the_commit_until_they_are_told);
     };
     ($empty:expr; $($check:ident),*) => {

@@ -3,6 +3,7 @@
 //!
 //! The memory holds *loaded* only (Invariant I-4): that state is the one that never changes again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,6 +23,7 @@ use crate::domain::planner::Submitted;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
+use crate::domain::watermark::Hands;
 
 /// Where copies of poison files go.
 #[async_trait]
@@ -240,6 +242,18 @@ impl Ledger for FrontedLedger {
 
     async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault> {
         self.inner.summary(now).await
+    }
+
+    async fn blocking(&self) -> Result<BTreeMap<TableId, Instant>, Fault> {
+        self.inner.blocking().await
+    }
+
+    async fn declare_hands(&self, own: &Hands, since: Instant) -> Result<Vec<Hands>, Fault> {
+        self.inner.declare_hands(own, since).await
+    }
+
+    async fn raise_watermarks(&self, marks: &[(TableId, Instant)]) -> Result<(), Fault> {
+        self.inner.raise_watermarks(marks).await
     }
 
     async fn poison(&self, table: &TableId, limit: usize) -> Result<Vec<PoisonFile>, Fault> {

@@ -3,6 +3,7 @@
 //! Every method is one conditional step (Invariant I-1). An `Err` leaves open whether the step happened: the caller
 //! repeats it, and a step that has happened answers as if it happened now.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,6 +21,7 @@ pub use crate::domain::transition::{
     AttemptOutcome, BatchRecord, BatchState, Claim, DeferredFile, Home, Mending, PoisonFile, Step, TableMode,
     Verdict,
 };
+use crate::domain::watermark::Hands;
 
 pub mod archive;
 #[cfg(test)]
@@ -104,13 +106,26 @@ pub trait Ledger: Send + Sync + 'static {
     /// that strike again: it is repeated when its answer was lost.
     async fn strike(&self, file: &FileId, reason: &str, now: Instant) -> Result<u32, Fault>;
 
-    /// Writes down when the announcements of up to 90 deferred files say that they were written; the oldest time of a
-    /// file stays. Files in another state are left as they are.
+    /// Writes down when the announcements of up to 90 files that are deferred or poison say that they were written; the oldest
+    /// time of a file stays. Files in another state are left as they are.
     async fn note_events(&self, files: &[(FileId, Instant)]) -> Result<(), Fault>;
 
     /// The figures of all tables of which something is known, sorted by table; `now` names the UTC day whose files and
     /// rows are counted. As cheap as the tables are many, whatever the number of files.
     async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault>;
+
+    /// Of each table that has anything which the warehouse has not: the oldest event among its change files that are claimed, held,
+    /// deferred, or poison and not discarded; `watermark::UNTOLD` where one has none that is known.
+    async fn blocking(&self) -> Result<BTreeMap<TableId, Instant>, Fault>;
+
+    /// Says what this process has in hand, and answers what others on the same ledger have said last; what was said before `since` is
+    /// forgotten. Nothing where there are no others.
+    async fn declare_hands(&self, _own: &Hands, _since: Instant) -> Result<Vec<Hands>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// Raises the watermarks of tables that have loaded something; one that is later already stays.
+    async fn raise_watermarks(&self, marks: &[(TableId, Instant)]) -> Result<(), Fault>;
 
     /// Poison files of a table, oldest first, then discarded ones; at most `limit`.
     async fn poison(&self, table: &TableId, limit: usize) -> Result<Vec<PoisonFile>, Fault>;

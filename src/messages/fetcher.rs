@@ -32,4 +32,6 @@ pub struct Fetched {
     pub footer: Footer,
     /// Its credit: memory, and disk when it is spooled.
     pub credit: Vec<Credit>,
+    /// When all this was so.
+    pub at: Instant,
 }

@@ -20,6 +20,11 @@ pub struct FileCame {
 #[rtype(result = "()")]
 pub struct JobSubmitted(pub Submitted);
 
+/// May the tables' status be written now? Then it counts as a job. Sent by whoever writes it, who asks again after a refusal.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "bool")]
+pub struct GrantStatus;
+
 /// The warehouse has said that a quota is used up, or a rate too high. Sent by a delivery; if it is lost, the next refusal tells.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]

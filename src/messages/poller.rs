@@ -38,10 +38,19 @@ pub struct ReleaseHeld;
 #[rtype(result = "Option<PollerSnapshot>")]
 pub struct Snapshot;
 
-/// Which tables' files do you hold? Comes back with each table's, for the status page.
+/// Which tables' files do you hold? Comes back with each table's, for the status page and the watermarks.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Option<Vec<TableIntake>>")]
+#[rtype(result = "Option<Held>")]
 pub struct HeldByTable;
+
+/// What a poller holds, by table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Since when there is this poller: what another held before it may still be hidden.
+    pub since: Instant,
+    /// Each table's.
+    pub tables: Vec<TableIntake>,
+}
 
 /// What a poller holds of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +61,8 @@ pub struct TableIntake {
     pub parked: usize,
     /// The oldest event time of its files, parked or handed on, that are not final.
     pub oldest_event: Instant,
+    /// The same of its change files alone.
+    pub oldest_change: Option<Instant>,
 }
 
 /// What a poller holds.

@@ -123,7 +123,7 @@ pub fn lines(
         if !is_full_load && keys.contains(&(Arc::clone(&file.bucket), Arc::clone(&file.key))) {
             plan.copies += 1;
             let place = Place::Poison { reason: COPY.to_owned(), discarded: false };
-            lines.push(Line::File(KeptFile { file, place, at: now, event_at: None }));
+            lines.push(Line::File(KeptFile { file, place, at: now, event_at: Some(modified) }));
             continue;
         }
         if since.is_some_and(|since| modified < since) {

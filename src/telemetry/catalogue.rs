@@ -75,8 +75,12 @@ catalogue! {
     VIEW_FAILURES = "landbridge_view_failures_total", Counter, ["table", "reason"], &[], "Times that the typed view of a table could not be made or made anew; loads go on, and it is tried again after a later one.";
     ATTEMPTS = "landbridge_attempts_total", Counter, ["table", "state", "reason"], &[], "Load attempts by state (submitted, duplicate, failed, fenced, unknown) and reason.";
     LOAD_SECONDS = "landbridge_load_seconds", Histogram, ["table"], CALL, "From the start of a batch's build to its commit.";
-    STAGE_SECONDS = "landbridge_stage_seconds", Histogram, ["table", "stage"], LAG, "How long each stage of a loaded batch took: waiting (from its oldest file's event to the end of its window and a load slot), building, submitting (claim and upload), loading (the job, until the ledger says so).";
+    STAGE_SECONDS = "landbridge_stage_seconds", Histogram, ["table", "stage"], LAG, "How long each stage of a loaded batch took, of its oldest file: writing (from the first commit in the batch to the object, as S3 tells it), announcing (to S3's event), fetching (to its footer read), waiting (to the end of its window and a load slot), building, submitting (claim and upload), loading (the job, until the ledger says so). Together they are the whole lag; what cannot be told apart is a part of the next.";
+    FRESHNESS_SECONDS = "landbridge_freshness_seconds", Histogram, ["table"], LAG, "From the first commit in a file of changes, at the source, to its rows in the warehouse.";
     LAG_SECONDS = "landbridge_lag_seconds", Histogram, ["table"], LAG, "From a file's event to its rows in the warehouse.";
+    WATERMARK = "landbridge_watermark_timestamp_seconds", Gauge, ["table"], &[], "Everything that was committed at the source before this time is in the warehouse, as far as it was announced; Unix time.";
+    LAST_COMMIT = "landbridge_last_commit_timestamp_seconds", Gauge, ["table"], &[], "The latest commit time at the source in what is loaded, in Unix time; later than the watermark where something older is missing.";
+    STATUS_WRITES = "landbridge_table_status_writes_total", Counter, ["outcome"], &[], "Slots of `status.every` by what became of them: written, by_another, failed; and each time that a write was put_off because the day's jobs run low.";
     LAST_SUCCESS = "landbridge_last_success_timestamp_seconds", Gauge, ["table"], &[], "When the table last loaded, in Unix time.";
     POISON_MENDED = "landbridge_poison_mended_total", Counter, ["table", "mending"], &[], "Poison files that a person has redriven or discarded.";
     POISON_COPIES = "landbridge_poison_copies_total", Counter, ["table", "outcome"], &[], "Copies of poison files for the dead-letter queue: sent or failed (the ledger has the file all the same).";
@@ -169,6 +173,7 @@ mod tests {
             include_str!("events/tables.rs"),
             include_str!("events/tree.rs"),
             include_str!("events/warehouse.rs"),
+            include_str!("events/watermarks.rs"),
             include_str!("process.rs"),
             include_str!("logging.rs"),
         );

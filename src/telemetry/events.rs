@@ -12,6 +12,7 @@ mod shapes;
 mod tables;
 mod tree;
 mod warehouse;
+mod watermarks;
 
 pub use alerts::*;
 pub use notices::*;
@@ -21,6 +22,7 @@ pub use shapes::*;
 pub use tables::*;
 pub use tree::*;
 pub use warehouse::*;
+pub use watermarks::*;
 
 type Labels<'a> = &'a [(&'static str, String)];
 

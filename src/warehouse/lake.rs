@@ -27,6 +27,7 @@ mod columns;
 mod jobs;
 pub mod lineage;
 mod stamps;
+mod status;
 
 /// A copy shows that it moves after each piece of this many bytes.
 const COPY_BYTES: u64 = 64 << 20;

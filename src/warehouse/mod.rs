@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod lake;
 pub mod lineage;
 pub mod stamps;
+pub mod status;
 
 /// A column that a destination has.
 pub type Column = Existing;

@@ -196,6 +196,8 @@ pub struct TableView {
     pub watermark: Option<Instant>,
     /// Seconds from the watermark until now.
     pub freshness_seconds: Option<f64>,
+    /// How far it is loaded, by commit times at the source.
+    pub commits: CommitsView,
     /// How long its window stays open.
     pub window: WindowView,
     /// Files that are announced and not loaded.
@@ -211,8 +213,23 @@ pub struct TableView {
     pub poison: u64,
     /// Files whose object was gone.
     pub vanished: u64,
+    /// Poison files that a person has given up: like those that are gone, they are lost to the table.
+    pub discarded: u64,
     /// The last warning or error since the start.
     pub last_error: Option<ErrorView>,
+}
+
+/// How far a table is loaded, by commit times at the source; none of a table whose files have none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct CommitsView {
+    /// Everything that was committed before is in the warehouse, as far as it was announced.
+    #[serde(serialize_with = "moment")]
+    pub watermark: Option<Instant>,
+    /// Seconds from there until now.
+    pub lag_seconds: Option<f64>,
+    /// The latest commit time in what is loaded.
+    #[serde(serialize_with = "moment")]
+    pub last_at: Option<Instant>,
 }
 
 /// The window of a table.

@@ -69,6 +69,8 @@ impl Tree {
             last_load_at: None,
             poison: 0,
             vanished: 0,
+            discarded: 0,
+            commits: crate::web::console::CommitsView::default(),
             last_error: None,
         }
     }

@@ -197,6 +197,18 @@ fn freshness(table: &TableView, now: Instant) -> Markup {
         } @else {
             span title={ "loaded up to: " (exact) } { (duration(now.since(watermark).as_secs_f64())) " behind" }
         }
+        (commits(table, now))
+    }
+}
+
+/// Up to which commit at the source the table is whole.
+fn commits(table: &TableView, now: Instant) -> Markup {
+    html! {
+        @if let Some(at) = table.commits.watermark {
+            span class="small" title={ "everything that was committed at the source before " (at.rfc3339()) " is loaded, as far as it was announced" } {
+                "whole until " (ago(now, at)) " ago"
+            }
+        }
     }
 }
 
@@ -290,6 +302,7 @@ mod tests {
             late_after_seconds: 180,
             watermark: Some(Instant::from_micros(1_763_856_088_000_000)),
             freshness_seconds: Some(12.0),
+            commits: crate::web::console::CommitsView::default(),
             window: crate::web::console::WindowView { seconds: 60.0, why: "at_once" },
             pending: Pending::default(),
             rows_today: 1_234_567,
@@ -297,6 +310,7 @@ mod tests {
             last_load_at: Some(Instant::from_micros(1_763_856_095_000_000)),
             poison: 0,
             vanished: 0,
+            discarded: 0,
             last_error: None,
         }
     }

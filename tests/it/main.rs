@@ -40,3 +40,4 @@ mod supervision;
 mod support;
 mod verify;
 mod watchdog;
+mod watermarks;

@@ -7,6 +7,7 @@ use crate::domain::batch::{Attempt, Destination};
 use crate::domain::delivery::Event;
 use crate::domain::job::JobStatus;
 use crate::domain::planner::Carrier;
+use crate::domain::summary::CommitSpan;
 use crate::domain::watchdog::Edge;
 use crate::flow::pulse;
 use crate::telemetry::events;
@@ -14,10 +15,15 @@ use crate::telemetry::events;
 impl Performer {
     /// Makes the stream of the next attempt, where its rows go by one. It is there before the ledger names it, and the ledger
     /// names it before anything is in it: what is made and not named is never written to.
-    pub(super) async fn open_stream(&self, destination: &Destination, by_stream: bool) -> Event {
+    pub(super) async fn open_stream(
+        &self,
+        destination: &Destination,
+        commits: Option<CommitSpan>,
+        by_stream: bool,
+    ) -> Event {
         let plan_hash = Arc::clone(&self.setup.plan_hash);
         let built = self.body.as_ref().filter(|_| by_stream && self.setup.carrier == Carrier::StorageWrite);
-        let Some(built) = built else { return Event::Built { plan_hash, stream: None } };
+        let Some(built) = built else { return Event::Built { plan_hash, commits, stream: None } };
         pulse::working(Edge::Warehouse, "making a stream");
         let warehouse = &self.world.ports.warehouse;
         let opened = warehouse.open_stream(destination, &built.body);
@@ -26,7 +32,7 @@ impl Performer {
                 if stream.is_none() {
                     events::StreamUnfit { table: &self.table }.emit();
                 }
-                Event::Built { plan_hash, stream }
+                Event::Built { plan_hash, commits, stream }
             }
             Err(fault) => self.unbuilt(None, fault),
         }

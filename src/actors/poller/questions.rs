@@ -5,7 +5,7 @@ use actix::Handler;
 use super::Poller;
 use crate::domain::intake::Event;
 use crate::messages::child::{Ping, Pulse};
-use crate::messages::poller::{HeldByTable, PollerSnapshot, Snapshot, TableIntake};
+use crate::messages::poller::{Held, HeldByTable, PollerSnapshot, Snapshot, TableIntake};
 
 impl Handler<Snapshot> for Poller {
     type Result = Option<PollerSnapshot>;
@@ -21,12 +21,17 @@ impl Handler<Snapshot> for Poller {
 }
 
 impl Handler<HeldByTable> for Poller {
-    type Result = Option<Vec<TableIntake>>;
+    type Result = Option<Held>;
 
     fn handle(&mut self, _: HeldByTable, _: &mut Self::Context) -> Self::Result {
         let tables = self.intake.by_table().into_iter();
-        let tables = tables.map(|(table, parked, oldest_event)| TableIntake { table, parked, oldest_event });
-        Some(tables.collect())
+        let tables = tables.map(|(table, parked, oldest_event, oldest_change)| TableIntake {
+            table,
+            parked,
+            oldest_event,
+            oldest_change,
+        });
+        Some(Held { since: self.since, tables: tables.collect() })
     }
 }
 

@@ -1,10 +1,16 @@
 //! DMS's own columns and lineage.
 
 use arrow::array::Array;
+use parquet::basic::{Compression, GzipLevel};
 
+use super::super::layout::Layout;
 use super::super::lineage;
-use super::{CLAIMED_AT, Cells, PLAIN, batch_of, built, file, footer, inputs, some, texts, times, try_build};
+use super::{
+    CLAIMED_AT, Cells, PLAIN, Style, batch_of, built, file, footer, inputs, some, texts, times, try_build,
+};
 use crate::domain::fault::FaultKind;
+use crate::domain::instant::Instant;
+use crate::domain::summary::CommitSpan;
 
 fn ids(count: i64) -> Cells {
     Cells::Int64((0..count).map(Some).collect())
@@ -56,6 +62,41 @@ fn commit_times_come_as_text_or_as_moments() {
     expected.extend([None, None, Some("-1000Z".to_owned()), Some("7Z".to_owned()), None]);
     assert_eq!(built.column("_committed_at"), expected);
     assert_eq!(built.names(), lineage::NAMES);
+}
+
+/// The first and the last commit time of each file are told, whatever way its column goes: decoded from text, written anew, copied
+/// as it is compressed; not of a full load, and not where none can be read.
+#[test]
+fn commit_times_of_each_change_file_are_told() {
+    let gzip = Style { codec: Compression::GZIP(GzipLevel::default()), ..PLAIN };
+    let stamps = |told: &[Option<&str>]| file("optional binary ts (UTF8);", &[vec![texts(told)]], PLAIN);
+    let moments = |unit: &str, values: Vec<Option<i64>>| {
+        file(&format!("optional int64 ts ({unit});"), &[vec![Cells::Int64(values)]], gzip)
+    };
+    let (early, late) = ("2025-11-23 00:00:00.000001", "2025-11-23 00:00:01");
+    let files = [
+        stamps(&[Some(late), None, Some("none"), Some(early)]),
+        stamps(&[None, Some("")]),
+        stamps(&[Some(early)]),
+        moments("TIMESTAMP_MILLIS", vec![Some(5), Some(-1)]),
+    ];
+    let mut changes = inputs(&files).unwrap();
+    changes[2].file.key = "dms/casino/bets/LOAD00000001.parquet".into();
+    let span = |oldest, newest| CommitSpan {
+        oldest: Instant::from_micros(oldest),
+        newest: Instant::from_micros(newest),
+    };
+    let told = try_build(&changes, &|| true).unwrap();
+    let midnight = 1_763_856_000_000_000;
+    let expected = [(0, span(midnight + 1, midnight + 1_000_000)), (3, span(-1_000, 5_000))];
+    assert_eq!(*told.body.commits(), expected.into());
+    let copied = inputs(&[moments("TIMESTAMP_MICROS", vec![Some(9), None, Some(-3)])]).unwrap();
+    let copying = Layout { copied_bytes_min: 1, ..Layout::DEFAULT };
+    let told = super::try_build_as(&copying, &copied, &|| true).unwrap();
+    let columns = told.metadata.row_group(0).columns();
+    let column = columns.iter().find(|column| column.column_descr().name() == "_committed_at").unwrap();
+    assert!(matches!(column.compression(), Compression::GZIP(_)), "not copied: {}", column.compression());
+    assert_eq!(*told.body.commits(), [(0, span(-3, 9))].into());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::domain::fault::FaultKind;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::AttemptNumber;
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
+use crate::domain::summary::CommitSpan;
 use crate::domain::transition::{Claim, Home, Step};
 use crate::domain::watchdog::Edge;
 
@@ -117,6 +118,8 @@ pub enum Event {
     Built {
         /// Hash of the column rules in force.
         plan_hash: Arc<str>,
+        /// The commit times in the batch's change files.
+        commits: Option<CommitSpan>,
         /// The stream that was made for its next attempt, if its rows go by one.
         stream: Option<Arc<str>>,
     },

@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::batch::Attempt;
 
 fn built(stream: &str) -> Event {
-    Event::Built { plan_hash: "p".into(), stream: Some(stream.into()) }
+    Event::Built { plan_hash: "p".into(), commits: None, stream: Some(stream.into()) }
 }
 
 fn attempt(batch: &Batch, number: u32, stream: &str) -> Attempt {
@@ -84,7 +84,7 @@ fn what_a_stream_refuses_goes_by_a_load_job() {
     // To ask is to seal: it is the fence of a stream.
     assert_eq!(play(&mut delivery, [refused]), Action::Ask(attempt(&batch, 1, "s1")));
     assert_eq!(play(&mut delivery, [sealed(0)]), Action::Build { by_stream: false });
-    let action = play(&mut delivery, [Event::Built { plan_hash: "p".into(), stream: None }]);
+    let action = play(&mut delivery, [Event::Built { plan_hash: "p".into(), commits: None, stream: None }]);
     let next = batch.attempt(AttemptNumber(2), "p");
     assert!(matches!(&action, Action::FailAttempt { next: Some(n), .. } if *n == next), "{action:?}");
     assert_eq!(play(&mut delivery, [Event::Step(Step::Done)]), Action::Submit(next));

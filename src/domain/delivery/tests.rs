@@ -28,7 +28,7 @@ fn now() -> Instant {
 }
 
 fn built() -> Event {
-    Event::Built { plan_hash: "p".into(), stream: None }
+    Event::Built { plan_hash: "p".into(), commits: None, stream: None }
 }
 
 fn ok(batch: &Batch) -> Event {
@@ -269,7 +269,7 @@ fn other_column_rules_fence_before_the_body_is_used() {
     let batch = batch(&["x"]);
     let mut delivery = resumed(&batch, AttemptOutcome::Open);
     play(&mut delivery, [Event::Begun, Event::Status(JobStatus::NotFound)]);
-    let action = play(&mut delivery, [Event::Built { plan_hash: "q".into(), stream: None }]);
+    let action = play(&mut delivery, [Event::Built { plan_hash: "q".into(), commits: None, stream: None }]);
     assert_eq!(action, Action::Fence(batch.attempt(AttemptNumber(1), "p")));
     let action = play(&mut delivery, [Event::Fence(FenceAnswer::Accepted)]);
     let next = batch.attempt(AttemptNumber(2), "q");

@@ -49,6 +49,23 @@ fn nobody_waits_longer_than_is_said() {
     assert_eq!(shares(&[own], 1.0), [5]);
 }
 
+/// What loads nothing is granted out of what loads do not want, counts, and is bounded by its own table's quota.
+#[test]
+fn what_loads_nothing_takes_nothing_from_loads() {
+    let mut planner = Planner::new(Quotas::BIGQUERY, [(id(0), NEEDS)], at(0));
+    assert!(planner.grant_aside(at(0)));
+    assert_eq!(planner.used(at(0)), 1);
+    assert!(!planner.grant_aside(at(0)), "less is left than is planned with");
+    // A second gives more than one job.
+    assert!(planner.grant_aside(at(2)));
+    planner.refused(at(60));
+    assert!(!planner.grant_aside(at(61)) && planner.grant_aside(at(661)));
+    // Whoever asks for it all the time.
+    let granted = (661..661 + 86_400).filter(|second| planner.grant_aside(at(*second))).count();
+    assert!((1_300..=1_500).contains(&granted), "{granted}");
+    assert_eq!(planner.used_of(&id(0), at(0)), 0);
+}
+
 /// However greedy its users are, a bucket never gives more than its quota within a day.
 #[test]
 fn a_budget_is_never_overdrawn_by_whoever_asks_it() {

@@ -81,10 +81,11 @@ async fn file(ledger: &dyn Ledger, kept: KeptFile, now: Instant) -> Result<(), F
         Place::Deferred => (Verdict::Defer, false),
     };
     ledger.settle(&[(file.clone(), verdict)], at).await?;
+    if let Some(event_at) = event_at {
+        ledger.note_events(&[(file.clone(), event_at)]).await?;
+    }
     if discarded {
         ledger.mend(&[(file, at)], Mending::Discard, now).await?;
-    } else if let Some(event_at) = event_at {
-        ledger.note_events(&[(file, event_at)]).await?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::{DynamoDbLedger, READS_MAX, StepError};
 use crate::domain::batch::{Attempt, Batch, Manifest};
 use crate::domain::ids::{AttemptNumber, BatchId, JobId, TableId};
 use crate::domain::instant::Instant;
-use crate::domain::summary::EventSpan;
+use crate::domain::summary::{CommitSpan, EventSpan};
 use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState};
 use crate::ledger::stored::{from_json, manifest_of, manifest_text, table_of, table_text, to_json};
 
@@ -29,6 +29,11 @@ pub(super) const BATCH: &str = "b";
 pub(super) const MANIFEST: &str = "m";
 /// The partition of what is open or held.
 pub(super) const OPEN_BATCHES: &str = "OPEN";
+/// From which event time on an open batch stands in the way of the watermark. Versions that do not know of it write none: then it
+/// is not known.
+pub(super) const BLOCKS: &str = "o_blocks";
+/// That it is of a full load, and in nobody's way.
+pub(super) const BLOCKS_NOTHING: i64 = i64::MAX;
 /// A manifest up to this size stands in the batch's own item. A write is charged by the item's whole size.
 const INLINE_BYTES_MAX: usize = 400;
 /// A manifest is not longer than this: 90 files with keys of 1,024 bytes.
@@ -119,9 +124,10 @@ pub(super) fn next_attempt(batch: &Batch, attempt: &Attempt, now: Instant) -> Re
 pub(super) fn new_batch(
     batch: &Batch,
     attempt: Option<&Attempt>,
-    events: Option<EventSpan>,
+    blocks_from: Option<Instant>,
     now: Instant,
 ) -> Result<Vec<Change>, StepError> {
+    let events = batch.events;
     let table = table_text(&batch.table)?;
     let claimed = sortable(batch.claimed_at.micros());
     let mut own = batch_key(&batch.id);
@@ -139,6 +145,8 @@ pub(super) fn new_batch(
     put(&mut own, "b_parent", batch.parent.as_ref().map(|parent| text(parent.as_str())));
     put(&mut own, "b_oldest", events.map(|events| number(events.oldest.micros())));
     put(&mut own, "b_newest", events.map(|events| number(events.newest.micros())));
+    put(&mut own, "b_commit_first", batch.commits.map(|commits| number(commits.oldest.micros())));
+    put(&mut own, "b_commit_last", batch.commits.map(|commits| number(commits.newest.micros())));
     if let Some(attempt) = attempt {
         check(batch, attempt)?;
         if attempt.number != AttemptNumber::FIRST {
@@ -164,6 +172,7 @@ pub(super) fn new_batch(
         ("o_batch", text(batch.id.as_str())),
         ("o_table", text(table)),
         ("o_pending", number(pending.micros())),
+        (BLOCKS, number(blocks_from.map_or(BLOCKS_NOTHING, Instant::micros))),
     ]));
     changes.push(Change::put(own).when("attribute_not_exists(pk)", Item::new()));
     changes.push(Change::put(open));
@@ -226,6 +235,9 @@ fn read(id: &BatchId, items: &BTreeMap<String, Item>) -> Result<Option<StoredBat
         claimed_at: Instant::from_micros(own.number_of("b_claimed")?),
         parent: own.maybe_text("b_parent")?.map(|parent| BatchId::from_stored(parent.to_owned())),
         events: EventSpan::of([instant("b_oldest")?, instant("b_newest")?].into_iter().flatten()),
+        commits: instant("b_commit_first")?
+            .zip(instant("b_commit_last")?)
+            .map(|(oldest, newest)| CommitSpan { oldest, newest }),
     };
     let mut attempts = Vec::new();
     for number in 1..=own.number_of::<u32>("b_attempts")? {

@@ -12,6 +12,7 @@ use crate::domain::notice::Notice;
 use crate::domain::summary::{TableSummary, utc_day};
 use crate::domain::transition::Step;
 use crate::domain::transition::rules::{self, Ruling};
+use crate::domain::watermark::Reached;
 use crate::ledger::stored::{table_of, table_text};
 
 /// What a commit needs to know of a batch. Kept of those that this process has claimed, so that their commits need not
@@ -23,6 +24,7 @@ pub(super) struct Fact {
     files: u64,
     rows: u64,
     newest: Option<Instant>,
+    reached: Option<Reached>,
     attempts: u32,
 }
 
@@ -32,7 +34,7 @@ enum Figures {
     /// A batch of the table was committed today, and none with a newer event.
     Usual,
     /// As they were read.
-    Read { day: Option<i64>, newest: Option<Instant> },
+    Read { day: Option<i64>, newest: Option<Instant>, reached: Option<Reached> },
 }
 
 impl DynamoDbLedger {
@@ -82,7 +84,7 @@ impl DynamoDbLedger {
         let name = key("TABLES", table_text(table)?);
         let item = self.get("commit", name).await?.unwrap_or_default();
         let newest = item.maybe_number("t_newest")?.map(Instant::from_micros);
-        Ok(Figures::Read { day: item.maybe_number("t_day")?, newest })
+        Ok(Figures::Read { day: item.maybe_number("t_day")?, newest, reached: reached(&item)? })
     }
 
     async fn write_commit(
@@ -143,6 +145,9 @@ impl DynamoDbLedger {
             summary.newest_loaded_event = instant("t_newest")?;
             summary.poison = count(&item, "n_poison")?;
             summary.vanished = count(&item, "n_vanished")?;
+            summary.discarded = count(&item, "n_discarded")?;
+            summary.loaded = reached(&item)?;
+            summary.watermark = instant("t_watermark")?;
             summary.deferred = count(&item, "n_deferred")?;
             if summary.deferred > 0 {
                 summary.oldest_pending_event = self.oldest_deferred(&table).await?;
@@ -175,7 +180,14 @@ impl DynamoDbLedger {
     }
 }
 
-fn count(item: &Item, name: &str) -> Result<u64, StepError> {
+/// How far the table is loaded, of whichever files.
+fn reached(item: &Item) -> Result<Option<Reached>, StepError> {
+    let instant = |name| item.maybe_number(name).map(|at| at.map(Instant::from_micros));
+    let (event, commit) = (instant("t_reached")?, instant("t_commit")?);
+    Ok(event.zip(commit).map(|(event, commit)| Reached { event, commit }))
+}
+
+pub(super) fn count(item: &Item, name: &str) -> Result<u64, StepError> {
     Ok(item.maybe_number::<i64>(name)?.map_or(0, |count| u64::try_from(count).unwrap_or(0)))
 }
 
@@ -186,6 +198,11 @@ fn fact(batch: &Batch, attempts: u32) -> Fact {
         files: batch.manifest.entries.len() as u64,
         rows: batch.manifest.rows(),
         newest: batch.events.map(|events| events.newest),
+        reached: batch.commits.map(|commits| {
+            // A file is written before it is claimed.
+            let event = batch.events.map_or(batch.claimed_at, |events| events.newest);
+            Reached::of(event, commits.newest)
+        }),
         attempts,
     }
 }
@@ -195,7 +212,7 @@ fn counted(fact: &Fact, figures: Figures, now: Instant) -> Result<Change, StepEr
     let today = utc_day(now);
     let (day, is_newest) = match figures {
         Figures::Usual => (Some(today), true),
-        Figures::Read { day, newest } => {
+        Figures::Read { day, newest, .. } => {
             (day, fact.newest.is_some_and(|event| newest.is_none_or(|newest| newest < event)))
         }
     };
@@ -208,6 +225,31 @@ fn counted(fact: &Fact, figures: Figures, now: Instant) -> Result<Change, StepEr
             Figures::Usual => "t_newest <= :newest",
             Figures::Read { .. } => "(attribute_not_exists(t_newest) OR t_newest <= :newest)",
         });
+    }
+    if let Some(reached) = fact.reached {
+        // Beyond what was read, or was there before; each by itself, of whichever batch has the latest.
+        let known = match figures {
+            Figures::Usual => None,
+            Figures::Read { reached, .. } => reached,
+        };
+        for (name, value, at, known) in [
+            ("t_reached", ":reached", reached.event, known.map(|known| known.event)),
+            ("t_commit", ":commit", reached.commit, known.map(|known| known.commit)),
+        ] {
+            if known.is_some_and(|known| known >= at) {
+                continue;
+            }
+            put(&mut values, value, Some(number(at.micros())));
+            sets.push(if name == "t_reached" { "t_reached = :reached" } else { "t_commit = :commit" });
+            conditions.push(match (name, figures) {
+                ("t_reached", Figures::Usual) => "t_reached <= :reached",
+                (_, Figures::Usual) => "t_commit <= :commit",
+                ("t_reached", Figures::Read { .. }) => {
+                    "(attribute_not_exists(t_reached) OR t_reached <= :reached)"
+                }
+                (_, Figures::Read { .. }) => "(attribute_not_exists(t_commit) OR t_commit <= :commit)",
+            });
+        }
     }
     let mut adds = "";
     // Another process may be in the next day already: of the day that is over nothing more is told.

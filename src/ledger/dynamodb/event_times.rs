@@ -1,8 +1,8 @@
-//! When the announcements of deferred files say that they were written.
+//! When the announcements of files that are deferred or poison say that they were written.
 
 use tokio::task::JoinSet;
 
-use super::files::{DEFERRED, FILE, file_partition};
+use super::files::{DEFERRED, FILE, POISON, file_partition};
 use super::item::{item, key, number};
 use super::{DynamoDbLedger, StepError};
 use crate::domain::file::FileId;
@@ -28,14 +28,20 @@ impl DynamoDbLedger {
         failed.map_or(Ok(()), Err)
     }
 
-    /// The oldest event time stays; a file that is not deferred is left as it is.
+    /// The oldest event time stays; a file that is neither deferred nor poison is left as it is. Only deferred files are in an index
+    /// by their events.
     async fn note_event(&self, file: &FileId, at: Instant) -> Result<(), StepError> {
-        let values = item([(":at", number(at.micros())), (":deferred", number(DEFERRED))]);
+        let values = item([
+            (":at", number(at.micros())),
+            (":deferred", number(DEFERRED)),
+            (":poison", number(POISON)),
+        ]);
         let call = self.inner.client.update_item().table_name(&*self.inner.table);
         let call = call.set_key(Some(key(file_partition(file), FILE)));
         let call = call.update_expression("SET f_event = :at, wait_since = :at");
-        let call = call
-            .condition_expression("f_home = :deferred AND (attribute_not_exists(f_event) OR f_event > :at)");
+        let call = call.condition_expression(
+            "f_home IN (:deferred, :poison) AND (attribute_not_exists(f_event) OR f_event > :at)",
+        );
         let answer = call.set_expression_attribute_values(Some(values)).send().await;
         self.if_it_held("note_events", "dynamodb:UpdateItem", answer)?;
         Ok(())

@@ -33,7 +33,8 @@ pub(super) struct StoredFile {
     pub(super) batch: Option<BatchId>,
     pub(super) reason: String,
     pub(super) at: Option<Instant>,
-    event_at: Option<Instant>,
+    /// Of a file that is deferred or poison: when it is said to have been written.
+    pub(super) event_at: Option<Instant>,
 }
 
 impl StoredFile {
@@ -125,7 +126,7 @@ pub(super) struct Loose<'a> {
     pub(super) home: i64,
     pub(super) reason: Option<&'a str>,
     pub(super) at: Instant,
-    /// When a deferred file is said to have been written.
+    /// When a file that is deferred or poison is said to have been written.
     pub(super) event_at: Option<Instant>,
 }
 
@@ -144,9 +145,9 @@ impl Loose<'_> {
         ]);
         put(&mut fields, PK, Some(text(pk)));
         put(&mut fields, "f_reason", self.reason.map(text));
+        put(&mut fields, "f_event", self.event_at.map(|at| number(at.micros())));
         if self.home == DEFERRED {
             // Index `waiting`: the deferred files of a table by their event times.
-            put(&mut fields, "f_event", self.event_at.map(|at| number(at.micros())));
             put(&mut fields, "wait_table", Some(text(table)));
             put(&mut fields, "wait_since", Some(number(self.event_at.unwrap_or(self.at).micros())));
         }
@@ -156,13 +157,13 @@ impl Loose<'_> {
 
 /// How the numbers of files in no batch change, by table.
 #[derive(Default)]
-pub(super) struct Counts(BTreeMap<TableId, [i64; 3]>);
+pub(super) struct Counts(BTreeMap<TableId, [i64; 4]>);
 
 impl Counts {
     /// A file moves from one home to another; `None` is a file that was not known.
     pub(super) fn moved(&mut self, table: &TableId, from: Option<i64>, to: i64) {
         for (home, by) in [(from.unwrap_or(IN_BATCH), -1), (to, 1)] {
-            if let Some(place) = usize::try_from(home - POISON).ok().filter(|place| *place < 3) {
+            if let Some(place) = usize::try_from(home - POISON).ok().filter(|place| *place < 4) {
                 let counts = self.0.entry(table.clone()).or_default();
                 counts.iter_mut().skip(place).take(1).for_each(|count| *count += by);
             }
@@ -175,12 +176,17 @@ impl Counts {
     }
 
     pub(super) fn changes(self) -> Result<Vec<Change>, StepError> {
-        let changed = self.0.into_iter().filter(|(_, counts)| *counts != [0; 3]);
+        let changed = self.0.into_iter().filter(|(_, counts)| *counts != [0; 4]);
         changed
-            .map(|(table, [poison, vanished, deferred])| {
-                let values = [(":poison", poison), (":vanished", vanished), (":deferred", deferred)]
-                    .map(|(name, by)| (name, number(by)));
-                let expression = "ADD n_poison :poison, n_vanished :vanished, n_deferred :deferred";
+            .map(|(table, [poison, vanished, deferred, discarded])| {
+                let values = [
+                    (":poison", poison),
+                    (":vanished", vanished),
+                    (":deferred", deferred),
+                    (":discarded", discarded),
+                ]
+                .map(|(name, by)| (name, number(by)));
+                let expression = "ADD n_poison :poison, n_vanished :vanished, n_deferred :deferred, n_discarded :discarded";
                 Ok(Change::update(key("TABLES", table_text(&table)?), expression, item(values)))
             })
             .collect()
@@ -289,7 +295,11 @@ impl DynamoDbLedger {
                     Verdict::Vanish => (VANISHED, None),
                     Verdict::Defer => (DEFERRED, None),
                 };
-                let loose = Loose { home, reason, at: now, event_at: None };
+                let event_at = match verdict {
+                    Verdict::Poison(_) | Verdict::Defer => was.and_then(|was| was.event_at),
+                    Verdict::Vanish => None,
+                };
+                let loose = Loose { home, reason, at: now, event_at };
                 changes.entry(&file.table).or_default().push(loose.change(file, was)?);
                 counts.entry(&file.table).or_default().moved(&file.table, was.map(|was| was.home), home);
                 states.push(settled);
@@ -320,7 +330,7 @@ impl DynamoDbLedger {
         let condition = "loose_table = :table AND begins_with(loose_order, :home)";
         let (mut found, mut from, mut seen) = (Vec::new(), None, BTreeSet::new());
         while found.len() < limit {
-            let wanted = limit.saturating_sub(found.len()).min(super::GETS_MAX);
+            let wanted = limit.saturating_sub(found.len()).min(super::gets::GETS_MAX);
             let page = self.page(step, Some("loose"), condition, values.clone(), wanted, from).await?;
             let keys = page.items.iter().map(|item| Ok(key(item.text_of(PK)?, FILE)));
             let mut items = self.get_many(step, keys.collect::<Result<_, StepError>>()?, None).await?;

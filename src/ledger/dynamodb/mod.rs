@@ -17,22 +17,20 @@
 //! | `S#` + table | number of the first | entries of its shape |
 //! | `MODES` | table | the mode of a table that does not run |
 //! | `NOTICES` | receiver + time + id | what a receiver is still to be told of a loaded batch |
+//! | `HANDS` | process | what a process has in hand |
 //! | `DEAD` | time + hash | a message that could not be parsed |
 //! | `LEDGER` | `ledger` | the format |
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use dashmap::DashMap;
 
-use self::batches::name_of;
 use self::commit::Fact;
 use self::item::Item;
 use self::step_error::StepError;
@@ -48,12 +46,14 @@ use crate::domain::planner::Submitted;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
+use crate::domain::watermark::Hands;
 
 mod batches;
 mod commit;
 mod event_times;
 mod expiry;
 mod files;
+mod gets;
 mod identity;
 mod item;
 mod notices;
@@ -65,14 +65,10 @@ mod step_error;
 mod steps;
 mod tables;
 mod transaction;
+mod watermark;
 
 /// Reads of what other processes change at the same moment, before it is a fault.
 const READS_MAX: usize = 8;
-/// Items that one call gets (Amazon DynamoDB API Reference, BatchGetItem).
-const GETS_MAX: usize = 100;
-/// Calls for the items that a call had no capacity for; the wait before each.
-const GET_AGAIN_MAX: usize = 10;
-const GET_AGAIN: Duration = Duration::from_millis(50);
 /// Batches of this process whose commits need not read.
 const FACTS_MAX: usize = 10_000;
 
@@ -171,45 +167,6 @@ impl DynamoDbLedger {
         let call = self.inner.client.put_item().table_name(&*self.inner.table).set_item(Some(item));
         call.send().await.map_err(|error| self.failed(step, "dynamodb:PutItem", error))?;
         Ok(())
-    }
-
-    /// Items by their keys, strongly consistent each; those that are not there are left out.
-    async fn get_many(
-        &self,
-        step: &str,
-        keys: Vec<Item>,
-        fields: Option<&str>,
-    ) -> Result<HashMap<(String, String), Item>, StepError> {
-        let mut distinct = HashMap::new();
-        for key in keys {
-            distinct.insert(name_of(&key)?, key);
-        }
-        let wanted: Vec<_> = distinct.into_values().collect();
-        let mut found = HashMap::new();
-        for some in wanted.chunks(GETS_MAX) {
-            let request = KeysAndAttributes::builder().set_keys(Some(some.to_vec())).consistent_read(true);
-            let request = request.set_projection_expression(fields.map(str::to_owned)).build();
-            let request = request.map_err(|error| StepError::Misused(error.to_string()))?;
-            let mut left = Some(HashMap::from([(self.inner.table.to_string(), request)]));
-            for again in 0.. {
-                let call = self.inner.client.batch_get_item().set_request_items(left.take());
-                let answer = call.send().await;
-                let answer = answer.map_err(|error| self.failed(step, "dynamodb:BatchGetItem", error))?;
-                for item in answer.responses.into_iter().flatten().flat_map(|(_, items)| items) {
-                    found.insert(name_of(&item)?, item);
-                }
-                left = answer.unprocessed_keys.filter(|left| !left.is_empty());
-                if left.is_none() {
-                    break;
-                }
-                if again >= GET_AGAIN_MAX {
-                    let text = format!("{}: not all items were answered", self.context(step));
-                    return Err(Fault::new(FaultKind::Throttled, text).into());
-                }
-                tokio::time::sleep(GET_AGAIN).await;
-            }
-        }
-        Ok(found)
     }
 
     /// One page of the table, strongly consistent, or of an index, which may be late.
@@ -319,6 +276,21 @@ impl Ledger for DynamoDbLedger {
 
     async fn summary(&self, now: Instant) -> Result<Vec<TableSummary>, Fault> {
         self.told("summary", self.summaries(now).await)
+    }
+
+    async fn blocking(&self) -> Result<BTreeMap<TableId, Instant>, Fault> {
+        self.told("blocking", self.all_blocking().await)
+    }
+
+    async fn declare_hands(&self, own: &Hands, since: Instant) -> Result<Vec<Hands>, Fault> {
+        self.told("declare_hands", self.all_hands(own, since).await)
+    }
+
+    async fn raise_watermarks(&self, marks: &[(TableId, Instant)]) -> Result<(), Fault> {
+        for (table, at) in marks {
+            self.told("raise_watermarks", self.raise_mark(table, *at).await)?;
+        }
+        Ok(())
     }
 
     async fn poison(&self, table: &TableId, limit: usize) -> Result<Vec<PoisonFile>, Fault> {

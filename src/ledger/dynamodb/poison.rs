@@ -67,7 +67,7 @@ impl DynamoDbLedger {
             };
             let mut counts = Counts::default();
             counts.moved(&file.table, Some(was.home), home);
-            let loose = Loose { home, reason, at: since, event_at: None };
+            let loose = Loose { home, reason, at: since, event_at: was.event_at };
             let mut changes = vec![loose.change(file, Some(&was))?];
             if home == DEFERRED {
                 changes.push(Change::delete(key(file_partition(file), STRIKES)));

@@ -1,5 +1,7 @@
 //! Steps on batches: what is read is judged by the rules, and what they say is written while it still holds.
 
+use std::collections::BTreeMap;
+
 use super::batches::{
     ABANDONED, FAILED, HELD, StoredBatch, UNKNOWN, attempt_key, batch_key, new_batch, next_attempt, open_key,
     stored_state,
@@ -15,6 +17,7 @@ use crate::domain::instant::Instant;
 use crate::domain::summary::EventSpan;
 use crate::domain::transition::rules::{self, Claiming, Ruling};
 use crate::domain::transition::{Claim, Home, Step};
+use crate::domain::watermark::blocks_from;
 
 /// The batch is open or held, and nobody has made another attempt.
 const UNDECIDED: &str = "b_state <= :held AND b_attempts = :last";
@@ -63,20 +66,24 @@ impl DynamoDbLedger {
         now: Instant,
     ) -> Result<Sent, StepError> {
         let (mut changes, mut counts, mut events) = (Vec::new(), Counts::default(), batch.events);
+        let mut deferred = BTreeMap::new();
         for (entry, known) in batch.manifest.entries.iter().zip(known) {
             let was = known.as_ref().map(|(was, _)| was);
             // Its message is gone: the ledger alone knows how old its event is.
             if let Some(at) = was.and_then(StoredFile::deferred_event) {
                 events = Some(EventSpan::widened(events, at));
+                deferred.insert(&entry.file, was.and_then(|was| was.event_at));
             }
             changes.push(into_batch(&entry.file, &batch.id, was));
             counts.moved(&batch.table, was.map(|was| was.home), IN_BATCH);
         }
-        changes.extend(new_batch(batch, attempt, events, now)?);
+        let from = blocks_from(batch, |file| deferred.get(file).copied());
+        let batch = Batch { events, ..batch.clone() };
+        changes.extend(new_batch(&batch, attempt, from, now)?);
         changes.extend(counts.changes()?);
         let sent = self.send("claim", &changes).await?;
         if sent == Sent::Done {
-            self.remember(&Batch { events, ..batch.clone() }, attempt.map_or(0, |attempt| attempt.number.0));
+            self.remember(&batch, attempt.map_or(0, |attempt| attempt.number.0));
         }
         Ok(sent)
     }
@@ -222,10 +229,13 @@ fn move_in(
         Home::Batch { batch, attempt } => {
             let entries = batch.manifest.entries.iter();
             changes.extend(entries.map(|entry| into_batch(&entry.file, &batch.id, Some(&was))));
-            changes.extend(new_batch(batch, attempt.as_ref(), parent.events, now)?);
+            let part = Batch { events: parent.events, commits: parent.commits, ..batch.clone() };
+            changes.extend(new_batch(&part, attempt.as_ref(), blocks_from(&part, |_| None), now)?);
             Ok(())
         }
-        Home::Poison(file, reason) => put_loose(file, POISON, Some(reason), None),
+        Home::Poison(file, reason) => {
+            put_loose(file, POISON, Some(reason), parent.events.map(|events| events.oldest))
+        }
         Home::Vanished(file) => put_loose(file, VANISHED, None, None),
         Home::Deferred(file) => {
             // Its own event is not older than the oldest of its batch.

@@ -1,19 +1,21 @@
 //! Steps on batches and their attempts.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::StepError;
 use super::files::{self, DEFERRED, POISON, VANISHED};
-use super::{notices, summary};
+use super::{notices, summary, watermark};
 use crate::domain::batch::{Attempt, Batch};
 use crate::domain::file::FileState;
 use crate::domain::ids::{AttemptNumber, BatchId, JobId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::notice::Notice;
-use crate::domain::planner::{Carrier, Submitted};
-use crate::domain::summary::EventSpan;
+use crate::domain::summary::{CommitSpan, EventSpan};
 use crate::domain::transition::rules::{self, Claiming, Ruling};
 use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Claim, Home, Step};
+use crate::domain::watermark::blocks_from;
 use crate::ledger::stored::{from_json, manifest_of, manifest_text, table_of, table_text, to_json};
 
 const OPEN: i64 = 0;
@@ -49,15 +51,21 @@ pub(super) fn claim(
         Claiming::Lost(taken) => Ok(Claim::Lost(taken)),
         Claiming::Write => {
             let mut events = batch.events;
+            let mut deferred = BTreeMap::new();
             for (entry, state) in entries.iter().zip(states) {
                 // Its message is gone: the ledger alone knows how old its event is.
                 if matches!(state, Some(FileState::Deferred { .. })) {
                     events = summary::deferred_event(step, &entry.file)?
                         .map(|at| EventSpan::widened(events, at))
                         .or(events);
+                    deferred.extend(
+                        watermark::deferred_event(step, &entry.file)?.map(|event| (&entry.file, event)),
+                    );
                 }
             }
+            let from = blocks_from(batch, |file| deferred.get(file).copied());
             insert(step, batch, attempt, events, now)?;
+            watermark::note_blocking(step, batch, from)?;
             Ok(Claim::Won)
         }
     }
@@ -207,8 +215,16 @@ pub(super) fn rehome(
 /// Writes one new home of files of `parent`.
 fn move_in(step: &Transaction<'_>, parent: &Batch, home: &Home, now: Instant) -> Result<(), StepError> {
     match home {
-        Home::Batch { batch, attempt } => insert(step, batch, attempt.as_ref(), parent.events, now),
-        Home::Poison(file, reason) => files::put(step, file, POISON, Some(reason), now),
+        Home::Batch { batch, attempt } => {
+            insert(step, batch, attempt.as_ref(), parent.events, now)?;
+            let part = Batch { events: parent.events, commits: parent.commits, ..batch.clone() };
+            watermark::note_blocking(step, &part, blocks_from(&part, |_| None))
+        }
+        Home::Poison(file, reason) => {
+            files::put(step, file, POISON, Some(reason), now)?;
+            let oldest = parent.events.map(|events| events.oldest);
+            oldest.map_or(Ok(()), |oldest| summary::note_event(step, file, oldest))
+        }
         Home::Vanished(file) => files::put(step, file, VANISHED, None, now),
         Home::Deferred(file) => {
             files::put(step, file, DEFERRED, None, now)?;
@@ -247,8 +263,8 @@ fn stored_state(state: BatchState) -> i64 {
 
 /// A batch as `stored` reads it.
 pub(super) const RECORD: &str =
-    "SELECT number, id, table_id, state, destination, claimed_at, parent, manifest, oldest_event, newest_event, updated_at
-     FROM batches";
+    "SELECT number, id, table_id, state, destination, claimed_at, parent, manifest, oldest_event, newest_event, updated_at,
+         oldest_commit, newest_commit FROM batches";
 
 pub(super) struct Stored {
     pub(super) number: i64,
@@ -262,6 +278,8 @@ pub(super) struct Stored {
     oldest_event: Option<i64>,
     newest_event: Option<i64>,
     pub(super) updated_at: i64,
+    oldest_commit: Option<i64>,
+    newest_commit: Option<i64>,
 }
 
 pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
@@ -277,6 +295,8 @@ pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         oldest_event: row.get(8)?,
         newest_event: row.get(9)?,
         updated_at: row.get(10)?,
+        oldest_commit: row.get(11)?,
+        newest_commit: row.get(12)?,
     })
 }
 
@@ -292,6 +312,10 @@ pub(super) fn whole(step: &Transaction<'_>, stored: Stored) -> Result<BatchRecor
         events: EventSpan::of(
             [stored.oldest_event, stored.newest_event].into_iter().flatten().map(Instant::from_micros),
         ),
+        commits: stored.oldest_commit.zip(stored.newest_commit).map(|(oldest, newest)| CommitSpan {
+            oldest: Instant::from_micros(oldest),
+            newest: Instant::from_micros(newest),
+        }),
     };
     let Some(state) = state_of(stored.state) else {
         let text = format!("batch {} has the unknown state {}", batch.id, stored.state);
@@ -299,28 +323,6 @@ pub(super) fn whole(step: &Transaction<'_>, stored: Stored) -> Result<BatchRecor
     };
     let last_attempt = attempt_of(step, stored.number, &batch)?;
     Ok(BatchRecord { batch, state, last_attempt })
-}
-
-/// Batches that are looked at, newest first: more than any quota admits in a day.
-const SUBMITTED_MAX: i64 = 250_000;
-
-/// Attempts that were begun or ended then or later.
-pub(super) fn submitted_since(step: &Transaction<'_>, since: Instant) -> Result<Vec<Submitted>, StepError> {
-    let mut select = step.prepare_cached(
-        "SELECT b.table_id, b.id, a.number, a.at, a.stream IS NOT NULL FROM batches b JOIN attempts a ON a.batch = b.number
-         WHERE b.number > (SELECT ifnull(max(number), 0) FROM batches) - ?1 AND a.at >= ?2",
-    )?;
-    let rows = select.query_map(params![SUBMITTED_MAX, since.micros()], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-    })?;
-    rows.map(|row| {
-        let (table, batch, number, at, streamed) = row?;
-        let carrier = if streamed { Carrier::StorageWrite } else { Carrier::LoadJobs };
-        let (batch, number) = (BatchId::from_stored(batch), AttemptNumber(number));
-        let (at, table) = (Instant::from_micros(at), table_of(&table)?);
-        Ok(Submitted { at, batch, number, table, carrier: Some(carrier) })
-    })
-    .collect()
 }
 
 /// The last attempt.

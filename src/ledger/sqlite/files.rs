@@ -8,6 +8,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::transition::{DeferredFile, Mending, PoisonFile, Verdict, rules};
+use crate::domain::watermark::is_change;
 use crate::ledger::stored::{file_key, from_json, table_text, to_json};
 
 /// Where a file is at home.
@@ -63,9 +64,10 @@ pub(super) fn put(
     at: Instant,
 ) -> Result<(), StepError> {
     let mut upsert = step.prepare_cached(
-        "INSERT INTO files (key, home, batch, table_id, identity, reason, at) VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6)
+        "INSERT INTO files (key, home, batch, table_id, identity, reason, at, full_load)
+         VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (key) DO UPDATE SET home = ?2, batch = NULL, table_id = ?3, identity = ?4, reason = ?5, at = ?6,
-             event_at = NULL, discarded_at = NULL",
+             event_at = iif(?2 IN (1, 3) AND home IN (1, 3), event_at, NULL), discarded_at = NULL, full_load = ?7",
     )?;
     upsert.execute(params![
         file_key(file),
@@ -73,7 +75,8 @@ pub(super) fn put(
         table_text(&file.table)?,
         to_json(file)?,
         reason,
-        at.micros()
+        at.micros(),
+        !is_change(file),
     ])?;
     Ok(())
 }
@@ -182,7 +185,7 @@ pub(super) fn mend(
             ))?
             .execute(params![key, at.micros()])?;
             step.prepare_cached(&format!(
-                "UPDATE files SET home = 3, reason = NULL, at = ?3, event_at = NULL, discarded_at = NULL WHERE {meant}"
+                "UPDATE files SET home = 3, reason = NULL, at = ?3, discarded_at = NULL WHERE {meant}"
             ))?
             .execute(params![key, at.micros(), now.micros()])?
         }

@@ -4,6 +4,7 @@
 //! (Invariant I-2). A file costs about 30 bytes in `files` and 110 in its batch's manifest: 100,800 files a day for 400
 //! days are some 6 GB.
 
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,8 +35,10 @@ mod notices;
 pub mod reader;
 mod schema;
 mod shapes;
+mod submitted;
 mod summary;
 mod tables;
+mod watermark;
 
 /// The ledger.
 #[derive(Clone)]
@@ -336,8 +339,17 @@ impl Ledger for SqliteLedger {
         self.step("set_mode", move |step| tables::set_mode(step, &table, &mode, now)).await
     }
 
+    async fn blocking(&self) -> Result<BTreeMap<TableId, Instant>, Fault> {
+        self.step("blocking", watermark::blocking).await
+    }
+
+    async fn raise_watermarks(&self, marks: &[(TableId, Instant)]) -> Result<(), Fault> {
+        let marks = marks.to_vec();
+        self.step("raise_watermarks", move |step| watermark::raise(step, &marks)).await
+    }
+
     async fn submitted_since(&self, since: Instant) -> Result<Vec<Submitted>, Fault> {
-        self.step("submitted_since", move |step| batches::submitted_since(step, since)).await
+        self.step("submitted_since", move |step| submitted::submitted_since(step, since)).await
     }
 
     async fn shape(&self, table: &TableId) -> Result<Vec<ShapeEntry>, Fault> {

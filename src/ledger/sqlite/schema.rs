@@ -15,7 +15,7 @@ const VERSION: i64 = MIGRATIONS.len() as i64;
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 
 /// Each brings the format from its index to the next.
-pub(super) const MIGRATIONS: [&str; 10] = [
+pub(super) const MIGRATIONS: [&str; 11] = [
     "
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY,
@@ -109,6 +109,7 @@ CREATE TABLE dead_letters (
          body TEXT NOT NULL,
          PRIMARY KEY (receiver, loaded_at, batch)
      ) STRICT, WITHOUT ROWID;",
+    include_str!("schema/commits.sql"),
 ];
 
 /// Checks that the file is a ledger of this version or an older one, and brings it up to date.

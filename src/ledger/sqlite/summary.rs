@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::StepError;
 use super::files::{DEFERRED, DISCARDED, POISON, VANISHED};
+use super::{StepError, watermark};
 use crate::domain::file::FileId;
 use crate::domain::instant::Instant;
 use crate::domain::summary::{TableSummary, utc_day};
+use crate::domain::watermark::Reached;
 use crate::ledger::stored::{file_key, manifest_of, table_of};
 
 /// Tables in one answer: the folders of a bucket that no mapping names are among them, and anyone may make folders.
 const TABLES_MAX: i64 = 20_000;
 
 const LOADS_OF_DAY: &str = "SELECT table_id, files, row_count FROM loads WHERE day = ?1 LIMIT ?2";
-const LAST_LOADS: &str = "SELECT table_id, at, newest_event FROM last_loads LIMIT ?1";
+const LAST_LOADS: &str =
+    "SELECT table_id, at, newest_event, reached_event, reached_commit, watermark FROM last_loads LIMIT ?1";
 const HOMES: &str = "SELECT table_id, home, files FROM homes WHERE files > 0 LIMIT ?1";
 const OPEN_BATCHES: &str = "SELECT table_id, min(coalesce(oldest_event, claimed_at)) FROM batches
     WHERE state IN (0, 1) GROUP BY table_id LIMIT ?1";
@@ -27,10 +29,12 @@ pub(super) const QUERIES: [&str; 5] = [LOADS_OF_DAY, LAST_LOADS, HOMES, OPEN_BAT
 
 /// Counts a batch that was committed just now, once: a commit that is repeated does not come here.
 pub(super) fn count_load(step: &Transaction<'_>, batch: i64, now: Instant) -> Result<(), StepError> {
-    let mut select =
-        step.prepare_cached("SELECT table_id, manifest, newest_event FROM batches WHERE number = ?1")?;
-    let (table, manifest, newest): (String, String, Option<i64>) =
-        select.query_row([batch], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut select = step.prepare_cached(
+        "SELECT table_id, manifest, newest_event, newest_commit, claimed_at FROM batches WHERE number = ?1",
+    )?;
+    type Counted = (String, String, Option<i64>, Option<i64>, i64);
+    let (table, manifest, newest, commit, claimed): Counted = select
+        .query_row([batch], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
     let manifest = manifest_of(&table_of(&table)?, &manifest)?;
     let rows = i64::try_from(manifest.rows()).unwrap_or(i64::MAX);
     let files = i64::try_from(manifest.entries.len()).unwrap_or(i64::MAX);
@@ -45,7 +49,10 @@ pub(super) fn count_load(step: &Transaction<'_>, batch: i64, now: Instant) -> Re
              newest_event = max(coalesce(newest_event, ?3), coalesce(?3, newest_event))",
     )?
     .execute(params![table, now.micros(), newest])?;
-    Ok(())
+    // A file is written before it is claimed.
+    let event = Instant::from_micros(newest.unwrap_or(claimed));
+    let commit = commit.map(|commit| Reached::of(event, Instant::from_micros(commit)));
+    commit.map_or(Ok(()), |reached| watermark::reached(step, &table, reached))
 }
 
 /// The event time of a deferred file; where it was not told, when the file was deferred.
@@ -56,10 +63,11 @@ pub(super) fn deferred_event(step: &Transaction<'_>, file: &FileId) -> Result<Op
     Ok(at.map(Instant::from_micros))
 }
 
-/// Writes down the event time of a deferred file; the oldest stays.
+/// Writes down the event time of a file that is deferred or poison; the oldest stays.
 pub(super) fn note_event(step: &Transaction<'_>, file: &FileId, at: Instant) -> Result<(), StepError> {
     let mut update = step.prepare_cached(
-        "UPDATE files SET event_at = min(coalesce(event_at, ?2), ?2) WHERE key = ?1 AND home = 3",
+        "UPDATE files SET event_at = min(coalesce(event_at, ?2), ?2)
+         WHERE key = ?1 AND home IN (1, 3) AND discarded_at IS NULL",
     )?;
     update.execute(params![file_key(file), at.micros()])?;
     Ok(())
@@ -109,7 +117,11 @@ fn last_loads(step: &Transaction<'_>, figures: &mut Figures) -> Result<(), StepE
         let table: String = row.get(0)?;
         let figure = of(figures, &table)?;
         figure.last_load_at = Some(Instant::from_micros(row.get(1)?));
-        figure.newest_loaded_event = row.get::<_, Option<i64>>(2)?.map(Instant::from_micros);
+        let instant =
+            |place| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(place)?.map(Instant::from_micros));
+        figure.newest_loaded_event = instant(2)?;
+        figure.loaded = instant(3)?.zip(instant(4)?).map(|(event, commit)| Reached { event, commit });
+        figure.watermark = instant(5)?;
     }
     Ok(())
 }
@@ -124,7 +136,7 @@ fn homes(step: &Transaction<'_>, figures: &mut Figures) -> Result<(), StepError>
             POISON => figure.poison = files,
             VANISHED => figure.vanished = files,
             DEFERRED => figure.deferred = files,
-            DISCARDED => {}
+            DISCARDED => figure.discarded = files,
             other => {
                 return Err(StepError::Corrupt(format!("files of {table} have the unknown home {other}")));
             }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::SharedLedger;
 use super::*;
+use crate::domain::watermark::UNTOLD;
 use crate::ledger::model_conformance::{self, moves};
 
 mod conformance_in_memory {
@@ -71,8 +72,8 @@ async fn what_cannot_be_read_back_is_a_clear_fault() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     drop(SqliteLedger::open(&path).unwrap());
-    let insert =
-        "INSERT INTO batches VALUES (1, 'b', 'no json', 0, '{}', 0, NULL, '[]', 0, NULL, NULL, NULL)";
+    let insert = "INSERT INTO batches (id, table_id, state, destination, claimed_at, manifest, updated_at)
+         VALUES ('b', 'no json', 0, '{}', 0, '[]', 0)";
     Connection::open(&path).unwrap().execute_batch(insert).unwrap();
     let fault = SqliteLedger::open(&path).unwrap().open_batches(None, 1).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::LedgerCorrupt);
@@ -127,6 +128,8 @@ async fn a_ledger_of_any_earlier_format_is_brought_up_to_date() {
         let table = TableId::new("a", "s", "t");
         assert_eq!(ledger.summary(Instant::from_micros(9)).await.unwrap()[0].poison, 1, "format {format}");
         assert_eq!(ledger.poison(&table, 9).await.unwrap()[0].reason, "bad", "format {format}");
+        // Nobody has written down how old it is.
+        assert_eq!(ledger.blocking().await.unwrap().get(&table), Some(&UNTOLD), "format {format}");
         let first = ledger.raise_epoch().await.unwrap();
         assert_eq!((first.ledger.len(), first.epoch), (32, 1), "format {format}");
         drop(ledger);
@@ -141,7 +144,7 @@ fn the_summary_scans_neither_files_nor_all_batches() {
     let path = folder.path().join("ledger.db");
     drop(SqliteLedger::open(&path).unwrap());
     let connection = Connection::open(&path).unwrap();
-    for query in summary::QUERIES {
+    for query in summary::QUERIES.into_iter().chain(watermark::QUERIES) {
         let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
         let parameters = explain.parameter_count();
         let rows = explain

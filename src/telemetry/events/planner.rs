@@ -41,6 +41,13 @@ event! {
 }
 
 event! {
+    /// The changes of a file are loaded.
+    ChangesLoaded<'a> { table: &'a TableId, committed_at: Instant, now: Instant } |e| {
+        observe(&c::FRESHNESS_SECONDS, &[label("table", e.table)], e.now.since(e.committed_at).as_secs_f64());
+    }
+}
+
+event! {
     /// The warehouse has said that a quota is used up: windows are longer for a while.
     WindowsLengthened<'a> { table: &'a TableId, until: Instant } |e| {
         warn!(table = %e.table, until = e.until.rfc3339(),

@@ -35,6 +35,7 @@ pub mod reasons;
 mod rest;
 mod schema;
 mod stamps;
+mod status;
 mod stream_answers;
 mod streamed;
 mod streams;
@@ -46,6 +47,7 @@ pub use tables::Keys;
 /// BigQuery, one project of it.
 pub struct BigQuery {
     project: Arc<str>,
+    location: Arc<str>,
     client: Arc<Client>,
     rest: Arc<Rest>,
     tables: Tables,
@@ -69,7 +71,8 @@ impl BigQuery {
         let rest = Arc::new(Rest::new(http, identity.clone(), settings.endpoint.clone()));
         let streams = Streams::new(settings.storage_endpoint.clone(), identity);
         let tables = Tables::new(Arc::clone(&client), Arc::clone(&rest), keys);
-        Ok(Self { project: Arc::clone(&settings.project), client, rest, tables, streams })
+        let (project, location) = (Arc::clone(&settings.project), Arc::clone(&settings.location));
+        Ok(Self { project, location, client, rest, tables, streams })
     }
 
     async fn check(body: &Body, columns: Vec<(String, SqlType)>) -> Result<(), Fault> {

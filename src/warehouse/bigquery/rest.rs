@@ -148,18 +148,32 @@ impl Rest {
     ) -> Result<Submission, Fault> {
         // A hash that no one outside knows: it does not stand in the data.
         let boundary = format!("landbridge-{}", attempt.batch);
-        let head = format!(
-            "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{job}\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
-        );
-        let tail = format!("\r\n--{boundary}--\r\n");
+        let (head, tail) = around(&boundary, job);
         let whole = read_between(head, file, 0, size, tail).await?;
         let request = self
             .http
             .post(self.upload_url(attempt, "multipart"))
-            .header(CONTENT_TYPE, format!("multipart/related; boundary={boundary}"))
+            .header(CONTENT_TYPE, related(&boundary))
             .body(whole);
         let answer = self.send(context, request).await?;
         submission(context, answer).await
+    }
+
+    /// Submits `job` with these few lines as its data, in one call.
+    pub(super) async fn upload_lines(
+        &self,
+        context: &str,
+        project: &str,
+        boundary: &str,
+        job: &Value,
+        lines: &[u8],
+    ) -> Result<Submission, Fault> {
+        let (head, tail) = around(boundary, job);
+        let url =
+            format!("{}/upload/bigquery/v2/projects/{project}/jobs?uploadType=multipart", self.endpoint);
+        let whole = [head.as_bytes(), lines, tail.as_bytes()].concat();
+        let request = self.http.post(url).header(CONTENT_TYPE, related(boundary)).body(whole);
+        submission(context, self.send(context, request).await?).await
     }
 
     async fn resumable(
@@ -236,6 +250,18 @@ impl Rest {
         };
         request.send().await.map_err(|error| transport(context, error))
     }
+}
+
+/// What stands before and after the data of an upload in one call.
+fn around(boundary: &str, job: &Value) -> (String, String) {
+    let head = format!(
+        "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{job}\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
+    );
+    (head, format!("\r\n--{boundary}--\r\n"))
+}
+
+fn related(boundary: &str) -> String {
+    format!("multipart/related; boundary={boundary}")
 }
 
 /// A session elsewhere would be given the data, and a token.

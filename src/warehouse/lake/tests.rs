@@ -274,3 +274,39 @@ fn names_stay_within_their_folder_and_apart() {
     assert_eq!(apart.len(), names.len());
     assert_eq!(path_safe("game_a.v2 ß"), "game_a.v2 ß");
 }
+
+#[tokio::test]
+async fn the_status_is_replaced_as_a_whole() {
+    use crate::domain::table_status::TableStatus;
+    use crate::warehouse::status::{Status, StatusTable, Written};
+    let bench = bench();
+    let row = |rows_today| TableStatus {
+        cluster: "a".into(),
+        source_table: "s.t".to_owned(),
+        dataset: "d".into(),
+        table: "t".into(),
+        watermark: None,
+        last_commit_at: None,
+        last_loaded_at: None,
+        rows_today,
+        files_today: 0,
+        files_waiting: 0,
+        files_poison: 0,
+        files_lost: 0,
+        mode: "paused",
+        lag_seconds: None,
+        written_at: Instant::from_micros(0).rfc3339(),
+    };
+    let status = |rows| Status { dataset: "land bridge/".into(), job_id: "one".to_owned(), rows };
+    let path = bench.lake.root().join("land bridge%2F/table_status.json");
+    for rows in [vec![row(1), row(2)], vec![row(3)], Vec::new()] {
+        let written = bench.lake.write(&status(rows.clone())).await.unwrap();
+        assert_eq!(written, Written::Now);
+        let lines = fs::read_to_string(&path).unwrap();
+        let read = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let expected: Vec<_> = rows.iter().map(|row| serde_json::to_value(row).unwrap()).collect();
+        assert_eq!(read.collect::<Vec<_>>(), expected);
+    }
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing unfinished stays");
+    assert_eq!(data_files(bench.lake.root()).unwrap(), [] as [PathBuf; 0]);
+}

@@ -22,6 +22,7 @@ use landbridge::warehouse::bigquery::{BigQuery, Keys};
 mod identity;
 mod reasons;
 mod recorded;
+mod status;
 mod tables;
 mod uploads;
 mod views;

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use landbridge::domain::ids::TableId;
+use landbridge::domain::instant::Instant;
+use landbridge::domain::watermark::Hands;
 use landbridge::ledger::SharedLedger;
 use landbridge::ledger::dynamodb::DynamoDbLedger;
 use landbridge::ledger::dynamodb::reader::DynamoDbReader;
@@ -66,6 +69,24 @@ async fn both() -> (SharedLedger, DynamoDbReader) {
 async fn batches_are_paged() {
     let (ledger, reader) = both().await;
     reader_conformance::batches_are_paged(ledger, &reader).await;
+}
+
+/// What others said last is known, until it is too old; what this process said is not told back.
+#[tokio::test]
+async fn what_others_have_in_hand_is_known() {
+    let at = Instant::from_micros;
+    let (ledger, _) = both().await;
+    let table = TableId::new("a", "s", "t");
+    let hands = |process: &str, said, event| Hands {
+        process: process.to_owned(),
+        at: at(said),
+        oldest: vec![(table.clone(), at(event))],
+    };
+    assert_eq!(ledger.declare_hands(&hands("one", 10, 5), at(0)).await.unwrap(), []);
+    assert_eq!(ledger.declare_hands(&hands("two", 11, 7), at(0)).await.unwrap(), [hands("one", 10, 5)]);
+    assert_eq!(ledger.declare_hands(&hands("one", 20, 6), at(0)).await.unwrap(), [hands("two", 11, 7)]);
+    assert_eq!(ledger.declare_hands(&hands("one", 30, 6), at(12)).await.unwrap(), []);
+    assert_eq!(ledger.declare_hands(&hands("three", 31, 9), at(0)).await.unwrap(), [hands("one", 30, 6)]);
 }
 
 #[tokio::test]

@@ -325,7 +325,7 @@ impl World {
             return Heard::Unbuilt { file, kind, reason: "gone".to_owned() };
         }
         let stream = (by_stream && self.scenario.streamed).then(|| self.warehouse.open_stream());
-        Heard::Built { plan_hash: self.plan_hash(p), stream }
+        Heard::Built { plan_hash: self.plan_hash(p), commits: None, stream }
     }
 
     fn ledger_step(&mut self, delivery: &Delivery, action: Action, how: How) -> Heard {

@@ -11,5 +11,6 @@ pub mod process;
 mod proxy;
 mod schema;
 mod streams;
+mod table_status;
 mod typed_view;
 mod verify;

@@ -272,6 +272,14 @@ impl Ledger for LedgerPort {
         at_once(self.watch.ledger.summary(now))
     }
 
+    async fn blocking(&self) -> Result<BTreeMap<TableId, Instant>, Fault> {
+        at_once(self.watch.ledger.blocking())
+    }
+
+    async fn raise_watermarks(&self, marks: &[(TableId, Instant)]) -> Result<(), Fault> {
+        at_once(self.watch.ledger.raise_watermarks(marks))
+    }
+
     async fn poison(&self, table: &TableId, limit: usize) -> Result<Vec<PoisonFile>, Fault> {
         self.watch.ledger.poison(table, limit).await
     }

@@ -230,6 +230,14 @@ impl Ledger for Before<dyn Ledger> {
         self.inner.summary(now).await
     }
 
+    async fn blocking(&self) -> Result<BTreeMap<TableId, Instant>, Fault> {
+        self.inner.blocking().await
+    }
+
+    async fn raise_watermarks(&self, marks: &[(TableId, Instant)]) -> Result<(), Fault> {
+        self.inner.raise_watermarks(marks).await
+    }
+
     async fn poison(&self, table: &TableId, limit: usize) -> Result<Vec<PoisonFile>, Fault> {
         self.inner.poison(table, limit).await
     }

@@ -1,0 +1,158 @@
+//! The watermark of a table: everything that was committed at the source before it is in the warehouse, as far as it was
+//! announced.
+//!
+//! DMS writes the change files of a table in the order of their commits. So a loaded file vouches for its commit times where no
+//! older file is missing: where its event is before that of every file that is announced and not in the warehouse. Those are in
+//! hand, claimed, held, deferred, or poison that nobody has given up. What has vanished or was discarded is a loss that is
+//! counted, and stands in nobody's way. Full loads have no commit times: they have no part in it.
+//!
+//! The mark never goes back. A file that is announced late, with an event before others that are loaded, cannot be foreseen.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::batch::{Batch, ManifestEntry};
+use super::file::FileId;
+use super::ids::TableId;
+use super::instant::Instant;
+use super::route::{FileKind, file_kind};
+
+/// The event time of a file of which none is known: it may be older than any other.
+pub const UNTOLD: Instant = Instant::from_micros(0);
+
+/// Loaded files whose turn has not come, of one table.
+const AHEAD_MAX: usize = 512;
+
+/// True unless the file is of a full load, whose rows say when DMS has copied them and not when they were committed.
+pub fn is_change(file: &FileId) -> bool {
+    file_kind(file.key.rsplit('/').next().unwrap_or_default()) != Some(FileKind::FullLoad)
+}
+
+/// From which event time on a batch stands in the way while it is not loaded; `None` where all its files are of a full load.
+/// `deferred` gives, of those files that were deferred before, their event times as far as they are known; the others'
+/// are in the batch.
+pub fn blocks_from(batch: &Batch, deferred: impl Fn(&FileId) -> Option<Option<Instant>>) -> Option<Instant> {
+    let announced = batch.events.map(|events| events.oldest);
+    let event = |entry: &ManifestEntry| deferred(&entry.file).unwrap_or(announced).unwrap_or(UNTOLD);
+    let changes = batch.manifest.entries.iter().filter(|entry| is_change(&entry.file));
+    // The files of a batch share the oldest event that was announced with them.
+    changes.map(event).min().map(|oldest| announced.map_or(oldest, |announced| announced.min(oldest)))
+}
+
+/// A loaded file: what it vouches for once nothing older is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reached {
+    /// Its event.
+    pub event: Instant,
+    /// The latest commit time in it.
+    pub commit: Instant,
+}
+
+impl Reached {
+    /// What a file with this event and this latest commit time vouches for. Nothing is committed after its file was written: a
+    /// time that says so, by a clock or a value that is wrong, is taken as the event's.
+    pub fn of(event: Instant, commit: Instant) -> Self {
+        Self { event, commit: commit.min(event) }
+    }
+}
+
+/// Loaded files whose turn has not come, by their events. A process keeps those that it has loaded itself: what is lost with it
+/// only makes the mark late, until nothing stands in the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frontier {
+    ahead: Vec<Reached>,
+}
+
+impl Frontier {
+    /// A file is loaded.
+    pub fn loaded(&mut self, file: Reached) {
+        let place = self.ahead.partition_point(|known| *known < file);
+        self.ahead.insert(place, file);
+        if self.ahead.len() > AHEAD_MAX {
+            // Two become one whose turn comes with the later of them: nothing is vouched for too early.
+            let pairs = self.ahead.chunks(2).filter_map(|pair| pair.iter().copied().reduce(joined));
+            self.ahead = pairs.collect();
+        }
+    }
+
+    /// The latest commit time of the files whose turn has come.
+    fn vouched(&self, barrier: Option<Instant>) -> Option<Instant> {
+        let turn = |file: &&Reached| barrier.is_none_or(|barrier| file.event < barrier);
+        self.ahead.iter().filter(turn).map(|file| file.commit).max()
+    }
+
+    /// Forgets what a mark at `watermark` has covered.
+    pub fn passed(&mut self, watermark: Instant) {
+        self.ahead.retain(|file| file.commit > watermark);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ahead.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ahead.is_empty()
+    }
+}
+
+fn joined(one: Reached, other: Reached) -> Reached {
+    Reached { event: one.event.max(other.event), commit: one.commit.max(other.commit) }
+}
+
+/// What a process has said that it has in hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hands {
+    /// A name that no other process has, nor had.
+    pub process: String,
+    /// When it was so.
+    pub at: Instant,
+    /// The oldest event of each table's change files. A list, for keys that are no texts.
+    pub oldest: Vec<(TableId, Instant)>,
+}
+
+/// From which event time on a file of the table may be in the hand of one of these, or of one that has not said anything yet. Who has
+/// spoken has since received files that were written then or later, or as long before as an announcement is on its way.
+pub fn in_other_hands(others: &[Hands], table: &TableId, now: Instant, transit: Duration) -> Instant {
+    let said = others.iter().flat_map(|hands| {
+        let own = hands.oldest.iter().filter(|(held, _)| held == table).map(|(_, at)| *at);
+        own.chain([hands.at.minus(transit)])
+    });
+    said.chain([now.minus(transit)]).min().unwrap_or(UNTOLD)
+}
+
+/// What is known of a table. `loaded` and the frontier were read first, then what is in hand, then what the ledger has open: what
+/// moves on in between is seen at its new place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The mark so far.
+    pub watermark: Option<Instant>,
+    /// All that is loaded, as one: the newest event and the latest commit time.
+    pub loaded: Option<Reached>,
+    /// The oldest event of what the ledger has and the warehouse has not.
+    pub in_ledger: Option<Instant>,
+    /// The oldest event of what this process has in hand.
+    pub in_hand: Option<Instant>,
+    /// The same of what other processes have, or may have; none where there is no other.
+    pub in_other_hands: Option<Instant>,
+}
+
+impl Known {
+    /// From which event time on something is missing, or may be.
+    pub fn barrier(&self) -> Option<Instant> {
+        [self.in_ledger, self.in_hand, self.in_other_hands].into_iter().flatten().min()
+    }
+
+    /// The mark now; never earlier than it was. None where no file with commit times was loaded.
+    pub fn mark(&self, frontier: &Frontier) -> Option<Instant> {
+        let barrier = self.barrier();
+        let all = self.loaded.filter(|all| barrier.is_none_or(|barrier| all.event < barrier));
+        let candidates = [self.watermark, all.map(|all| all.commit), frontier.vouched(barrier)];
+        candidates.into_iter().flatten().max()
+    }
+}
+
+#[cfg(test)]
+mod tests;
