@@ -147,6 +147,7 @@ impl Tree {
             quotas: config.quotas(),
             windows: DashMap::new(),
             frontiers: DashMap::new(),
+            watermarks: DashMap::new(),
             modes,
             spool: config.spool.path.clone(),
             memory_credit: first_builds(config.limits.memory_credit_bytes),

@@ -135,6 +135,8 @@ pub struct World {
     pub windows: DashMap<TableId, (Window, Instant)>,
     /// What each table has loaded and cannot vouch for yet.
     pub frontiers: DashMap<TableId, Frontier>,
+    /// The watermark of each table, as it was looked at last.
+    pub watermarks: DashMap<TableId, Instant>,
     /// The tables.
     pub tables: BTreeMap<TableId, TableSetup>,
     /// Modes at start; the root owns them from then on.

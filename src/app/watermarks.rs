@@ -167,6 +167,7 @@ async fn in_hand(world: &World, first: Option<Instant>, now: Instant) -> (Option
 fn show(world: &World, summary: &TableSummary) {
     let TableSummary { table, watermark, loaded, .. } = summary;
     if let (true, Some(watermark)) = (world.tables.contains_key(table), watermark) {
+        world.watermarks.insert(table.clone(), *watermark);
         let newest = loaded.map_or(*watermark, |Reached { commit, .. }| commit);
         events::WatermarkShown { table, watermark: *watermark, newest }.emit();
     }

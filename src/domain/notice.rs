@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::batch::{Batch, Destination, hex};
 use super::ids::{BatchId, TableId};
 use super::instant::Instant;
-use super::summary::EventSpan;
+use super::summary::CommitSpan;
 
 /// The type of the event, as receivers see it.
 pub const TABLE_LOADED: &str = "table.loaded";
@@ -40,7 +40,7 @@ pub struct Notice {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// When its first and its last row were committed at the source.
-    pub commits: Option<EventSpan>,
+    pub commits: Option<CommitSpan>,
     /// Everything that was committed at the source before, as far as it was announced, is in the warehouse.
     pub watermark: Option<Instant>,
 }
@@ -103,6 +103,7 @@ fn body(batch: &Batch, known: Known, loaded_at: Instant) -> Value {
 mod tests {
     use super::super::batch::{Manifest, ManifestEntry};
     use super::super::file::FileId;
+    use super::super::summary::EventSpan;
     use super::*;
 
     #[test]
@@ -135,7 +136,8 @@ mod tests {
         assert_eq!(event["data"]["destination"]["dataset"], "game_a");
         assert!(event["data"].get("watermark").is_none() && event["data"].get("first_event_at").is_none());
         batch.events = EventSpan::of([at(1_763_856_000_000_000), at(1_763_856_001_000_000)]);
-        let known = Known { commits: batch.events, watermark: Some(at(1_763_856_000_000_000)) };
+        let commits = CommitSpan { oldest: at(1_763_856_000_000_000), newest: at(1_763_856_001_000_000) };
+        let known = Known { commits: Some(commits), watermark: Some(at(1_763_856_000_000_000)) };
         let event = told(&batch, known);
         assert_eq!(event["data"]["last_event_at"], "2025-11-23T00:00:01.000Z");
         assert_eq!(event["data"]["first_commit_at"], "2025-11-23T00:00:00.000Z");

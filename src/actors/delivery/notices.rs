@@ -11,8 +11,10 @@ use crate::messages::outbox::TellReceivers;
 impl Performer {
     /// What is known of the batch beside the ledger's record of it. The one place where it comes from: what is not known
     /// here is left out of what receivers are told.
-    fn known(&self, _batch: &Batch) -> Known {
-        Known { commits: None, watermark: None }
+    fn known(&self, batch: &Batch) -> Known {
+        // Of the last look, at most some seconds ago: this batch may raise it.
+        let watermark = self.world.watermarks.get(&self.table).map(|mark| *mark);
+        Known { commits: batch.commits, watermark }
     }
 
     /// Commits the batch; what receivers are to be told stands in the ledger from then on, and is told at once.
