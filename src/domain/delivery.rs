@@ -11,7 +11,6 @@ use super::fault::FaultKind;
 use super::ids::AttemptNumber;
 use super::instant::Instant;
 use super::job::{FenceAnswer, JobStatus, Submission};
-use super::summary::CommitSpan;
 use super::transition::{AttemptOutcome, BatchRecord, Claim, Step};
 
 /// The most attempts of one batch; after that its files are deferred.
@@ -32,6 +31,7 @@ const SUSPECT: &str =
 /// The longest wait between two questions about a running job.
 pub const LONGEST_POLL: Duration = Duration::from_secs(5);
 
+mod built;
 mod failed;
 mod homes;
 mod pace;
@@ -199,45 +199,6 @@ impl Delivery {
             ) => Action::Commit,
         };
         (wait, action)
-    }
-
-    fn on_built(
-        &mut self,
-        plan_hash: Arc<str>,
-        commits: Option<CommitSpan>,
-        stream: Option<Arc<str>>,
-    ) -> Next {
-        self.has_body = true;
-        self.plan_hash = Arc::clone(&plan_hash);
-        match self.phase.clone() {
-            Phase::Planning => {
-                self.batch.commits = commits;
-                self.attempt = Some(self.batch.attempt(AttemptNumber::FIRST, plan_hash).through(stream));
-                self.fresh(Phase::Claiming);
-                self.retry(Duration::ZERO)
-            }
-            Phase::Renewing(reason) => {
-                self.stream = stream;
-                self.write_failure(reason, After::NextAttempt)
-            }
-            Phase::Rebuilding
-            | Phase::Claiming
-            | Phase::Submitting
-            | Phase::Asking
-            | Phase::CommittingStream
-            | Phase::Fencing
-            | Phase::Failing(..)
-            | Phase::Probing(_)
-            | Phase::Rehoming(..)
-            | Phase::Committing
-            | Phase::Holding(_) => {
-                // Invariant I-2: other rules would put other rows under the same id.
-                let same = self.attempt.as_ref().is_some_and(|attempt| attempt.plan_hash == plan_hash);
-                self.after_fence = After::NextAttempt;
-                self.fresh(if same { Phase::Submitting } else { Phase::Fencing });
-                self.retry(Duration::ZERO)
-            }
-        }
     }
 
     fn on_claimed(&mut self) -> Next {
