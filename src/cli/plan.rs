@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::config::cost::prices;
 use crate::config::load;
-use crate::domain::cost::{Item, Needed, Prices, bill};
+use crate::domain::cost::{Charge, Needed, Prices, bill, total};
 use crate::domain::ids::TableId;
 use crate::domain::planner::{Class, Quotas};
 use crate::forecast::{Burst, Freshness, Outcome, Scenario, Table, Windows, run, zipf};
@@ -83,7 +84,7 @@ pub(super) fn plan(arguments: &Arguments) -> ExitCode {
             "It does not fit into the quotas."
         }
     );
-    println!("{}", summary(&runs, items.iter().map(|item| item.dollars).sum()));
+    println!("{}", summary(&runs, total(&items)));
     if fits { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -93,37 +94,32 @@ fn is_too_much((_, scenario, outcome): &Run) -> bool {
     short && scenario.windows == Windows::Planned
 }
 
-fn prices(path: Option<&Path>) -> Result<Prices, String> {
-    let (name, text) = match path {
-        None => ("config/prices.toml".to_owned(), include_str!("../../config/prices.toml").to_owned()),
-        Some(path) => (path.display().to_string(), read(path)?),
-    };
-    toml::from_str(&text).map_err(|error| format!("{name}: {error}"))
-}
-
 fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
-fn bill_of(prices: &Prices, arguments: &Arguments, scenario: &Scenario, outcome: &Outcome) -> Vec<Item> {
+fn bill_of(prices: &Prices, arguments: &Arguments, scenario: &Scenario, outcome: &Outcome) -> Vec<Charge> {
     let days = f64::from(scenario.days);
     let queues: BTreeSet<_> = scenario.tables.iter().map(|table| &table.id.cluster).collect();
     let needed = Needed {
         files: outcome.files as f64 / days,
+        // A long poll ends with the first file that comes, and a batch of one file deletes one message.
+        receives: outcome.files as f64 / days,
+        deletes: outcome.jobs as f64 / days,
         queues: queues.len() as f64,
         bytes_out: outcome.rows / days * f64::from(arguments.row_bytes),
         jobs: outcome.jobs as f64 / days,
     };
-    bill(prices, &needed)
+    bill(prices, &needed.month(prices))
 }
 
-fn show_bill(prices: &Prices, items: &[Item]) {
+fn show_bill(prices: &Prices, items: &[Charge]) {
     println!("\na month of the first, in dollars (prices of {}, config/prices.toml)", prices.date);
-    for Item { what, amount, unit, dollars } in items {
+    for Charge { item, amount, dollars } in items.iter().filter(|charge| charge.amount > 0.0) {
+        let (what, unit) = item.described();
         println!("  {what:<24} {dollars:>8.2}   {amount:>14.0} {unit}");
     }
-    let sum: f64 = items.iter().map(|item| item.dollars).sum();
-    println!("  {:<24} {sum:>8.2}\n", "in all");
+    println!("  {:<24} {:>8.2}\n", "in all", total(items));
 }
 
 fn show_head() {

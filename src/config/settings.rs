@@ -60,7 +60,7 @@ settings! {
     "aws" "region", Kind::Text, "", "The region of the queues and buckets. Default: the one that a queue's URL names, then `AWS_REGION`, the profile, the machine's own.";
     "aws" "endpoint", Kind::Text, "", "Another address for S3, SQS and DynamoDB: a stand-in. `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL_SQS` and `AWS_ENDPOINT_URL_DYNAMODB` work too.";
     "aws" "path_style", Kind::Choice(&["never", "always"]), "never", "`always` puts the bucket's name into the path instead of the host name, as stand-ins need.";
-    "alerts" "webhook_url", Kind::Secret, "", "A Slack-compatible webhook that is told of quarantines, poison, vanished files, held tables and used-up quotas, with the remedy. It is a secret: give it as `LANDBRIDGE__ALERTS__WEBHOOK_URL`.";
+    "alerts" "webhook_url", Kind::Secret, "", "A Slack-compatible webhook that is told of quarantines, poison, vanished files, held tables, used-up quotas and a budget that will not do, with the remedy. It is a secret: give it as `LANDBRIDGE__ALERTS__WEBHOOK_URL`.";
     "spool" "path", Kind::Path, "", "Where batches are built; emptied at start. Default: the hidden folder `.spool` in the lake, so that a finished body is linked and not copied; with BigQuery, `spool` beside the ledger's file, else `state/spool`.";
     "spool" "threshold", Kind::Size(64 * KIB, 16 * GIB), "8MiB", "Fetched objects larger than this go to disk instead of memory.";
     "spool" "objects_limit", Kind::Size(16 * MIB, 1024 * GIB), "4GiB", "The most disk that fetched objects may occupy. One larger than all of it passes alone.";
@@ -68,6 +68,9 @@ settings! {
     "planner" "windows", Kind::Choice(&["planned", "fixed"]), "planned", "`planned`: with BigQuery, each table's window is as short as the quotas of the day admit ([freshness.md](freshness.md)). `fixed`: `batching.window` for all. With the lake, which has no quotas, it is always that.";
     "planner" "max_staleness", seconds(10, 3600), "5m", "No planned window is open longer, nor longer than half of `timing.defer_after`. A table may have its own.";
     "planner" "jobs_per_day", Kind::Count(100, 100_000_000), "100000", "The load jobs that BigQuery admits in the project in 24 hours. Others who load into the project need some of them, too: say what is left for landbridge. A twentieth is never planned with.";
+    "cost" "budget_usd_month", Kind::Count(1, 1_000_000), "", "What a month may cost, in US dollars. When it is projected to cost more, that is told, once a day at most (docs/cost.md).";
+    "cost" "on_budget", Kind::Choice(&["warn", "slow_down"]), "warn", "`warn`: it is told, and nothing else. `slow_down`: planned windows of tables that are not `critical` are as long as their `max_staleness` for as long as the projection is above the budget.";
+    "cost" "prices", Kind::Path, "", "What things cost, as `config/prices.toml` has it. Default: the list prices that landbridge comes with.";
     "batching" "window", seconds(1, 3600), "60s", "A table's batch closes when its first file is this old, where no planner says otherwise. Shorter is fresher and makes more load jobs.";
     "batching" "bytes", Kind::Size(64 * KIB, 16 * GIB), "64MiB", "A batch closes at this many bytes of files.";
     "batching" "files", Kind::Count(1, 90), "90", "A batch closes at this many files.";

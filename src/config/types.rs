@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::secret::Secret;
+use crate::domain::cost::Prices;
+use crate::domain::cost::budget::OnBudget;
 use crate::domain::planner::Class;
 use crate::domain::route::SourceRoute;
 use crate::domain::shape::Policy;
@@ -44,6 +46,8 @@ pub struct Config {
     pub batching: Batching,
     /// `[planner]`; none where windows are fixed.
     pub planner: Option<Planner>,
+    /// `[cost]`
+    pub cost: Cost,
     /// `[limits]`
     pub limits: Limits,
     /// `[timing]`
@@ -185,6 +189,17 @@ pub struct Planner {
     pub max_staleness: Duration,
     /// Load jobs of the project in 24 hours.
     pub jobs_per_day: u64,
+}
+
+/// What it costs.
+#[derive(Clone, Debug)]
+pub struct Cost {
+    /// What a month may cost, in US dollars, where somebody has said so.
+    pub budget_usd_month: Option<f64>,
+    /// What is done when it is going to cost more.
+    pub on_budget: OnBudget,
+    /// What things cost.
+    pub prices: Prices,
 }
 
 /// Bounds.
