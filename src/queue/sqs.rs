@@ -16,9 +16,11 @@ use aws_sdk_sqs::types::{
 
 use super::{Depth, MESSAGES_PER_CALL_MAX, Message, MessageId, Queue, Receipt};
 use crate::cloud::aws::fault;
+use crate::cloud::metering::SqsMetering;
 use crate::domain::clock::Clock;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::instant::Instant;
+use crate::flow::meter::Meter;
 
 /// The longest long poll (SQS: 20 s).
 const WAIT_MAX: Duration = Duration::from_secs(20);
@@ -59,6 +61,12 @@ impl SqsQueue {
         let timeouts = timeouts.into_builder().operation_timeout(CALL_TIMEOUT).build();
         let config = aws_sdk_sqs::config::Builder::from(config).timeout_config(timeouts).build();
         Self { client: Client::from_conf(config), url, clock, oldest_sent_ms: AtomicI64::new(0) }
+    }
+
+    /// Counts what is asked.
+    pub fn metered(self, meter: &Arc<Meter>) -> Self {
+        let config = self.client.config().to_builder().interceptor(SqsMetering(Arc::clone(meter))).build();
+        Self { client: Client::from_conf(config), ..self }
     }
 
     /// Asks for the queue's own settings.
