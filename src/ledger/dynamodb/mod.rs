@@ -17,27 +17,25 @@
 //! | `S#` + table | number of the first | entries of its shape |
 //! | `MODES` | table | the mode of a table that does not run |
 //! | `DEAD` | time + hash | a message that could not be parsed |
+//! | `USAGE` | day + process | what the process has done on that day |
 //! | `LEDGER` | `ledger` | the format |
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use dashmap::DashMap;
 
-use self::batches::name_of;
 use self::commit::Fact;
-use self::item::Item;
 use super::stored::Unreadable;
 use super::{Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
 use crate::cloud::aws;
+use crate::cloud::metering::DynamoDbMetering;
 use crate::domain::batch::{Attempt, Batch};
+use crate::domain::cost::usage::{Day, KeptUsage};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
@@ -47,8 +45,10 @@ use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
 use crate::domain::transition::rules::Misuse;
+use crate::flow::meter::Meter;
 
 mod batches;
+mod calls;
 mod commit;
 mod event_times;
 mod expiry;
@@ -62,14 +62,10 @@ mod shapes;
 mod steps;
 mod tables;
 mod transaction;
+mod usage;
 
 /// Reads of what other processes change at the same moment, before it is a fault.
 const READS_MAX: usize = 8;
-/// Items that one call gets (Amazon DynamoDB API Reference, BatchGetItem).
-const GETS_MAX: usize = 100;
-/// Calls for the items that a call had no capacity for; the wait before each.
-const GET_AGAIN_MAX: usize = 10;
-const GET_AGAIN: Duration = Duration::from_millis(50);
 /// Batches of this process whose commits need not read.
 const FACTS_MAX: usize = 10_000;
 
@@ -114,30 +110,30 @@ impl From<Misuse> for StepError {
     }
 }
 
-/// One page of a query.
-struct Page {
-    items: Vec<Item>,
-    next: Option<Item>,
-}
-
 impl DynamoDbLedger {
     /// Opens the ledger in `table`, which is made unless it is there. Refuses a table that is no ledger, and one of a
     /// newer format.
     pub async fn open(config: &SdkConfig, table: &str) -> Result<Self, Fault> {
-        let ledger = Self::over(config, table);
+        Self::open_metered(config, table, &Arc::default()).await
+    }
+
+    /// The same, and counts what it takes.
+    pub async fn open_metered(config: &SdkConfig, table: &str, meter: &Arc<Meter>) -> Result<Self, Fault> {
+        let ledger = Self::over(config, table, meter);
         ledger.told("open", ledger.prepare().await)?;
         Ok(ledger)
     }
 
     /// The same for who only reads: nothing is made.
     async fn open_to_read(config: &SdkConfig, table: &str) -> Result<Self, Fault> {
-        let ledger = Self::over(config, table);
+        let ledger = Self::over(config, table, &Arc::default());
         ledger.told("open", ledger.check_format(false).await)?;
         Ok(ledger)
     }
 
-    fn over(config: &SdkConfig, table: &str) -> Self {
-        let client = Client::new(config);
+    fn over(config: &SdkConfig, table: &str, meter: &Arc<Meter>) -> Self {
+        let config = aws_sdk_dynamodb::config::Builder::from(config);
+        let client = Client::from_conf(config.interceptor(DynamoDbMetering(Arc::clone(meter))).build());
         Self { inner: Arc::new(Inner { client, table: table.into(), facts: DashMap::new() }) }
     }
 
@@ -185,90 +181,6 @@ impl DynamoDbLedger {
     fn contended(&self, step: &str) -> StepError {
         let text = format!("{}: other processes change the same again and again", self.context(step));
         Fault::new(FaultKind::Unavailable, text).into()
-    }
-
-    async fn get(&self, step: &str, key: Item) -> Result<Option<Item>, StepError> {
-        let call = self.inner.client.get_item().table_name(&*self.inner.table);
-        let answer = call.set_key(Some(key)).consistent_read(true).send().await;
-        Ok(answer.map_err(|error| self.failed(step, "dynamodb:GetItem", error))?.item)
-    }
-
-    async fn put_item(&self, step: &str, item: Item) -> Result<(), StepError> {
-        let call = self.inner.client.put_item().table_name(&*self.inner.table).set_item(Some(item));
-        call.send().await.map_err(|error| self.failed(step, "dynamodb:PutItem", error))?;
-        Ok(())
-    }
-
-    /// Items by their keys, strongly consistent each; those that are not there are left out.
-    async fn get_many(
-        &self,
-        step: &str,
-        keys: Vec<Item>,
-        fields: Option<&str>,
-    ) -> Result<HashMap<(String, String), Item>, StepError> {
-        let mut distinct = HashMap::new();
-        for key in keys {
-            distinct.insert(name_of(&key)?, key);
-        }
-        let wanted: Vec<_> = distinct.into_values().collect();
-        let mut found = HashMap::new();
-        for some in wanted.chunks(GETS_MAX) {
-            let request = KeysAndAttributes::builder().set_keys(Some(some.to_vec())).consistent_read(true);
-            let request = request.set_projection_expression(fields.map(str::to_owned)).build();
-            let request = request.map_err(|error| StepError::Misused(error.to_string()))?;
-            let mut left = Some(HashMap::from([(self.inner.table.to_string(), request)]));
-            for again in 0.. {
-                let call = self.inner.client.batch_get_item().set_request_items(left.take());
-                let answer = call.send().await;
-                let answer = answer.map_err(|error| self.failed(step, "dynamodb:BatchGetItem", error))?;
-                for item in answer.responses.into_iter().flatten().flat_map(|(_, items)| items) {
-                    found.insert(name_of(&item)?, item);
-                }
-                left = answer.unprocessed_keys.filter(|left| !left.is_empty());
-                if left.is_none() {
-                    break;
-                }
-                if again >= GET_AGAIN_MAX {
-                    let text = format!("{}: not all items were answered", self.context(step));
-                    return Err(Fault::new(FaultKind::Throttled, text).into());
-                }
-                tokio::time::sleep(GET_AGAIN).await;
-            }
-        }
-        Ok(found)
-    }
-
-    /// One page of the table, strongly consistent, or of an index, which may be late.
-    async fn page(
-        &self,
-        step: &str,
-        index: Option<&str>,
-        condition: &str,
-        values: Item,
-        limit: usize,
-        from: Option<Item>,
-    ) -> Result<Page, StepError> {
-        let call =
-            self.inner.client.query().table_name(&*self.inner.table).set_index_name(index.map(str::to_owned));
-        let call = call.key_condition_expression(condition).set_expression_attribute_values(Some(values));
-        let call = call.consistent_read(index.is_none()).set_exclusive_start_key(from);
-        let call = call.limit(i32::try_from(limit.max(1)).unwrap_or(i32::MAX));
-        let answer = call.send().await.map_err(|error| self.failed(step, "dynamodb:Query", error))?;
-        let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
-        Ok(Page { items: answer.items.unwrap_or_default(), next })
-    }
-
-    /// All of a partition, in order.
-    async fn query(&self, step: &str, condition: &str, values: Item) -> Result<Vec<Item>, StepError> {
-        let (mut items, mut from) = (Vec::new(), None);
-        loop {
-            let page = self.page(step, None, condition, values.clone(), usize::MAX, from).await?;
-            items.extend(page.items);
-            from = page.next;
-            if from.is_none() {
-                return Ok(items);
-            }
-        }
     }
 }
 
@@ -386,6 +298,18 @@ impl Ledger for DynamoDbLedger {
 
     async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault> {
         self.told("grow_shape", self.grow_stored_shape(table, known, entries).await)
+    }
+
+    async fn keep_usage(&self, usage: &KeptUsage) -> Result<(), Fault> {
+        self.told("keep_usage", self.write_usage(usage).await)
+    }
+
+    async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault> {
+        self.told("usage", self.usage_since(since).await)
+    }
+
+    async fn forget_usage(&self, before: Day) -> Result<u64, Fault> {
+        self.told("forget_usage", self.drop_usage(before).await)
     }
 
     fn has_other_writers(&self) -> bool {

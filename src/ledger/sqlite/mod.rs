@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use super::stored::Unreadable;
 use super::{Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
 use crate::domain::batch::{Attempt, Batch};
+use crate::domain::cost::usage::{Day, KeptUsage};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
@@ -34,6 +35,7 @@ mod schema;
 mod shapes;
 mod summary;
 mod tables;
+mod usage;
 
 /// The ledger.
 #[derive(Clone)]
@@ -336,6 +338,19 @@ impl Ledger for SqliteLedger {
     async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault> {
         let (table, entries) = (table.clone(), entries.to_vec());
         self.step("grow_shape", move |step| shapes::grow_shape(step, &table, known, &entries)).await
+    }
+
+    async fn keep_usage(&self, usage: &KeptUsage) -> Result<(), Fault> {
+        let usage = usage.clone();
+        self.step("keep_usage", move |step| usage::keep(step, &usage)).await
+    }
+
+    async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault> {
+        self.step("usage", move |step| usage::since(step, since)).await
+    }
+
+    async fn forget_usage(&self, before: Day) -> Result<u64, Fault> {
+        self.step("forget_usage", move |step| usage::forget(step, before)).await
     }
 
     async fn close(&self) -> Result<(), Fault> {

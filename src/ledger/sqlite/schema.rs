@@ -15,7 +15,7 @@ const VERSION: i64 = MIGRATIONS.len() as i64;
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 
 /// Each brings the format from its index to the next.
-pub(super) const MIGRATIONS: [&str; 8] = [
+pub(super) const MIGRATIONS: [&str; 9] = [
     "
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY,
@@ -97,6 +97,14 @@ CREATE TABLE dead_letters (
          number INTEGER NOT NULL,
          entry TEXT NOT NULL,
          PRIMARY KEY (table_id, number)
+     ) STRICT, WITHOUT ROWID;",
+    // What each process has done on each day, as far as somebody is paid for it.
+    "CREATE TABLE usage (
+         day INTEGER NOT NULL,
+         writer TEXT NOT NULL,
+         counted_from INTEGER NOT NULL,
+         tally TEXT NOT NULL,
+         PRIMARY KEY (day, writer)
      ) STRICT, WITHOUT ROWID;",
 ];
 
