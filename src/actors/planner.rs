@@ -18,7 +18,7 @@ use crate::domain::instant::Instant;
 use crate::domain::planner::{DAY, Planner as Machine, Quotas, Submitted};
 use crate::domain::watchdog::Edge;
 use crate::messages::child::{Ping, Pulse};
-use crate::messages::planner::{FileCame, JobSubmitted, QuotaRefused, SubmissionsRead};
+use crate::messages::planner::{FileCame, JobSubmitted, QuotaRefused, SlowDown, SubmissionsRead};
 use crate::telemetry::events;
 
 /// How often all windows are published, for tables that are quiet too, and the budget is shown.
@@ -131,6 +131,14 @@ impl Handler<QuotaRefused> for Planner {
         let until = self.machine.refused_until(now).unwrap_or(now);
         events::WindowsLengthened { table: &message.table, until }.emit();
         self.publish();
+    }
+}
+
+impl Handler<SlowDown> for Planner {
+    type Result = ();
+
+    fn handle(&mut self, message: SlowDown, _: &mut Self::Context) {
+        self.machine.slow_down(message.0);
     }
 }
 

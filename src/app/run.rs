@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::SystemClock;
 use super::Tree;
 use super::console::TreeConsole;
+use super::costs::LatestReport;
 use super::edges::Edges;
 use crate::alerts::Alerting;
 use crate::bucket::local::announcer::Announcer;
@@ -94,10 +95,13 @@ pub async fn run(config: Config, until_idle: bool) -> Result<ExitCode, Fault> {
         }
     };
     // Nobody else fills it.
-    let _ = console.set(Arc::new(TreeConsole::new(Arc::clone(&tree.world), tree.root.clone())));
+    let latest = LatestReport::default();
+    let shown = TreeConsole::new(Arc::clone(&tree.world), tree.root.clone()).with_costs(latest.clone());
+    let _ = console.set(Arc::new(shown));
     let announcers = edges.announce(&config);
     edges.look_at_queues();
     let _upkeep = edges.keep_up(&config, &tree.world);
+    let _costs = edges.look_at_costs(&config, &latest, &tree.world);
     let beats = beat(&tree, &health);
     health.set_ready(None);
     let input_ended = || announcers.iter().all(is_settled);

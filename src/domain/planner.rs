@@ -132,6 +132,8 @@ pub enum Why {
     ProjectBudget,
     /// BigQuery has said that a quota is used up.
     QuotaExceeded,
+    /// The month is going to cost more than it may.
+    CostBudget,
 }
 
 impl Why {
@@ -143,6 +145,7 @@ impl Why {
             Self::TableBudget => "table_budget",
             Self::ProjectBudget => "project_budget",
             Self::QuotaExceeded => "quota_exceeded",
+            Self::CostBudget => "cost_budget",
         }
     }
 }
@@ -181,6 +184,8 @@ pub struct Planner {
     tables: BTreeMap<TableId, Table>,
     shared_at: Option<Instant>,
     refused: Option<(Instant, f64)>,
+    /// Tables that are not critical wait as long as they may.
+    slowed_down: bool,
 }
 
 impl Planner {
@@ -202,7 +207,13 @@ impl Planner {
             tables: tables.into_iter().map(|(id, needs)| (id, table(needs))).collect(),
             shared_at: None,
             refused: None,
+            slowed_down: false,
         }
+    }
+
+    /// Lets tables that are not critical wait as long as they may, or lets them go again.
+    pub fn slow_down(&mut self, slowed_down: bool) {
+        self.slowed_down = slowed_down;
     }
 
     /// A load job was submitted, now or before this process began: every attempt, whatever became of it.
@@ -250,6 +261,9 @@ impl Planner {
             return Window { files: usize::MAX, age: LINGER, why: Why::AtOnce };
         };
         let longest = table.needs.max_staleness;
+        if self.slowed_down && !exhausted && table.needs.class != Class::Critical {
+            return Window { files: usize::MAX, age: longest, why: Why::CostBudget };
+        }
         let gap = table.demand.gap(now).unwrap_or(LINGER);
         // The last file may be late: so is nothing, by half a gap.
         let cycle = gap.mul_f64(table.arrivals as f64 - 0.5).max(LINGER).min(longest);

@@ -107,6 +107,8 @@ catalogue! {
     ALERTS_SENT = "landbridge_alerts_sent_total", Counter, ["kind"], &[], "Messages that the webhook took.";
     ALERTS_FAILED = "landbridge_alert_failures_total", Counter, ["kind"], &[], "Messages that the webhook did not take, after all tries; a later message tells of their alerts.";
     ALERTS_DROPPED = "landbridge_alerts_dropped_total", Counter, ["kind"], &[], "Alerts that came too fast to be told one by one; the next message says how many.";
+    COST = "landbridge_cost_usd", Gauge, ["period", "item"], &[], "What landbridge costs, in US dollars, by item: today, month (so far), projected (the whole month). Made out every five minutes from what all its processes did: each of them shows the same sum.";
+    COST_BUDGET = "landbridge_cost_budget_usd", Gauge, [], &[], "What a month may cost, as `cost.budget_usd_month` says.";
     RESIDENT_BYTES = "landbridge_process_resident_bytes", Gauge, [], &[], "Resident memory of the process.";
     CPU_SECONDS = "landbridge_process_cpu_seconds", Gauge, [], &[], "CPU time of the process, user and system.";
 }
@@ -156,6 +158,7 @@ mod tests {
     fn every_metric_of_the_catalogue_is_moved_by_an_event() {
         let sources = concat!(
             include_str!("events/alerts.rs"),
+            include_str!("events/cost.rs"),
             include_str!("outlet.rs"),
             include_str!("events/planner.rs"),
             include_str!("events/queues.rs"),

@@ -5,6 +5,7 @@ use super::catalogue as c;
 use super::outlet::raise;
 
 mod alerts;
+mod cost;
 mod planner;
 mod queues;
 mod shapes;
@@ -13,6 +14,7 @@ mod tree;
 mod warehouse;
 
 pub use alerts::*;
+pub use cost::*;
 pub use planner::*;
 pub use queues::*;
 pub use shapes::*;

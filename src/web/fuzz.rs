@@ -77,7 +77,7 @@ impl Tree {
 #[async_trait]
 impl Console for Tree {
     async fn overview(&self) -> Result<Arc<Overview>, Refusal> {
-        Ok(Arc::new(Overview { at: NOW, tables: vec![Self::table("t"), Self::table(MARKUP)] }))
+        Ok(Arc::new(Overview { at: NOW, tables: vec![Self::table("t"), Self::table(MARKUP)], cost: None }))
     }
 
     async fn act(&self, table: &TableId, action: Action) -> Result<Acted, Refusal> {
@@ -99,6 +99,11 @@ impl Console for Tree {
         let (kind, name) = (crate::domain::column_type::ColumnType::Int64, MARKUP);
         let (source, target) = (name.into(), name.into());
         Ok(Shape::new([ShapeEntry { source, kind, target, target_kind: kind, change, at: NOW, file: None }]))
+    }
+
+    async fn cost(&self) -> Result<super::cost::CostView, Refusal> {
+        let (error, remedy) = (MARKUP.to_owned(), MARKUP.to_owned());
+        Err(Refusal { kind: RefusalKind::NoAnswer, error, remedy })
     }
 
     async fn mend(&self, _: &TableId, chosen: Chosen, _: Mending) -> Result<Mended, Refusal> {

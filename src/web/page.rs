@@ -133,6 +133,9 @@ fn summary(overview: &Overview) -> Markup {
                 @if vanished > 0 { ", " (number(vanished)) " vanished" }
                 span class="at" { " · as of " time datetime=(overview.at.rfc3339()) { (overview.at.time_of_day()) " UTC" } }
             }
+            @if let Some(cost) = &overview.cost {
+                p id="cost" class=(if cost.is_over() { "cost over" } else { "cost" }) { (cost.text()) }
+            }
         }
     }
 }
@@ -281,7 +284,7 @@ mod tests {
     }
 
     fn shown(tables: Vec<TableView>) -> String {
-        whole(&Ok(Arc::new(Overview { at: NOW, tables })), false, None).into_string()
+        whole(&Ok(Arc::new(Overview { at: NOW, tables, cost: None })), false, None).into_string()
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! S3 by a script that shares no code with landbridge.
 
 pub mod cloud;
+mod cost;
 mod dead_letters;
 mod every_type;
 mod faults;
@@ -10,5 +11,6 @@ mod notifications;
 pub mod process;
 mod proxy;
 mod schema;
+mod tap;
 mod typed_view;
 mod verify;
