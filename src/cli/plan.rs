@@ -35,9 +35,12 @@ pub(super) struct Arguments {
     /// Seconds from one DMS file of a table to the next, of `--quota`
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     every: u64,
-    /// Bytes that a row has on its way out (docs/performance.md)
-    #[arg(long, value_name = "BYTES", default_value_t = 72, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Bytes that a row has on its way out (docs/cost.md)
+    #[arg(long, value_name = "BYTES", default_value_t = 75, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     row_bytes: u32,
+    /// Bytes that an upload has beside its rows: the job's description, and the frame of a Parquet file (docs/cost.md)
+    #[arg(long, value_name = "BYTES", default_value_t = 6_300, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
+    upload_bytes: u32,
     /// What things cost, instead of config/prices.toml
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
@@ -103,11 +106,12 @@ fn bill_of(prices: &Prices, arguments: &Arguments, scenario: &Scenario, outcome:
     let queues: BTreeSet<_> = scenario.tables.iter().map(|table| &table.id.cluster).collect();
     let needed = Needed {
         files: outcome.files as f64 / days,
-        // A long poll ends with the first file that comes, and a batch of one file deletes one message.
-        receives: outcome.files as f64 / days,
-        deletes: outcome.jobs as f64 / days,
+        receives: outcome.receives as f64 / days,
+        deletes: outcome.deletes as f64 / days,
+        calls: outcome.calls as f64 / days,
         queues: queues.len() as f64,
-        bytes_out: outcome.rows / days * f64::from(arguments.row_bytes),
+        bytes_out: outcome.rows / days * f64::from(arguments.row_bytes)
+            + outcome.jobs as f64 / days * f64::from(arguments.upload_bytes),
         jobs: outcome.jobs as f64 / days,
     };
     bill(prices, &needed.month(prices))

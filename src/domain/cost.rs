@@ -70,14 +70,13 @@ pub struct Google {
     pub queried_free_tib: f64,
 }
 
-/// What nobody counts, and so is assumed; the last two are for forecasts, which have nothing that was counted.
+/// What nobody counts, and so is assumed; the last is for forecasts, which have nothing that was counted.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Assumed {
     pub call_bytes: f64,
     pub wire_share: f64,
-    pub calls_per_job: f64,
     pub log_bytes_per_job: f64,
 }
 
@@ -239,14 +238,16 @@ impl Amounts {
 pub struct Needed {
     /// Files, each of which is announced and fetched.
     pub files: f64,
-    /// Queues that are long-polled.
+    /// Queues, each of which is asked how much it holds.
     pub queues: f64,
-    /// Receives that bring messages.
+    /// Long polls.
     pub receives: f64,
-    /// Calls that delete messages.
+    /// Calls that delete messages, or hide them for longer.
     pub deletes: f64,
-    /// Bytes of bodies that leave for BigQuery.
+    /// Bytes of uploads that leave for BigQuery.
     pub bytes_out: f64,
+    /// Calls to BigQuery, uploads among them.
+    pub calls: f64,
     /// Load jobs.
     pub jobs: f64,
 }
@@ -254,17 +255,15 @@ pub struct Needed {
 impl Needed {
     /// A month of such days.
     pub fn month(&self, prices: &Prices) -> Amounts {
-        /// Each queue is asked how much it holds so often, and a silent one is asked for messages, in calls a day.
-        const QUEUE_LOOKS: f64 = 86_400.0 / 15.0;
-        const QUEUE_POLLS: f64 = 86_400.0 / 20.0;
-        let Assumed { call_bytes, wire_share, calls_per_job, log_bytes_per_job } = prices.assumed;
-        let polls = self.receives.max(self.queues * QUEUE_POLLS);
-        let out = self.bytes_out * (1.0 + wire_share) + self.jobs * calls_per_job * call_bytes;
+        /// How often a queue is asked how much it holds, a day.
+        const QUEUE_LOOKS: f64 = 86_400.0 / 60.0;
+        let Assumed { call_bytes, wire_share, log_bytes_per_job } = prices.assumed;
+        let out = self.bytes_out * (1.0 + wire_share) + self.calls * call_bytes;
         let mut amounts = Amounts::of_machine(HOURS, prices);
         for (item, amount) in [
             (Item::DataOut, out / GB),
             (Item::S3Gets, self.files),
-            (Item::SqsRequests, polls + self.deletes + self.queues * QUEUE_LOOKS),
+            (Item::SqsRequests, self.receives + self.deletes + self.queues * QUEUE_LOOKS),
             (Item::Logs, self.jobs * log_bytes_per_job / GB),
             (Item::LoadJobs, self.jobs),
         ] {

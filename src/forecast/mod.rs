@@ -6,6 +6,7 @@
 mod clockwork;
 mod deliveries;
 mod freshness;
+mod queues;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -82,6 +83,12 @@ pub struct Outcome {
     pub rows: f64,
     /// Load jobs, failed ones among them.
     pub jobs: u64,
+    /// Calls to the warehouse: submissions, and questions how jobs went.
+    pub calls: u64,
+    /// Long polls of all queues, those that brought nothing among them.
+    pub receives: u64,
+    /// Calls that delete messages, or hide them for longer.
+    pub deletes: u64,
     /// Jobs that BigQuery would not have taken: a quota was used up.
     pub refused: u64,
     /// The most jobs in any 24 hours.

@@ -21,7 +21,14 @@ pub struct Seen {
 /// A running tap.
 pub struct Tap {
     pub url: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    passed: Arc<Passed>,
+}
+
+#[derive(Default)]
+struct Passed {
+    seen: Mutex<Vec<Seen>>,
+    /// What was answered, by connections.
+    answers: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Tap {
@@ -29,27 +36,54 @@ impl Tap {
     pub async fn start(upstream: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let seen = Arc::<Mutex<Vec<Seen>>>::default();
-        let (upstream, shared) = (upstream.strip_prefix("http://").unwrap().to_owned(), Arc::clone(&seen));
+        let passed = Arc::<Passed>::default();
+        let (upstream, shared) = (upstream.strip_prefix("http://").unwrap().to_owned(), Arc::clone(&passed));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(forward(client, upstream.clone(), Arc::clone(&shared)));
             }
         });
-        Self { url, seen }
+        Self { url, passed }
     }
 
     /// What has passed so far.
     pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        self.passed.seen.lock().unwrap().clone()
+    }
+
+    /// The numbers that stand behind this name in the answers.
+    pub fn answered(&self, name: &str) -> Vec<f64> {
+        let answers = self.passed.answers.lock().unwrap();
+        let texts = answers.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let numbers = |text: String| -> Vec<f64> {
+            let behind = text.split(&format!("\"{name}\":")).skip(1).map(str::to_owned).collect::<Vec<_>>();
+            behind
+                .iter()
+                .map(|text| text.trim_start().split([',', '}']).next().unwrap().parse().unwrap())
+                .collect()
+        };
+        texts.flat_map(numbers).collect()
     }
 }
 
-async fn forward(client: TcpStream, upstream: String, seen: Arc<Mutex<Vec<Seen>>>) {
+async fn forward(client: TcpStream, upstream: String, passed: Arc<Passed>) {
     let Ok(server) = TcpStream::connect(upstream).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let back = async { tokio::io::copy(&mut from_server, &mut to_client).await };
+    let place = {
+        let mut answers = passed.answers.lock().unwrap();
+        answers.push(Vec::new());
+        answers.len() - 1
+    };
+    let back = async {
+        let mut piece = vec![0; 64 << 10];
+        while let Ok(length) = from_server.read(&mut piece).await {
+            passed.answers.lock().unwrap()[place].extend_from_slice(&piece[..length]);
+            if length == 0 || to_client.write_all(&piece[..length]).await.is_err() {
+                break;
+            }
+        }
+    };
     let forth = async {
         let (mut piece, mut unread) = (vec![0; 64 << 10], Vec::new());
         while let Ok(length) = from_client.read(&mut piece).await {
@@ -59,7 +93,7 @@ async fn forward(client: TcpStream, upstream: String, seen: Arc<Mutex<Vec<Seen>>
             unread.extend_from_slice(&piece[..length]);
             while let Some((request, length)) = first_of(&unread) {
                 unread.drain(..length);
-                seen.lock().unwrap().push(request);
+                passed.seen.lock().unwrap().push(request);
             }
             if to_server.write_all(&piece[..length]).await.is_err() {
                 break;
@@ -67,7 +101,7 @@ async fn forward(client: TcpStream, upstream: String, seen: Arc<Mutex<Vec<Seen>>
         }
     };
     tokio::select! {
-        _ = back => {}
+        () = back => {}
         () = forth => {}
     }
 }
