@@ -15,6 +15,8 @@ use crate::domain::planner::{Class, Quotas};
 use crate::forecast::{Burst, Freshness, Outcome, Scenario, Table, Windows, run, zipf};
 
 mod chart;
+#[cfg(test)]
+mod cost_page;
 
 /// `landbridge plan --day`, `landbridge plan --quota --config FILE --rates FILE`
 #[derive(Debug, clap::Args)]
@@ -69,9 +71,13 @@ pub(super) fn plan(arguments: &Arguments) -> ExitCode {
         show(&name, &outcome);
         runs.push((name, scenario, outcome));
     }
-    let items = runs.first().map(|(_, scenario, outcome)| bill_of(&prices, arguments, scenario, outcome));
-    let items = items.unwrap_or_default();
-    show_bill(&prices, &items);
+    let needed = runs.first().map(|(_, scenario, outcome)| needed(arguments, scenario, outcome));
+    let needed = needed.unwrap_or_default();
+    let items = bill(&prices, &needed.month(&prices));
+    let mut used_up = prices.clone();
+    used_up.aws.data_out_free_gb = 0.0;
+    let without_free_data_out = total(&bill(&used_up, &needed.month(&used_up)));
+    show_bill(&prices, &items, without_free_data_out);
     if let Some(path) = &arguments.draw
         && let Err(error) = std::fs::write(path, drawn(&runs))
     {
@@ -87,7 +93,7 @@ pub(super) fn plan(arguments: &Arguments) -> ExitCode {
             "It does not fit into the quotas."
         }
     );
-    println!("{}", summary(&runs, total(&items)));
+    println!("{}", summary(&runs, &needed, [total(&items), without_free_data_out]));
     if fits { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -101,10 +107,11 @@ fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
-fn bill_of(prices: &Prices, arguments: &Arguments, scenario: &Scenario, outcome: &Outcome) -> Vec<Charge> {
+/// What a day of it needs.
+fn needed(arguments: &Arguments, scenario: &Scenario, outcome: &Outcome) -> Needed {
     let days = f64::from(scenario.days);
     let queues: BTreeSet<_> = scenario.tables.iter().map(|table| &table.id.cluster).collect();
-    let needed = Needed {
+    Needed {
         files: outcome.files as f64 / days,
         receives: outcome.receives as f64 / days,
         deletes: outcome.deletes as f64 / days,
@@ -113,17 +120,17 @@ fn bill_of(prices: &Prices, arguments: &Arguments, scenario: &Scenario, outcome:
         bytes_out: outcome.rows / days * f64::from(arguments.row_bytes)
             + outcome.jobs as f64 / days * f64::from(arguments.upload_bytes),
         jobs: outcome.jobs as f64 / days,
-    };
-    bill(prices, &needed.month(prices))
+    }
 }
 
-fn show_bill(prices: &Prices, items: &[Charge]) {
+fn show_bill(prices: &Prices, items: &[Charge], without_free_data_out: f64) {
     println!("\na month of the first, in dollars (prices of {}, config/prices.toml)", prices.date);
     for Charge { item, amount, dollars } in items.iter().filter(|charge| charge.amount > 0.0) {
         let (what, unit) = item.described();
         println!("  {what:<24} {dollars:>8.2}   {amount:>14.0} {unit}");
     }
-    println!("  {:<24} {:>8.2}\n", "in all", total(items));
+    println!("  {:<24} {:>8.2}", "in all", total(items));
+    println!("  {:<24} {without_free_data_out:>8.2}\n", "with no data out free");
 }
 
 fn show_head() {
@@ -154,7 +161,7 @@ fn drawn(runs: &[Run]) -> String {
 }
 
 /// What is told last, for machines.
-fn summary(runs: &[Run], cost_month_usd: f64) -> serde_json::Value {
+fn summary(runs: &[Run], needed: &Needed, dollars: [f64; 2]) -> serde_json::Value {
     let of =
         |freshness: &Freshness| json!({"p50": freshness.percentile(0.5), "p99": freshness.percentile(0.99)});
     let load_jobs = |outcome: &Outcome| {
@@ -168,6 +175,7 @@ fn summary(runs: &[Run], cost_month_usd: f64) -> serde_json::Value {
     let named =
         |part: &str| runs.iter().find(|(name, ..)| name.starts_with(part)).map(|(.., outcome)| outcome);
     let crossed = |outcome: &Outcome| json!({"quota_crossed": outcome.refused > 0});
+    let [cost_month_usd, without_free_data_out] = dollars.map(|dollars| (dollars * 100.0).round() / 100.0);
     let paused = |every: &str| {
         moved(
             named(&format!("planned, files every {every}"))?,
@@ -179,7 +187,17 @@ fn summary(runs: &[Run], cost_month_usd: f64) -> serde_json::Value {
         "load_jobs_10s": named("planned, files every 10").map(load_jobs),
         "fixed_window": named("a window of 60 s").map(crossed),
         "paused_moves_p99_by": {"60s": paused("60"), "10s": paused("10")},
-        "cost_month_usd": (cost_month_usd * 100.0).round() / 100.0,
+        "day_needs": {
+            "files": needed.files.round(),
+            "queues": needed.queues,
+            "receives": needed.receives.round(),
+            "deletes": needed.deletes.round(),
+            "bytes_out": needed.bytes_out.round(),
+            "calls": needed.calls.round(),
+            "jobs": needed.jobs.round(),
+        },
+        "cost_month_usd": cost_month_usd,
+        "cost_month_usd_with_no_data_out_free": without_free_data_out,
     })
 }
 

@@ -19,8 +19,8 @@ use crate::domain::table::{Effect, Event, Table, TableBounds};
 
 /// A Monday.
 const START: Instant = Instant::from_micros(1_763_942_400_000_000);
-/// From S3's event to the poller, and the object's way into memory.
-const ANNOUNCING: Duration = Duration::from_millis(300);
+/// From S3's event to the poller, half of the time in which it gathers messages among it, and the object's way into memory.
+const ANNOUNCING: Duration = Duration::from_millis(550);
 const FETCHING: Duration = Duration::from_millis(150);
 /// Files of one cluster's minute come within this time.
 const JITTER: Duration = Duration::from_secs(2);

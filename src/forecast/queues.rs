@@ -8,8 +8,8 @@ use crate::domain::instant::Instant;
 
 /// A long poll that brings nothing takes so long.
 const LONG_POLL: Duration = Duration::from_secs(20);
-/// From one long poll's end to the next one's begin, in which what comes is brought together.
-const BETWEEN: Duration = Duration::from_millis(20);
+/// From the end of a long poll that brought something to the next one's begin (`queue::sqs`): what comes in it is brought together.
+const BETWEEN: Duration = Duration::from_millis(500);
 /// Messages that one call takes.
 const MESSAGES: u64 = 10;
 /// A message that is held for so long is hidden for longer.
@@ -25,28 +25,29 @@ pub(super) struct Queues {
 
 #[derive(Debug)]
 struct Poll {
+    /// The latest long poll that brought something ended, or the next one will.
     ended_at: Instant,
     messages: u64,
 }
 
 impl Queues {
-    /// Queues of these clusters, all of them silent.
+    /// Queues of these clusters, all of them silent and full, so that the first message has a poll of its own.
     pub(super) fn new(clusters: impl IntoIterator<Item = Arc<str>>, now: Instant) -> Self {
         let by_cluster =
             clusters.into_iter().map(|cluster| (cluster, Poll { ended_at: now, messages: MESSAGES }));
         Self { by_cluster: by_cluster.collect(), ..Self::default() }
     }
 
-    /// A file is announced: the poll that is under way ends with it, unless another's end brings it along.
+    /// A file is announced: the poll that is under way ends with it, or the next one brings it along with others.
     pub(super) fn announced(&mut self, cluster: &str, now: Instant) {
         let Some(poll) = self.by_cluster.get_mut(cluster) else { return };
-        let silent = now.since(poll.ended_at);
-        if silent <= BETWEEN && poll.messages < MESSAGES {
+        if now <= poll.ended_at && poll.messages < MESSAGES {
             poll.messages += 1;
             return;
         }
-        self.receives += 1 + empty(silent);
-        *poll = Poll { ended_at: now, messages: 1 };
+        let begun = poll.ended_at.plus(BETWEEN);
+        self.receives += 1 + empty(now.since(begun));
+        *poll = Poll { ended_at: now.max(begun), messages: 1 };
     }
 
     /// So many files of one batch are final, of which the oldest came then.
@@ -75,15 +76,16 @@ mod tests {
     fn a_poll_ends_with_a_message_or_after_twenty_seconds() {
         let at = |millis: u64| Instant::from_micros(0).plus(Duration::from_millis(millis));
         let mut queues = Queues::new(["a".into(), "b".into()], at(0));
-        queues.announced("a", at(100));
-        queues.announced("a", at(110));
-        queues.announced("a", at(500));
+        // The first ends a poll, and the others come with the next one.
+        queues.announced("a", at(700));
+        queues.announced("a", at(800));
+        queues.announced("a", at(1_100));
         assert_eq!(queues.receives, 2);
-        queues.announced("a", at(60_500));
+        queues.announced("a", at(62_000));
         assert_eq!(queues.receives, 2 + 1 + 3);
-        (0..12).for_each(|_| queues.announced("a", at(60_500)));
-        assert_eq!(queues.receives, 6 + 1, "ten in one call");
-        assert_eq!(queues.concluded(at(100_500)), 7 + 2 + 5);
+        (0..12).for_each(|_| queues.announced("a", at(62_000)));
+        assert_eq!(queues.receives, 6 + 1, "nine more with the first one");
+        assert_eq!(queues.concluded(at(102_500)), 7 + 2 + 5);
         queues.settled(11, at(0), at(130_000));
         assert_eq!(queues.deletes, 2 * 3);
     }

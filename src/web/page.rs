@@ -251,6 +251,7 @@ fn path(table: &TableView) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::console::{Pending, RefusalKind};
+    use super::super::cost::CostLine;
     use super::*;
     use crate::domain::transition::TableMode;
 
@@ -307,6 +308,20 @@ mod tests {
                 && page.contains("1\u{202f}234\u{202f}567")
         );
         assert!(shown(vec![table("a", TableMode::Running)]).contains("All well: 1 table running"));
+    }
+
+    #[test]
+    fn what_it_costs_is_one_line_that_says_when_it_is_too_much() {
+        let line = |projected_usd| {
+            let cost = CostLine { month_usd: 4.125, projected_usd, budget_usd: Some(15.0) };
+            let overview = Overview { at: NOW, tables: Vec::new(), cost: Some(cost) };
+            whole(&Ok(Arc::new(overview)), false, None).into_string()
+        };
+        let over = line(Some(15.01));
+        assert!(over.contains("this month 4.12 dollars so far, 15.01 projected, 15.00 budget"), "{over}");
+        assert!(over.contains("cost over") && !line(Some(15.0)).contains("cost over"));
+        assert!(line(None).contains("so far, 15.00 budget"));
+        assert!(!shown(Vec::new()).contains("dollars"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 
 /// The prices that landbridge comes with.
-pub(crate) fn prices() -> Prices {
+fn prices() -> Prices {
     toml::from_str(include_str!("../../../config/prices.toml")).unwrap()
 }
 

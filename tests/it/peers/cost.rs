@@ -9,6 +9,7 @@ use landbridge::ledger::reader::LedgerReader;
 use serde_json::Value;
 
 use super::cloud::{Emulators, World};
+use super::process::Process;
 use super::tap::{Seen, Tap};
 use crate::cli::{landbridge, output};
 
@@ -34,7 +35,7 @@ async fn loaded(world: &World, ledger: &str) -> (Vec<KeptUsage>, u64, Tap, Vec<S
     let run = config.clone();
     let told = tokio::task::spawn_blocking(move || {
         let mut command = landbridge();
-        command.args(["run", "--until-idle", "--config"]).arg(run);
+        command.args(["run", "--until-idle", "--config"]).arg(run).env("LANDBRIDGE__HTTP__LISTEN", "off");
         output(with_credentials(&mut command))
     });
     let (status, text) = told.await.unwrap();
@@ -107,6 +108,27 @@ async fn what_was_counted_is_what_the_stand_ins_saw() {
     assert_eq!(item("sqs_requests")["month"].as_f64(), Some(requests as f64));
     assert_eq!(cost["tables"].as_array().unwrap().len(), 2);
     assert_eq!(cost["budget_usd"], 1.0);
+
+    // A landbridge that runs tells the same: on its page, in its metrics, and to who asks it.
+    let process = Process::start(&world.folder.path().join("landbridge.toml")).await;
+    let url = format!("{}/api/v1/cost", process.url);
+    process
+        .until("it has made out what it costs", || async {
+            reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success())
+        })
+        .await;
+    let told: Value = reqwest::get(&url).await.unwrap().json().await.unwrap();
+    let files = |cost: &Value| {
+        cost["tables"].as_array().unwrap().iter().map(|table| table["files"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!((files(&told), files(&cost)), (FILES as u64, FILES as u64));
+    let page = reqwest::get(&process.url).await.unwrap().text().await.unwrap();
+    assert!(page.contains("dollars so far") && page.contains("1.00 budget"), "{page}");
+    assert!(process.metric("landbridge_cost_usd", "period=\"month\"").await > 0.0);
+    assert!((process.metric("landbridge_cost_budget_usd", "").await - 1.0).abs() < 1e-9);
+    let mut command = landbridge();
+    let (status, text) = output(command.args(["cost", "--url", &process.url]));
+    assert!(status.status.success() && text.contains("S3 GET requests"), "{text}");
 }
 
 #[tokio::test]
