@@ -37,6 +37,7 @@ use crate::telemetry::events;
 use self::edges::patiently;
 
 pub mod console;
+pub mod costs;
 pub mod demo;
 pub mod edges;
 pub mod ledger;

@@ -18,7 +18,9 @@ use crate::domain::instant::Instant;
 use crate::domain::planner::{DAY, Planner as Machine, Quotas, Submitted};
 use crate::domain::watchdog::Edge;
 use crate::messages::child::{Ping, Pulse};
-use crate::messages::planner::{FileCame, GrantStatus, JobSubmitted, QuotaRefused, SubmissionsRead};
+use crate::messages::planner::{
+    FileCame, GrantStatus, JobSubmitted, QuotaRefused, SlowDown, SubmissionsRead,
+};
 use crate::telemetry::events;
 
 /// How often all windows are published, for tables that are quiet too, and the budget is shown.
@@ -141,6 +143,14 @@ impl Handler<GrantStatus> for Planner {
     fn handle(&mut self, _: GrantStatus, _: &mut Self::Context) -> Self::Result {
         let now = self.world.ports.clock.now();
         self.machine.grant_aside(now)
+    }
+}
+
+impl Handler<SlowDown> for Planner {
+    type Result = ();
+
+    fn handle(&mut self, message: SlowDown, _: &mut Self::Context) {
+        self.machine.slow_down(message.0);
     }
 }
 

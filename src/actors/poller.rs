@@ -36,7 +36,7 @@ mod receive;
 /// How often held messages are looked over.
 const TICK: Duration = Duration::from_secs(1);
 /// How often the queue is asked how much it holds, in ticks: each question is a call that SQS is paid for.
-const DEPTH_TICKS: u64 = 15;
+const DEPTH_TICKS: u64 = 60;
 /// Mail that may wait: lease ends and answers come in bundles.
 const MAILBOX: usize = 1024;
 

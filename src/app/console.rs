@@ -9,6 +9,7 @@ use actix::Addr;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
+use super::costs::LatestReport;
 use crate::actors::root::Root;
 use crate::actors::world::{TableSetup, World};
 use crate::domain::ids::TableId;
@@ -24,6 +25,7 @@ use crate::web::console::{
     Acted, Action, Chosen, CommitsView, Console, ErrorView, Mended, Overview, Pending, PoisonView,
     ReceiverView, Refusal, RefusalKind, TableView, WindowView,
 };
+use crate::web::cost::{CostLine, CostView};
 
 /// How long one actor may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,6 +41,7 @@ pub struct TreeConsole {
     pub(super) world: Arc<World>,
     root: Addr<Root>,
     latest: Mutex<Option<(tokio::time::Instant, Arc<Overview>)>>,
+    costs: LatestReport,
 }
 
 /// What actors hold of one table.
@@ -51,7 +54,12 @@ struct Holds {
 impl TreeConsole {
     /// The console of this tree.
     pub fn new(world: Arc<World>, root: Addr<Root>) -> Self {
-        Self { world, root, latest: Mutex::new(None) }
+        Self { world, root, latest: Mutex::new(None), costs: LatestReport::default() }
+    }
+
+    /// Tells of these costs too.
+    pub fn with_costs(self, costs: LatestReport) -> Self {
+        Self { costs, ..self }
     }
 
     async fn look(&self) -> Result<Overview, Refusal> {
@@ -70,8 +78,9 @@ impl TreeConsole {
             let held = holds.remove(&id).unwrap_or_default();
             Some(view(&id, setup, mode, &summary, held, planned, now))
         });
+        let cost = self.costs.get().map(|report| CostLine::of(&report));
         let tables = tables.collect();
-        Ok(Overview { at: now, tables, receivers: self.receivers(now).await })
+        Ok(Overview { at: now, tables, receivers: self.receivers(now).await, cost })
     }
 
     /// How receivers do; an outbox that does not answer is starting, and shows nothing.
@@ -169,6 +178,16 @@ impl Console for TreeConsole {
     async fn shape(&self, table: &TableId) -> Result<Shape, Refusal> {
         let entries = self.world.ports.ledger.shape(table).await;
         entries.map(Shape::new).map_err(|fault| no_answer(&format!("the ledger: {}", fault.chain())))
+    }
+
+    async fn cost(&self) -> Result<CostView, Refusal> {
+        let report = self.costs.get().ok_or_else(|| Refusal {
+            kind: RefusalKind::NoAnswer,
+            error: "landbridge has not made out yet what it costs".to_owned(),
+            remedy: "ask again in a minute; if it stays so, the ledger does not answer: look at the log"
+                .to_owned(),
+        })?;
+        Ok(CostView::of(&report))
     }
 
     async fn mend(&self, table: &TableId, chosen: Chosen, mending: Mending) -> Result<Mended, Refusal> {

@@ -11,6 +11,7 @@ use aws_config::SdkConfig;
 
 use super::SystemClock;
 use super::console::TreeConsole;
+use super::costs::{self, Costs, LatestReport};
 use super::membership::{Opened, enter};
 use super::poison_copies::DeadLetterQueues;
 use super::receivers;
@@ -28,9 +29,11 @@ use crate::domain::clock::Clock;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::identity::Identity;
 use crate::domain::ids::QueueId;
+use crate::flow::meter::Meter;
 use crate::ledger::dynamodb::DynamoDbLedger;
 use crate::ledger::front::FrontedLedger;
 use crate::ledger::sqlite::SqliteLedger;
+use crate::ledger::usage::UsageKeeper;
 use crate::queue::Queue;
 use crate::queue::local::LocalQueue;
 use crate::queue::sqs::SqsQueue;
@@ -60,6 +63,8 @@ pub struct Edges {
     pub ports: Ports,
     /// The queues in process, by cluster, for those who announce.
     pub queues: BTreeMap<QueueId, Arc<LocalQueue>>,
+    /// What was counted, on its way into the ledger.
+    pub usage: Arc<UsageKeeper>,
     opened: Arc<Opened>,
     stamps: Arc<dyn Stamps>,
     status: Arc<dyn StatusTable>,
@@ -73,8 +78,9 @@ impl Edges {
     /// Opens ledger and warehouse, empties the spool. Asks whose the datasets are (Invariant I-7).
     pub async fn open(config: &Config) -> Result<Self, Fault> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let opened = open_ledger(config).await?;
-        let Warehouses { warehouse, lineage, stamps, status } = warehouse(config).await?;
+        let meter = meter(config);
+        let opened = open_ledger(config, &meter).await?;
+        let Warehouses { warehouse, lineage, stamps, status } = warehouse(config, &meter).await?;
         enter(config, &opened, &*stamps).await?;
         let (ledger, opened) = (opened.ledger(), Arc::new(opened));
         let spool = spool_lock(config)?;
@@ -99,14 +105,14 @@ impl Edges {
                     let name = cloud::aws::region_of(&config.aws, queue);
                     let region = match regions.entry(name.clone()) {
                         Entry::Occupied(entry) => entry.into_mut(),
-                        Entry::Vacant(entry) => entry.insert(AwsRegion::connect(config, name).await),
+                        Entry::Vacant(entry) => entry.insert(AwsRegion::connect(config, name, &meter).await),
                     };
                     // Clusters that share a queue share its poller: whose file it is tells the key.
                     let one = match by_url.entry(Arc::clone(queue)) {
                         Entry::Occupied(entry) => Arc::clone(entry.get()),
                         Entry::Vacant(entry) => {
                             let one = SqsQueue::new(&region.sdk, Arc::clone(queue), Arc::clone(&clock));
-                            let one = Arc::clone(entry.insert(Arc::new(one)));
+                            let one = Arc::clone(entry.insert(Arc::new(one.metered(&meter))));
                             sqs.insert(id, Arc::clone(&one));
                             one
                         }
@@ -118,7 +124,9 @@ impl Edges {
         }
         let local = queues.iter().map(|(id, queue)| (id.clone(), Arc::clone(queue) as Arc<dyn Queue>));
         let remote = sqs.iter().map(|(id, queue)| (id.clone(), Arc::clone(queue) as Arc<dyn Queue>));
+        let usage = Arc::new(UsageKeeper::new(meter, Arc::clone(&clock)));
         let ledger = FrontedLedger::new(ledger, config.limits.loaded_front_files);
+        let ledger = ledger.with_usage(Arc::clone(&usage));
         let ports = Ports {
             ledger: Arc::new(ledger.with_copies(Arc::new(DeadLetterQueues(letters)))),
             bucket: Arc::new(Buckets::new(stores)),
@@ -128,7 +136,7 @@ impl Edges {
             receivers: receivers::open(config, &clock).await?,
             clock,
         };
-        Ok(Self { ports, queues, sqs, opened, stamps, status, _spool: spool })
+        Ok(Self { ports, queues, sqs, usage, opened, stamps, status, _spool: spool })
     }
 
     /// Starts what is done to the ledger every hour.
@@ -148,6 +156,11 @@ impl Edges {
         let Some(settings) = config.status.clone() else { return Ok((watermarks, None)) };
         let (table, console, world) = (Arc::clone(&self.status), Arc::clone(console), Arc::clone(world));
         Ok((watermarks, Some(Writer { settings, ledger, table, console, world }.start())))
+    }
+
+    /// Starts to look at what it costs.
+    pub fn look_at_costs(&self, config: &Config, latest: &LatestReport, world: &Arc<World>) -> Costs {
+        costs::start(config.cost.clone(), Arc::clone(&self.usage), latest.clone(), Arc::clone(world))
     }
 
     /// Starts an announcer for each directory.
@@ -187,7 +200,13 @@ struct Warehouses {
     status: Arc<dyn StatusTable>,
 }
 
-async fn warehouse(config: &Config) -> Result<Warehouses, Fault> {
+/// Counts by the tables of the configuration.
+fn meter(config: &Config) -> Arc<Meter> {
+    let routes = config.mappings.iter().flat_map(|mapping| &mapping.route.tables);
+    Meter::new(routes.map(|route| (&route.table, &route.destination)))
+}
+
+async fn warehouse(config: &Config, meter: &Arc<Meter>) -> Result<Warehouses, Fault> {
     Ok(match &config.warehouse {
         WarehouseConfig::Lake { path } => {
             let lake = Arc::new(Lake::open(path.clone())?);
@@ -196,8 +215,9 @@ async fn warehouse(config: &Config) -> Result<Warehouses, Fault> {
             Warehouses { warehouse: lake, lineage, stamps, status }
         }
         WarehouseConfig::BigQuery(settings) => {
-            let bigquery = Arc::new(BigQuery::new(settings, keys(config)).await?);
-            let lineage = BigQueryAudit::new(BigQuery::new(settings, Keys::default()).await?, None);
+            let bigquery = Arc::new(BigQuery::metered(settings, keys(config), meter).await?);
+            let asked = BigQuery::metered(settings, Keys::default(), meter).await?;
+            let lineage = BigQueryAudit::new(asked, None);
             let (stamps, status) = (Arc::clone(&bigquery), Arc::clone(&bigquery));
             Warehouses { warehouse: bigquery, lineage: Arc::new(lineage), stamps, status }
         }
@@ -211,21 +231,22 @@ struct AwsRegion {
 }
 
 impl AwsRegion {
-    async fn connect(config: &Config, name: Option<String>) -> Self {
+    async fn connect(config: &Config, name: Option<String>, meter: &Arc<Meter>) -> Self {
         let sdk = cloud::aws::connect(&config.aws, name.as_deref()).await;
         let spooling =
             Spooling { path: config.spool.path.clone(), threshold_bytes: config.spool.threshold_bytes };
-        let s3 = Arc::new(S3Bucket::new(&sdk, config.aws.path_style, spooling));
+        let s3 = Arc::new(S3Bucket::new(&sdk, config.aws.path_style, spooling).metered(meter));
         Self { sdk, s3 }
     }
 }
 
-pub(super) async fn open_ledger(config: &Config) -> Result<Opened, Fault> {
+pub(super) async fn open_ledger(config: &Config, meter: &Arc<Meter>) -> Result<Opened, Fault> {
     Ok(match &config.ledger {
         LedgerConfig::Sqlite { path, .. } => Opened::Sqlite(SqliteLedger::open(path)?),
         LedgerConfig::DynamoDb { table, region } => {
             let sdk = cloud::aws::connect(&config.aws, region.as_deref()).await;
-            Opened::DynamoDb(patiently("open", async || DynamoDbLedger::open(&sdk, table).await).await?)
+            let open = async || DynamoDbLedger::open_metered(&sdk, table, meter).await;
+            Opened::DynamoDb(patiently("open", open).await?)
         }
     })
 }

@@ -166,7 +166,7 @@ async fn replayed(ledger: &dyn Ledger, line: Line) -> Result<(), Fault> {
 
 /// The ledger of the configuration, on which no process may ever have started.
 async fn fresh(config: &Config) -> Result<Opened, Fault> {
-    let opened = open_ledger(config).await?;
+    let opened = open_ledger(config, &Arc::default()).await?;
     let epoch = opened.identity().await?.epoch;
     if epoch == 0 {
         return Ok(opened);

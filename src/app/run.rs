@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::SystemClock;
 use super::Tree;
 use super::console::TreeConsole;
+use super::costs::LatestReport;
 use super::edges::Edges;
 use crate::alerts::Alerting;
 use crate::bucket::local::announcer::Announcer;
@@ -93,13 +94,16 @@ pub async fn run(config: Config, until_idle: bool) -> Result<ExitCode, Fault> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let own = Arc::new(TreeConsole::new(Arc::clone(&tree.world), tree.root.clone()));
+    let latest = LatestReport::default();
+    let own = TreeConsole::new(Arc::clone(&tree.world), tree.root.clone()).with_costs(latest.clone());
+    let own = Arc::new(own);
     // Nobody else fills it.
     let _ = console.set(Arc::clone(&own) as _);
     let announcers = edges.announce(&config);
     edges.look_at_queues();
     let _upkeep = edges.keep_up(&config, &tree.world);
     let _how_far = edges.tell_how_far(&config, &tree.world, &own).await?;
+    let _costs = edges.look_at_costs(&config, &latest, &tree.world);
     let beats = beat(&tree, &health);
     health.set_ready(None);
     let input_ended = || announcers.iter().all(is_settled);

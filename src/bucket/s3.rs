@@ -21,12 +21,15 @@ use md5::{Digest, Md5};
 
 use super::{Bucket, Held, OPEN_OBJECT_BYTES};
 use crate::cloud::aws::fault;
+use crate::cloud::metering::S3Metering;
 use crate::domain::batch::hex;
+use crate::domain::cost::usage::Measure;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::instant::Instant;
 use crate::domain::object::Object;
 use crate::flow::cpu::blocking;
+use crate::flow::meter::Meter;
 use crate::flow::pulse;
 
 mod listing;
@@ -54,13 +57,20 @@ pub struct Spooling {
 pub struct S3Bucket {
     client: Client,
     spooling: Spooling,
+    meter: Arc<Meter>,
 }
 
 impl S3Bucket {
     /// Buckets that are reached with `config`; `path_style` puts the bucket's name into the path.
     pub fn new(config: &SdkConfig, path_style: bool, spooling: Spooling) -> Self {
         let config = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).build();
-        Self { client: Client::from_conf(config), spooling }
+        Self { client: Client::from_conf(config), spooling, meter: Arc::default() }
+    }
+
+    /// Counts what is asked and what comes.
+    pub fn metered(self, meter: &Arc<Meter>) -> Self {
+        let config = self.client.config().to_builder().interceptor(S3Metering(Arc::clone(meter))).build();
+        Self { client: Client::from_conf(config), meter: Arc::clone(meter), ..self }
     }
 
     async fn get(&self, file: &FileId, version: Option<String>) -> Result<GetObjectOutput, Fault> {
@@ -107,6 +117,7 @@ impl S3Bucket {
         while let Some(piece) = answer.body.next().await {
             let piece = piece.map_err(|error| cut(file, error))?;
             pulse::moved();
+            self.meter.add_of(&file.table, Measure::FetchedBytes, piece.len() as u64);
             bytes.extend_from_slice(&piece);
             too_long(file, bytes.len() as u64)?;
         }
@@ -134,6 +145,7 @@ impl S3Bucket {
             let ended = next.is_none();
             if let Some(bytes) = next {
                 length = length.saturating_add(bytes.len() as u64);
+                self.meter.add_of(&file.table, Measure::FetchedBytes, bytes.len() as u64);
                 too_long(file, length)?;
                 piece.extend_from_slice(&bytes);
             }
@@ -173,6 +185,7 @@ impl Bucket for S3Bucket {
     }
 
     async fn open(&self, file: &FileId) -> Result<Arc<dyn Object>, Fault> {
+        self.meter.add_of(&file.table, Measure::Files, 1);
         let answer = match self.get(file, None).await {
             Err(gone) if gone.kind == FaultKind::Vanished => match self.version_of(file).await? {
                 Some(version) => self.get(file, Some(version)).await?,

@@ -20,6 +20,23 @@ const DEFAULT_URL: &str = "http://127.0.0.1:9464";
 /// The environment variable that holds the token.
 const TOKEN: &str = "LANDBRIDGE_TOKEN";
 
+/// Which landbridge is asked, and as whom, where no configuration tells.
+#[derive(Debug, Default, Args)]
+pub(super) struct Asked {
+    /// Its address [default: http://127.0.0.1:9464]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// A file that holds the admin token; else LANDBRIDGE_TOKEN is taken
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// Asks it.
+pub(super) fn call_asked(asked: &Asked, method: Method, path: &str) -> Result<Value, String> {
+    let Asked { url, token_file } = asked;
+    call(&Target { url: url.clone(), config: None, token_file: token_file.clone() }, method, path)
+}
+
 /// Which landbridge is asked, and as whom.
 #[derive(Debug, Default, Args)]
 pub(super) struct Target {

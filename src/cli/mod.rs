@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod admin;
 mod check;
 mod compact;
+mod cost;
 mod demo;
 mod describe;
 mod dlq;
@@ -43,6 +44,8 @@ enum Command {
     Demo(demo::Arguments),
     /// How the tables do; those that need a person come first
     Status(admin::StatusArguments),
+    /// What today, this month and the whole month cost, by what was really done
+    Cost(cost::Arguments),
     /// Stop a table until it is resumed; its files wait
     Pause(admin::ActArguments),
     /// Let a table go on, whatever stopped it
@@ -86,6 +89,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
         Command::Run { config, until_idle } => run::run(&config, until_idle),
         Command::Demo(arguments) => demo::demo(arguments),
         Command::Status(arguments) => admin::status(&arguments),
+        Command::Cost(arguments) => cost::cost(&arguments),
         Command::Pause(arguments) => admin::act("pause", &arguments),
         Command::Resume(arguments) => admin::act("resume", &arguments),
         Command::Flush(arguments) => admin::act("flush", &arguments),

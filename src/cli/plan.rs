@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::config::cost::prices;
 use crate::config::load;
-use crate::domain::cost::{Item, Needed, Prices, bill};
+use crate::domain::cost::{Charge, Needed, Prices, bill, total};
 use crate::domain::ids::TableId;
 use crate::domain::planner::{Carrier, Class, Quotas};
 use crate::forecast::{Burst, Freshness, Outcome, Scenario, Table, Windows, run, zipf};
 
 mod chart;
+#[cfg(test)]
+mod cost_page;
 
 /// `landbridge plan --day`, `landbridge plan --quota --config FILE --rates FILE`
 #[derive(Debug, clap::Args)]
@@ -34,9 +37,12 @@ pub(super) struct Arguments {
     /// Seconds from one DMS file of a table to the next, of `--quota`
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     every: u64,
-    /// Bytes that a row has on its way out (docs/performance.md)
-    #[arg(long, value_name = "BYTES", default_value_t = 72, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Bytes that a row has on its way out (docs/cost.md)
+    #[arg(long, value_name = "BYTES", default_value_t = 75, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     row_bytes: u32,
+    /// Bytes that an upload has beside its rows: the job's description, and the frame of a Parquet file (docs/cost.md)
+    #[arg(long, value_name = "BYTES", default_value_t = 6_300, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
+    upload_bytes: u32,
     /// What things cost, instead of config/prices.toml
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
@@ -65,9 +71,13 @@ pub(super) fn plan(arguments: &Arguments) -> ExitCode {
         show(&name, &outcome);
         runs.push((name, scenario, outcome));
     }
-    let items = runs.first().map(|(_, scenario, outcome)| bill_of(&prices, arguments, scenario, outcome));
-    let items = items.unwrap_or_default();
-    show_bill(&prices, &items);
+    let needed = runs.first().map(|(_, scenario, outcome)| needed(arguments, scenario, outcome));
+    let needed = needed.unwrap_or_default();
+    let items = bill(&prices, &needed.month(&prices));
+    let mut used_up = prices.clone();
+    used_up.aws.data_out_free_gb = 0.0;
+    let without_free_data_out = total(&bill(&used_up, &needed.month(&used_up)));
+    show_bill(&prices, &items, without_free_data_out);
     if let Some(path) = &arguments.draw
         && let Err(error) = std::fs::write(path, drawn(&runs))
     {
@@ -83,7 +93,7 @@ pub(super) fn plan(arguments: &Arguments) -> ExitCode {
             "It does not fit into the quotas."
         }
     );
-    println!("{}", summary(&runs, items.iter().map(|item| item.dollars).sum()));
+    println!("{}", summary(&runs, &needed, [total(&items), without_free_data_out]));
     if fits { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -93,37 +103,34 @@ fn is_too_much((_, scenario, outcome): &Run) -> bool {
     short && scenario.windows == Windows::Planned
 }
 
-fn prices(path: Option<&Path>) -> Result<Prices, String> {
-    let (name, text) = match path {
-        None => ("config/prices.toml".to_owned(), include_str!("../../config/prices.toml").to_owned()),
-        Some(path) => (path.display().to_string(), read(path)?),
-    };
-    toml::from_str(&text).map_err(|error| format!("{name}: {error}"))
-}
-
 fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
-fn bill_of(prices: &Prices, arguments: &Arguments, scenario: &Scenario, outcome: &Outcome) -> Vec<Item> {
+/// What a day of it needs.
+fn needed(arguments: &Arguments, scenario: &Scenario, outcome: &Outcome) -> Needed {
     let days = f64::from(scenario.days);
     let queues: BTreeSet<_> = scenario.tables.iter().map(|table| &table.id.cluster).collect();
-    let needed = Needed {
+    Needed {
         files: outcome.files as f64 / days,
+        receives: outcome.receives as f64 / days,
+        deletes: outcome.deletes as f64 / days,
+        calls: outcome.calls as f64 / days,
         queues: queues.len() as f64,
-        bytes_out: outcome.rows / days * f64::from(arguments.row_bytes),
+        bytes_out: outcome.rows / days * f64::from(arguments.row_bytes)
+            + outcome.jobs as f64 / days * f64::from(arguments.upload_bytes),
         jobs: outcome.jobs as f64 / days,
-    };
-    bill(prices, &needed)
+    }
 }
 
-fn show_bill(prices: &Prices, items: &[Item]) {
+fn show_bill(prices: &Prices, items: &[Charge], without_free_data_out: f64) {
     println!("\na month of the first, in dollars (prices of {}, config/prices.toml)", prices.date);
-    for Item { what, amount, unit, dollars } in items {
+    for Charge { item, amount, dollars } in items.iter().filter(|charge| charge.amount > 0.0) {
+        let (what, unit) = item.described();
         println!("  {what:<24} {dollars:>8.2}   {amount:>14.0} {unit}");
     }
-    let sum: f64 = items.iter().map(|item| item.dollars).sum();
-    println!("  {:<24} {sum:>8.2}\n", "in all");
+    println!("  {:<24} {:>8.2}", "in all", total(items));
+    println!("  {:<24} {without_free_data_out:>8.2}\n", "with no data out free");
 }
 
 fn show_head() {
@@ -154,7 +161,7 @@ fn drawn(runs: &[Run]) -> String {
 }
 
 /// What is told last, for machines.
-fn summary(runs: &[Run], cost_month_usd: f64) -> serde_json::Value {
+fn summary(runs: &[Run], needed: &Needed, dollars: [f64; 2]) -> serde_json::Value {
     let of =
         |freshness: &Freshness| json!({"p50": freshness.percentile(0.5), "p99": freshness.percentile(0.99)});
     let load_jobs = |outcome: &Outcome| {
@@ -168,6 +175,7 @@ fn summary(runs: &[Run], cost_month_usd: f64) -> serde_json::Value {
     let named =
         |part: &str| runs.iter().find(|(name, ..)| name.starts_with(part)).map(|(.., outcome)| outcome);
     let crossed = |outcome: &Outcome| json!({"quota_crossed": outcome.refused > 0});
+    let [cost_month_usd, without_free_data_out] = dollars.map(|dollars| (dollars * 100.0).round() / 100.0);
     let paused = |every: &str| {
         moved(
             named(&format!("planned, files every {every}"))?,
@@ -180,7 +188,17 @@ fn summary(runs: &[Run], cost_month_usd: f64) -> serde_json::Value {
         "storage_write": named("the ten busiest streamed").map(|outcome| of(&outcome.streamed)),
         "fixed_window": named("a window of 60 s").map(crossed),
         "paused_moves_p99_by": {"60s": paused("60"), "10s": paused("10")},
-        "cost_month_usd": (cost_month_usd * 100.0).round() / 100.0,
+        "day_needs": {
+            "files": needed.files.round(),
+            "queues": needed.queues,
+            "receives": needed.receives.round(),
+            "deletes": needed.deletes.round(),
+            "bytes_out": needed.bytes_out.round(),
+            "calls": needed.calls.round(),
+            "jobs": needed.jobs.round(),
+        },
+        "cost_month_usd": cost_month_usd,
+        "cost_month_usd_with_no_data_out_free": without_free_data_out,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Google: who landbridge is there, as bearer tokens that are renewed before they expire.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +12,9 @@ use google_cloud_auth::credentials::{self, AccessTokenCredentials, Credentials, 
 
 use crate::config::secret::Secret;
 use crate::config::types::GoogleCredentials;
+use crate::domain::cost::usage::Measure;
 use crate::domain::fault::{Fault, FaultKind};
+use crate::flow::meter::Meter;
 use crate::flow::pulse;
 
 /// What landbridge may do, at most; the roles of the account say the rest.
@@ -26,6 +29,7 @@ const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Identity {
     /// `None`: anonymous.
     credentials: Option<AccessTokenCredentials>,
+    meter: Arc<Meter>,
 }
 
 impl Identity {
@@ -47,7 +51,12 @@ impl Identity {
             ),
             GoogleCredentials::File(path) => Some(from_key_file(path, scope)?),
         };
-        Ok(Self { credentials })
+        Ok(Self { credentials, meter: Arc::default() })
+    }
+
+    /// Counts the calls that are made as it.
+    pub fn metered(self, meter: &Arc<Meter>) -> Self {
+        Self { meter: Arc::clone(meter), ..self }
     }
 
     /// The same account, for a client of Google's own.
@@ -62,6 +71,7 @@ impl Identity {
     pub async fn token(&self) -> Result<Option<Secret>, Fault> {
         // Every call begins here, so that one after the other is seen to move on.
         pulse::moved();
+        self.meter.add(Measure::GoogleCalls, 1);
         let Some(credentials) = &self.credentials else { return Ok(None) };
         let answer = tokio::time::timeout(TOKEN_TIMEOUT, credentials.access_token()).await;
         pulse::moved();

@@ -4,6 +4,7 @@ pub mod aws;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 pub mod google;
+pub mod metering;
 
 /// Chooses the one cryptography provider of the process, before the first client is made. Calling it again does
 /// nothing.

@@ -11,8 +11,8 @@ use super::settings::{SETTINGS, sections};
 use super::types::{Config, Receiver};
 use super::values::{Given, Value};
 use super::{
-    ConfigError, ConfigErrors, Place, against, alerts, ledger, masking, nearest, paths, planner, receivers,
-    secret, status, typed_view, warehouse,
+    ConfigError, ConfigErrors, Place, against, alerts, cost, ledger, masking, nearest, paths, planner,
+    receivers, secret, status, typed_view, warehouse,
 };
 
 /// The prefix of environment variables that override settings.
@@ -68,13 +68,14 @@ fn assemble(
     typed_view::check_names(warehouse.as_ref(), &mappings, errors);
     let ledger = ledger::read(&settings, errors);
     let alerts = alerts::read(&settings, errors);
+    let cost = cost::read(&settings, errors);
     let before = errors.len();
     let mask_key = masking::read(&settings, errors);
     if errors.len() == before {
         masking::check(mask_key.as_ref(), &mappings, errors);
     }
     let clusters = mappings.iter().map(|placed| placed.mapping.clone()).collect();
-    let mut config = settings.config(warehouse?, ledger?, alerts, clusters)?;
+    let mut config = settings.config(warehouse?, ledger?, alerts, cost?, clusters)?;
     config.mask_key = mask_key;
     config.receivers = told;
     warehouse::name_destinations(&mut config);

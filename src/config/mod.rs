@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 mod alerts;
 mod columns;
+pub mod cost;
 mod document;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

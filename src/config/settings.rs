@@ -61,7 +61,7 @@ settings! {
     "aws" "region", Kind::Text, "", "The region of the queues and buckets. Default: the one that a queue's URL names, then `AWS_REGION`, the profile, the machine's own.";
     "aws" "endpoint", Kind::Text, "", "Another address for S3, SQS, SNS and DynamoDB: a stand-in. `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL_SQS` and `AWS_ENDPOINT_URL_DYNAMODB` work too.";
     "aws" "path_style", Kind::Choice(&["never", "always"]), "never", "`always` puts the bucket's name into the path instead of the host name, as stand-ins need.";
-    "alerts" "webhook_url", Kind::Secret, "", "A Slack-compatible webhook that is told of quarantines, poison, vanished files, held tables, used-up quotas and receivers that take no notices, with the remedy. It is a secret: give it as `LANDBRIDGE__ALERTS__WEBHOOK_URL`.";
+    "alerts" "webhook_url", Kind::Secret, "", "A Slack-compatible webhook that is told of quarantines, poison, vanished files, held tables, used-up quotas, a budget that will not do, and receivers that take no notices, with the remedy. It is a secret: give it as `LANDBRIDGE__ALERTS__WEBHOOK_URL`.";
     "notify" "give_up_after", seconds(600, 30 * 86_400), "1d", "How long a receiver is told of a loaded batch, again and again, before it is given up and counted ([notify.md](notify.md)).";
     "spool" "path", Kind::Path, "", "Where batches are built; emptied at start. Default: the hidden folder `.spool` in the lake, so that a finished body is linked and not copied; with BigQuery, `spool` beside the ledger's file, else `state/spool`.";
     "spool" "threshold", Kind::Size(64 * KIB, 16 * GIB), "8MiB", "Fetched objects larger than this go to disk instead of memory.";
@@ -72,6 +72,9 @@ settings! {
     "planner" "jobs_per_day", Kind::Count(100, 100_000_000), "100000", "The load jobs that BigQuery admits in the project in 24 hours. Others who load into the project need some of them, too: say what is left for landbridge. A twentieth is never planned with.";
     "status" "dataset", Kind::Text, "", "The dataset of `table_status`, a small table with one row a table: how far it is loaded, by commit times at the source, and how it is ([freshness.md](freshness.md)). Nothing is written unless it is named, as `landbridge`: the dataset must be there, and two ledgers need two.";
     "status" "every", seconds(60, 86_400), "5m", "How often it is written: with BigQuery a load job each time, out of what loads do not want.";
+    "cost" "budget_usd_month", Kind::Count(1, 1_000_000), "", "What a month may cost, in US dollars. When it is projected to cost more, that is told, once a day at most (docs/cost.md).";
+    "cost" "on_budget", Kind::Choice(&["warn", "slow_down"]), "warn", "`warn`: it is told, and nothing else. `slow_down`: planned windows of tables that are not `critical` are as long as their `max_staleness` for as long as the projection is above the budget.";
+    "cost" "prices", Kind::Path, "", "What things cost, as `config/prices.toml` has it. Default: the list prices that landbridge comes with.";
     "batching" "window", seconds(1, 3600), "60s", "A table's batch closes when its first file is this old, where no planner says otherwise. Shorter is fresher and makes more load jobs.";
     "batching" "bytes", Kind::Size(64 * KIB, 16 * GIB), "64MiB", "A batch closes at this many bytes of files.";
     "batching" "files", Kind::Count(1, 90), "90", "A batch closes at this many files.";

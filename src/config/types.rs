@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::secret::Secret;
+use crate::domain::cost::Prices;
+use crate::domain::cost::budget::OnBudget;
 use crate::domain::planner::{Carrier, Class};
 use crate::domain::route::SourceRoute;
 use crate::domain::shape::Policy;
@@ -51,6 +53,8 @@ pub struct Config {
     pub planner: Option<Planner>,
     /// `[status]`; none where no table of the tables' status is written.
     pub status: Option<StatusTable>,
+    /// `[cost]`
+    pub cost: Cost,
     /// `[limits]`
     pub limits: Limits,
     /// `[timing]`
@@ -238,6 +242,17 @@ pub struct StatusTable {
     pub dataset: Arc<str>,
     /// How often it is written.
     pub every: Duration,
+}
+
+/// What it costs.
+#[derive(Clone, Debug)]
+pub struct Cost {
+    /// What a month may cost, in US dollars, where somebody has said so.
+    pub budget_usd_month: Option<f64>,
+    /// What is done when it is going to cost more.
+    pub on_budget: OnBudget,
+    /// What things cost.
+    pub prices: Prices,
 }
 
 /// Bounds.

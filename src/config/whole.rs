@@ -2,8 +2,8 @@
 
 use super::load::Settings;
 use super::types::{
-    Alerts, Aws, Batching, Config, Http, Ledger, Limits, Log, LogFormat, Mapping, Planner, Spool, Timing,
-    Warehouse,
+    Alerts, Aws, Batching, Config, Cost, Http, Ledger, Limits, Log, LogFormat, Mapping, Planner, Spool,
+    Timing, Warehouse,
 };
 use super::{ledger, status};
 use crate::domain::treatment::Fallback;
@@ -15,6 +15,7 @@ impl Settings<'_> {
         warehouse: Warehouse,
         ledger: Ledger,
         alerts: Alerts,
+        cost: Cost,
         mappings: Vec<Mapping>,
     ) -> Option<Config> {
         let spool = match &warehouse {
@@ -58,6 +59,7 @@ impl Settings<'_> {
                 jobs_per_day: self.number("planner", "jobs_per_day")?,
             }),
             status: status::read(self)?,
+            cost,
             limits: Limits {
                 memory_credit_bytes: self.number("limits", "memory_credit")?,
                 fetchers: self.count("limits", "fetchers")?,

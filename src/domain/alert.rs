@@ -28,12 +28,21 @@ pub enum AlertKind {
     Quota,
     /// A receiver does not take what it is told of loaded batches.
     Untold,
+    /// The month is going to cost more than it may. Of no table.
+    Budget,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Quarantined, Self::Held, Self::Poison, Self::Vanished, Self::Quota, Self::Untold];
+    pub const ALL: [Self; 7] = [
+        Self::Quarantined,
+        Self::Held,
+        Self::Poison,
+        Self::Vanished,
+        Self::Quota,
+        Self::Untold,
+        Self::Budget,
+    ];
 
     /// The kind as a metric label.
     pub const fn label(self) -> &'static str {
@@ -44,6 +53,7 @@ impl AlertKind {
             Self::Vanished => "vanished",
             Self::Quota => "quota",
             Self::Untold => "untold",
+            Self::Budget => "budget",
         }
     }
 
@@ -58,6 +68,9 @@ impl AlertKind {
             }
             Self::Poison => "the file is not loaded; the other files of its table go on",
             Self::Vanished => "the file is counted as vanished; the other files of its table go on",
+            Self::Budget => {
+                "it goes on loading; with `on_budget = \"slow_down\"`, tables that are not critical wait for their `max_staleness`"
+            }
             Self::Quota => {
                 "it tries again, with backoff; what still does not go waits in the ledger and is taken up later; no row is lost"
             }
@@ -77,6 +90,9 @@ impl AlertKind {
             Self::Poison => "look at the file; reload the table in DMS if its rows are needed",
             Self::Vanished => {
                 "find out who deleted or replaced it (a TRUNCATE or reload in DMS does); reload the table if its rows are needed"
+            }
+            Self::Budget => {
+                "see where it goes with `landbridge cost`; raise `cost.budget_usd_month`, or load less (docs/cost.md)"
             }
             Self::Quota => {
                 "nothing: windows are longer until the quota refills; if it comes again, say in `planner.jobs_per_day` what others leave, or ask Google for more"

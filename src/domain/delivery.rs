@@ -28,6 +28,9 @@ const RESTARTED: &str = "tried again after a restart";
 /// The reason of one that was never submitted.
 const SUSPECT: &str =
     "not submitted: the other half is loaded, so that a file that is refused must be in this one";
+/// The first wait before a job that runs is asked about again, and the longest; each is twice the one before. A load takes seconds, its rows
+/// are there whenever it is asked about, and each question is a call that is paid for.
+pub const FIRST_POLL: Duration = Duration::from_secs(2);
 /// The longest wait between two questions about a running job.
 pub const LONGEST_POLL: Duration = Duration::from_secs(5);
 
@@ -259,7 +262,7 @@ impl Delivery {
                 self.retry(wait)
             }
             JobStatus::Running => {
-                let wait = self.pace.back_off(LONGEST_POLL);
+                let wait = self.pace.poll();
                 self.retry(wait)
             }
             JobStatus::Succeeded { rows, batch, destination_matches } => {

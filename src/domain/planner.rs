@@ -155,6 +155,8 @@ pub enum Why {
     QuotaExceeded,
     /// The streams of this hour run low.
     StreamBudget,
+    /// The month is going to cost more than it may.
+    CostBudget,
 }
 
 impl Why {
@@ -167,6 +169,7 @@ impl Why {
             Self::ProjectBudget => "project_budget",
             Self::QuotaExceeded => "quota_exceeded",
             Self::StreamBudget => "stream_budget",
+            Self::CostBudget => "cost_budget",
         }
     }
 }
@@ -211,6 +214,8 @@ pub struct Planner {
     tables: BTreeMap<TableId, Table>,
     shared_at: Option<Instant>,
     refused: Option<(Instant, f64)>,
+    /// Tables that are not critical wait as long as they may.
+    slowed_down: bool,
 }
 
 impl Planner {
@@ -234,7 +239,13 @@ impl Planner {
             tables: tables.into_iter().map(|(id, needs)| (id, table(needs))).collect(),
             shared_at: None,
             refused: None,
+            slowed_down: false,
         }
+    }
+
+    /// Lets tables that are not critical wait as long as they may, or lets them go again.
+    pub fn slow_down(&mut self, slowed_down: bool) {
+        self.slowed_down = slowed_down;
     }
 
     /// An attempt was begun, now or before this process began: every one, whatever became of it. Where it is not known by what its
@@ -300,6 +311,9 @@ impl Planner {
             return Window { files: usize::MAX, age: LINGER, why: Why::AtOnce };
         };
         let longest = table.needs.max_staleness;
+        if self.slowed_down && !exhausted && table.needs.class != Class::Critical {
+            return Window { files: usize::MAX, age: longest, why: Why::CostBudget };
+        }
         if table.needs.carrier == Carrier::StorageWrite {
             let age = wait_for_stream.clamp(LINGER, longest.max(LINGER));
             let why = if age > LINGER { Why::StreamBudget } else { Why::AtOnce };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
+use super::queues::Queues;
 use super::warehouse::Warehouse;
 use super::{Outcome, Scenario, Windows};
 use crate::domain::batch::FILES_PER_BATCH_MAX;
@@ -18,8 +19,8 @@ use crate::domain::table::{Effect, Event, Table, TableBounds};
 
 /// A Monday.
 const START: Instant = Instant::from_micros(1_763_942_400_000_000);
-/// From S3's event to the poller, and the object's way into memory.
-const ANNOUNCING: Duration = Duration::from_millis(300);
+/// From S3's event to the poller, half of the time in which it gathers messages among it, and the object's way into memory.
+const ANNOUNCING: Duration = Duration::from_millis(550);
 const FETCHING: Duration = Duration::from_millis(150);
 /// Files of one cluster's minute come within this time.
 const JITTER: Duration = Duration::from_secs(2);
@@ -69,6 +70,7 @@ pub(super) struct Clockwork<'a> {
     pub(super) lanes: Vec<Lane>,
     pub(super) planner: Option<Planner>,
     pub(super) warehouse: Warehouse,
+    pub(super) queues: Queues,
     pub(super) chance: SmallRng,
     pub(super) running: BTreeMap<u64, Running>,
     pub(super) waiting: VecDeque<(usize, Vec<FileId>)>,
@@ -127,6 +129,7 @@ impl<'a> Clockwork<'a> {
             lanes: scenario.tables.iter().map(lane).collect(),
             planner,
             warehouse: Warehouse::new(scenario),
+            queues: Queues::new(scenario.tables.iter().map(|table| Arc::clone(&table.id.cluster)), START),
             chance: SmallRng::seed_from_u64(scenario.seed),
             running: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -159,7 +162,10 @@ impl<'a> Clockwork<'a> {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Written(lane) => self.written(lane),
-            Happening::Fetched(lane, file) => self.fetched(lane, file),
+            Happening::Fetched(lane, file) => {
+                self.queues.announced(&file.table.cluster, self.now);
+                self.fetched(lane, file);
+            }
             Happening::Woken(lane) => {
                 if let Some(lane) = self.lanes.get_mut(lane) {
                     lane.woken_at = None;
@@ -290,6 +296,8 @@ impl<'a> Clockwork<'a> {
         self.outcome.most_modifications = self.warehouse.most_modifications;
         self.outcome.refused = self.warehouse.refused;
         self.outcome.most_streams_an_hour = self.warehouse.most_streams;
+        self.outcome.receives = self.queues.concluded(self.now);
+        self.outcome.deletes = self.queues.deletes;
         self.outcome.reserve_min = 1.0 - self.warehouse.most_jobs as f64 / quota;
         let longest = Duration::from_secs(3_600);
         let old = |arrival: &&Arrival| self.now.since(arrival.at) > longest;

@@ -50,6 +50,9 @@ impl Clockwork<'_> {
     }
 
     fn perform(&mut self, id: u64, (wait, action): (Duration, Action)) {
+        if matches!(action, Action::Submit(_) | Action::Ask(_) | Action::Fence(_)) {
+            self.outcome.calls += 1;
+        }
         let takes = match action {
             Action::Submit(_) => UPLOADING,
             Action::End(_) => Duration::ZERO,
@@ -168,6 +171,11 @@ impl Clockwork<'_> {
     fn ended(&mut self, id: u64, end: &End) {
         let Some(Running { lane, delivery, job }) = self.running.remove(&id) else { return };
         let loaded = matches!(end, End::Loaded { .. });
+        let files = delivery.batch().manifest.entries.iter().map(|entry| &entry.file);
+        let arrivals = self.lanes.get(lane).map(|held| &held.arrivals);
+        let came = files.filter_map(|file| arrivals?.get(file)).map(|arrival| arrival.at).min();
+        let files = delivery.batch().manifest.entries.len();
+        self.queues.settled(files, came.unwrap_or(self.now), self.now);
         for entry in &delivery.batch().manifest.entries {
             let file = &entry.file;
             if loaded {

@@ -6,6 +6,7 @@
 mod clockwork;
 mod deliveries;
 mod freshness;
+mod queues;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -86,6 +87,12 @@ pub struct Outcome {
     pub rows: f64,
     /// Load jobs, failed ones among them.
     pub jobs: u64,
+    /// Calls to the warehouse: submissions, and questions how jobs went.
+    pub calls: u64,
+    /// Long polls of all queues, those that brought nothing among them.
+    pub receives: u64,
+    /// Calls that delete messages, or hide them for longer.
+    pub deletes: u64,
     /// Streams of the Storage Write API, and the most in any hour.
     pub streams: u64,
     /// The most of them in any hour.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::audit::BatchAccount;
 use crate::domain::batch::Batch;
+use crate::domain::cost::usage::{Day, KeptUsage};
 use crate::domain::fault::Fault;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::identity::Identity;
@@ -58,6 +59,8 @@ pub enum Line {
     },
     /// A message that could not be parsed.
     DeadLetter(DeadLetter),
+    /// What a process has done on a day.
+    Usage(KeptUsage),
     /// The last.
     End(Counts),
 }
@@ -175,6 +178,9 @@ pub struct Counts {
     /// Tables that have a shape.
     #[serde(default)]
     pub shapes: u64,
+    /// Days of usage, of each process that ran on them.
+    #[serde(default)]
+    pub usage: u64,
 }
 
 impl Counts {
@@ -189,6 +195,7 @@ impl Counts {
             Line::Mode { .. } => self.modes += 1,
             Line::DeadLetter(_) => self.dead_letters += 1,
             Line::Shape { .. } => self.shapes += 1,
+            Line::Usage(_) => self.usage += 1,
             Line::Ledger(_) | Line::End(_) => {}
         }
     }
@@ -309,6 +316,7 @@ pub async fn read(
     for (table, entries) in reader.shapes().await? {
         take(Line::Shape { table, entries })?;
     }
+    reader.usage(Day(0)).await?.into_iter().try_for_each(|usage| take(Line::Usage(usage)))?;
     loop {
         let page = reader.dead_letters(after.as_ref(), PAGE).await?;
         page.letters.into_iter().try_for_each(|letter| take(Line::DeadLetter(letter)))?;

@@ -2,6 +2,7 @@
 
 use landbridge::domain::batch::{Batch, Destination, Manifest, ManifestEntry};
 use landbridge::domain::column_type::ColumnType;
+use landbridge::domain::cost::usage::{Day, KeptUsage, Measure, Tally};
 use landbridge::domain::fault::Fault;
 use landbridge::domain::file::FileId;
 use landbridge::domain::ids::{AttemptNumber, TableId};
@@ -73,6 +74,8 @@ async fn fill(ledger: &SharedLedger) -> Result<(), Fault> {
     for (known, entries) in [(0, some), (3, more)] {
         assert!(ledger.grow_shape(&TableId::new("a", "s", "t"), known, entries).await?);
     }
+    let tally = Tally { shared: [(Measure::Files, 7)].into_iter().collect(), ..Tally::default() };
+    ledger.keep_usage(&KeptUsage { day: Day(20_000), writer: "w".into(), from: at(5), tally }).await?;
     ledger.dead_letter("q", "{no json", "it cannot be parsed", at(129)).await
 }
 
@@ -111,7 +114,7 @@ pub(crate) async fn a_copy_is_the_same_ledger(
 ) {
     fill(&ledger).await.unwrap();
     let written = lines(reader).await;
-    assert_eq!(written.len(), 5 + 4 + 2 + 1 + 1, "{written:#?}");
+    assert_eq!(written.len(), 5 + 4 + 2 + 1 + 1 + 1, "{written:#?}");
     let text: Vec<_> = written.iter().map(|line| serde_json::to_string(line).unwrap()).collect();
     let parsed: Vec<Line> = text.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
     assert_eq!(parsed, written);

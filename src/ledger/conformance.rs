@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use landbridge::domain::batch::{Attempt, Batch, Destination, Manifest, ManifestEntry};
 use landbridge::domain::column_type::ColumnType;
+use landbridge::domain::cost::usage::{Day, KeptUsage, Measure, Tally};
 use landbridge::domain::fault::FaultKind;
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, TableId};
@@ -740,6 +741,35 @@ pub(crate) async fn notices_stand_from_the_commit_until_they_are_told(ledger: Sh
     assert_eq!(told("fraud-2").await, []);
 }
 
+/// What processes have done is kept by day, written again instead of added to, and forgotten by day.
+pub(crate) async fn usage_is_kept_by_day_and_process(ledger: SharedLedger) {
+    let page = |day: i64, writer: &str, files: u64| KeptUsage {
+        day: Day(day),
+        writer: writer.to_owned(),
+        from: at(day),
+        tally: Tally {
+            shared: [(Measure::SqsRequests, files)].into_iter().collect(),
+            tables: [(table("t"), [(Measure::Files, files)].into_iter().collect())].into_iter().collect(),
+        },
+    };
+    let since = async |day: i64| {
+        let mut pages = ledger.usage(Day(day)).await.unwrap();
+        pages.sort_by_key(|page| (page.day, page.writer.clone()));
+        pages
+    };
+    assert_eq!(since(0).await, []);
+    for (day, writer, files) in [(19_999, "v", 1), (20_000, "v", 2), (20_000, "w", 3), (20_001, "w", 4)] {
+        ledger.keep_usage(&page(day, writer, files)).await.unwrap();
+    }
+    ledger.keep_usage(&page(20_000, "w", 9)).await.unwrap();
+    ledger.keep_usage(&page(20_000, "w", 9)).await.unwrap();
+    assert_eq!(since(20_000).await, [page(20_000, "v", 2), page(20_000, "w", 9), page(20_001, "w", 4)]);
+    assert_eq!(ledger.forget_usage(Day(20_000)).await.unwrap(), 1);
+    assert_eq!(ledger.forget_usage(Day(20_000)).await.unwrap(), 0);
+    assert_eq!(since(0).await.len(), 3);
+    assert!(ledger.summary(at(1)).await.unwrap().is_empty(), "it is nothing that is known of a table");
+}
+
 /// Runs every check on a ledger of its own.
 macro_rules! suite {
     ($empty:expr) => {
@@ -750,8 +780,8 @@ macro_rules! suite {
             batches_are_held_and_let_go, verdicts_apply_only_where_they_may, a_file_may_be_settled_twice_at_once, deferred_files_come_oldest_first,
             strikes_and_modes_are_kept, loads_are_counted_once_on_their_day, homes_are_counted_as_files_move,
             the_oldest_waiting_event_is_known, poison_is_mended_as_it_was_seen, what_is_over_is_forgotten_after_the_horizon, a_race_has_one_winner,
-                        what_stands_in_the_way_is_known_wherever_it_moves, a_watermark_never_goes_back, a_shape_grows_at_its_end, a_race_of_growths_has_one_winner,
-            notices_stand_from_the_commit_until_they_are_told);
+            what_stands_in_the_way_is_known_wherever_it_moves, a_watermark_never_goes_back, a_shape_grows_at_its_end, a_race_of_growths_has_one_winner,
+            notices_stand_from_the_commit_until_they_are_told, usage_is_kept_by_day_and_process);
     };
     ($empty:expr; $($check:ident),*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]

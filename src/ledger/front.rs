@@ -11,8 +11,10 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 
 use super::stored::file_key;
+use super::usage::UsageKeeper;
 use super::{Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, SharedLedger, Step, TableMode, Verdict};
 use crate::domain::batch::{Attempt, Batch};
+use crate::domain::cost::usage::{Day, KeptUsage};
 use crate::domain::dead_letter::PoisonCopy;
 use crate::domain::fault::{Fault, LOADED_BEFORE, MAY_BE_LOADED};
 use crate::domain::file::{FileId, FileState};
@@ -94,17 +96,23 @@ pub struct FrontedLedger {
     /// Files of batches that this process has claimed and not yet committed: as many as deliveries are in flight.
     claimed: DashMap<BatchId, Vec<[u8; 16]>>,
     copies: Option<Arc<dyn PoisonCopies>>,
+    usage: Option<Arc<UsageKeeper>>,
 }
 
 impl FrontedLedger {
     /// Puts a front of `capacity` files before `inner`.
     pub fn new(inner: SharedLedger, capacity: usize) -> Self {
-        Self { inner, front: LoadedFront::new(capacity), claimed: DashMap::new(), copies: None }
+        Self { inner, front: LoadedFront::new(capacity), claimed: DashMap::new(), copies: None, usage: None }
     }
 
     /// Sends copies of files that become poison.
     pub fn with_copies(self, copies: Arc<dyn PoisonCopies>) -> Self {
         Self { copies: Some(copies), ..self }
+    }
+
+    /// Keeps what was counted, before it closes.
+    pub fn with_usage(self, usage: Arc<UsageKeeper>) -> Self {
+        Self { usage: Some(usage), ..self }
     }
 
     /// After the step: a process that dies in between sends none, and the ledger has the file all the same.
@@ -301,12 +309,28 @@ impl Ledger for FrontedLedger {
         self.inner.grow_shape(table, known, entries).await
     }
 
+    async fn keep_usage(&self, usage: &KeptUsage) -> Result<(), Fault> {
+        self.inner.keep_usage(usage).await
+    }
+
+    async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault> {
+        self.inner.usage(since).await
+    }
+
+    async fn forget_usage(&self, before: Day) -> Result<u64, Fault> {
+        self.inner.forget_usage(before).await
+    }
+
     fn has_other_writers(&self) -> bool {
         self.inner.has_other_writers()
     }
 
     async fn close(&self) -> Result<(), Fault> {
-        self.inner.close().await
+        let kept = match &self.usage {
+            Some(usage) => usage.keep(&*self.inner).await,
+            None => Ok(()),
+        };
+        self.inner.close().await.and(kept)
     }
 }
 

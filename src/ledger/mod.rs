@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::batch::{Attempt, Batch};
+use crate::domain::cost::usage::{Day, KeptUsage};
 use crate::domain::fault::Fault;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
@@ -41,6 +42,7 @@ pub mod reader;
 pub(crate) mod reader_conformance;
 pub mod sqlite;
 pub(crate) mod stored;
+pub mod usage;
 
 /// The ledger.
 #[async_trait]
@@ -168,6 +170,15 @@ pub trait Ledger: Send + Sync + 'static {
     /// Attempts that were begun then or later, in any order (and some that were only ended then): what the quotas of a warehouse
     /// count; Invariant I-2 makes it complete. DynamoDB tells the first attempts alone, by the times of their claims.
     async fn submitted_since(&self, since: Instant) -> Result<Vec<Submitted>, Fault>;
+
+    /// Keeps what one process has done on one day, instead of what it had kept of it: repeated it changes nothing.
+    async fn keep_usage(&self, usage: &KeptUsage) -> Result<(), Fault>;
+
+    /// What each process has done on that day and later, in any order.
+    async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault>;
+
+    /// Forgets what was done on days before that. Answers how many entries.
+    async fn forget_usage(&self, before: Day) -> Result<u64, Fault>;
 
     /// True when other processes may change it too: modes are read again and again, and batches that another process has
     /// left behind are taken over.

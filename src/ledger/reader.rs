@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::audit::BatchAccount;
+use crate::domain::cost::usage::{Day, KeptUsage};
 use crate::domain::fault::Fault;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::identity::Identity;
@@ -123,6 +124,9 @@ pub trait LedgerReader: Send + Sync {
 
     /// The shapes of all tables that have one, sorted by table.
     async fn shapes(&self) -> Result<Vec<(TableId, Vec<ShapeEntry>)>, Fault>;
+
+    /// What each process has done on that day and later, in any order.
+    async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault>;
 
     /// At most `limit` dead letters after `after`.
     async fn dead_letters(&self, after: Option<&FileCursor>, limit: usize) -> Result<LetterPage, Fault>;

@@ -37,3 +37,9 @@ pub struct QuotaRefused {
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct SubmissionsRead(pub Vec<Submitted>);
+
+/// The month is going to cost more than it may, or no longer. Sent every few minutes by whoever watches the cost; if it is lost, the next
+/// tells.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SlowDown(pub bool);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,12 +16,17 @@ use aws_sdk_sqs::types::{
 
 use super::{Depth, MESSAGES_PER_CALL_MAX, Message, MessageId, Queue, Receipt};
 use crate::cloud::aws::fault;
+use crate::cloud::metering::SqsMetering;
 use crate::domain::clock::Clock;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::instant::Instant;
+use crate::flow::meter::Meter;
 
 /// The longest long poll (SQS: 20 s).
 const WAIT_MAX: Duration = Duration::from_secs(20);
+/// After a call that brought some messages, and not as many as it could, so long is waited before the next: the files of a cluster come within
+/// seconds of each other, and a call is paid for, whether it brings one message or ten.
+const GATHER: Duration = Duration::from_millis(500);
 /// How long one call may take, the SDK's repetitions included: longer than a long poll, so that a service that falls
 /// silent costs a queue less than a minute.
 const CALL_TIMEOUT: Duration = Duration::from_secs(45);
@@ -43,6 +48,8 @@ pub struct SqsQueue {
     /// When the oldest message of the latest receive was sent, in Unix milliseconds; 0 for none. SQS itself tells the
     /// age of the oldest message to CloudWatch alone.
     oldest_sent_ms: AtomicI64,
+    /// The latest receive brought some, and not as many as it could.
+    gathers: AtomicBool,
 }
 
 /// What is worth knowing of a queue before it is used.
@@ -58,7 +65,19 @@ impl SqsQueue {
         let timeouts = config.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled);
         let timeouts = timeouts.into_builder().operation_timeout(CALL_TIMEOUT).build();
         let config = aws_sdk_sqs::config::Builder::from(config).timeout_config(timeouts).build();
-        Self { client: Client::from_conf(config), url, clock, oldest_sent_ms: AtomicI64::new(0) }
+        Self {
+            client: Client::from_conf(config),
+            url,
+            clock,
+            oldest_sent_ms: AtomicI64::new(0),
+            gathers: AtomicBool::new(false),
+        }
+    }
+
+    /// Counts what is asked.
+    pub fn metered(self, meter: &Arc<Meter>) -> Self {
+        let config = self.client.config().to_builder().interceptor(SqsMetering(Arc::clone(meter))).build();
+        Self { client: Client::from_conf(config), ..self }
     }
 
     /// Asks for the queue's own settings.
@@ -153,7 +172,11 @@ fn lost(
 #[async_trait]
 impl Queue for SqsQueue {
     async fn receive(&self, max: usize, wait: Duration, visibility: Duration) -> Result<Vec<Message>, Fault> {
-        let max = i32::try_from(max.clamp(1, MESSAGES_PER_CALL_MAX)).unwrap_or(1);
+        if self.gathers.swap(false, Ordering::Relaxed) {
+            tokio::time::sleep(GATHER).await;
+        }
+        let most = max.clamp(1, MESSAGES_PER_CALL_MAX);
+        let max = i32::try_from(most).unwrap_or(1);
         let call = self
             .client
             .receive_message()
@@ -167,6 +190,7 @@ impl Queue for SqsQueue {
             fault(format!("cannot receive from {}", self.url), "sqs:ReceiveMessage", error)
         })?;
         let received = answer.messages.unwrap_or_default();
+        self.gathers.store((1..most).contains(&received.len()), Ordering::Relaxed);
         let mut oldest = None;
         let mut messages = Vec::with_capacity(received.len());
         for message in received {

@@ -275,6 +275,7 @@ mod tests {
             | Line::Mode { .. }
             | Line::Shape { .. }
             | Line::DeadLetter(_)
+            | Line::Usage(_)
             | Line::End(_) => None,
         };
         let ids: std::collections::BTreeSet<_> = lines.iter().filter_map(id).collect();

@@ -116,6 +116,8 @@ catalogue! {
     NOTICE_SECONDS = "landbridge_notice_seconds", Histogram, ["receiver"], CALL, "From the commit of a batch until the receiver had its notice.";
     NOTICES_WAITING = "landbridge_notices_waiting", Gauge, ["receiver"], &[], "Notices in memory that the receiver has not taken; beyond 2,000 they wait in the ledger alone.";
     NOTICES_AGE = "landbridge_notices_oldest_age_seconds", Gauge, ["receiver"], &[], "How long the oldest of them has waited.";
+    COST = "landbridge_cost_usd", Gauge, ["period", "item"], &[], "What landbridge costs, in US dollars, by item: today, month (so far), projected (the whole month). Made out every five minutes from what all its processes did: each of them shows the same sum.";
+    COST_BUDGET = "landbridge_cost_budget_usd", Gauge, [], &[], "What a month may cost, as `cost.budget_usd_month` says.";
     RESIDENT_BYTES = "landbridge_process_resident_bytes", Gauge, [], &[], "Resident memory of the process.";
     CPU_SECONDS = "landbridge_process_cpu_seconds", Gauge, [], &[], "CPU time of the process, user and system.";
 }
@@ -165,6 +167,7 @@ mod tests {
     fn every_metric_of_the_catalogue_is_moved_by_an_event() {
         let sources = concat!(
             include_str!("events/alerts.rs"),
+            include_str!("events/cost.rs"),
             include_str!("outlet.rs"),
             include_str!("events/notices.rs"),
             include_str!("events/planner.rs"),

@@ -5,6 +5,7 @@ use super::catalogue as c;
 use super::outlet::raise;
 
 mod alerts;
+mod cost;
 mod notices;
 mod planner;
 mod queues;
@@ -15,6 +16,7 @@ mod warehouse;
 mod watermarks;
 
 pub use alerts::*;
+pub use cost::*;
 pub use notices::*;
 pub use planner::*;
 pub use queues::*;

@@ -1,9 +1,10 @@
 //! The log's set-up, and what happens when something panics.
 
 use std::fs::OpenOptions;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -12,6 +13,29 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use super::catalogue::PANICS;
 use super::last_errors::LastErrors;
+
+/// Bytes of the log.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
+
+/// How many bytes this process has logged to standard error: whoever keeps them is paid for them.
+pub fn written_bytes() -> u64 {
+    WRITTEN.load(Ordering::Relaxed)
+}
+
+/// Standard error, counted.
+struct Counted;
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = std::io::stderr().write(bytes)?;
+        WRITTEN.fetch_add(written as u64, Ordering::Relaxed);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
 
 /// Where the log goes.
 #[derive(Clone, Copy, Debug)]
@@ -28,11 +52,11 @@ pub enum Target<'a> {
 pub fn init(target: Target<'_>, filter: &str) -> std::io::Result<bool> {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let layer = tracing_subscriber::fmt::layer().with_target(false);
-    let stderr = std::io::stderr;
     let layer = match target {
-        Target::Json => layer.with_writer(stderr).json().flatten_event(true).with_filter(filter).boxed(),
+        Target::Json => layer.with_writer(|| Counted).json().flatten_event(true).with_filter(filter).boxed(),
         Target::Text => {
-            layer.with_writer(stderr).with_ansi(stderr().is_terminal()).with_filter(filter).boxed()
+            let is_terminal = std::io::stderr().is_terminal();
+            layer.with_writer(|| Counted).with_ansi(is_terminal).with_filter(filter).boxed()
         }
         Target::File(path) => {
             let file = OpenOptions::new().create(true).append(true).open(path)?;

@@ -17,6 +17,7 @@ const NEAR_EDITS: usize = 4;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
+        .route("/api/v1/cost", web::get().to(cost))
         .route("/api/v1/tables", web::get().to(tables))
         .route("/api/v1/tables/{cluster}/{schema}/{table}", web::get().to(table))
         .route("/api/v1/tables/{cluster}/{schema}/{table}/poison", web::get().to(poison))
@@ -33,6 +34,13 @@ async fn tables(site: web::Data<Site>) -> HttpResponse {
         Ok(overview) => HttpResponse::Ok().json(
             json!({"at": overview.at.rfc3339(), "tables": overview.tables, "receivers": overview.receivers}),
         ),
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+async fn cost(site: web::Data<Site>) -> HttpResponse {
+    match site.cost().await {
+        Ok(view) => HttpResponse::Ok().json(view),
         Err(refusal) => refused(&refusal),
     }
 }
@@ -151,6 +159,10 @@ impl Site {
             error: "landbridge is starting".to_owned(),
             remedy: "ask again in a few seconds; /health/ready says when".to_owned(),
         })
+    }
+
+    async fn cost(&self) -> Result<super::cost::CostView, Refusal> {
+        self.console()?.cost().await
     }
 
     pub(super) async fn overview(&self) -> Result<std::sync::Arc<super::console::Overview>, Refusal> {

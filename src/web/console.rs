@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use serde::{Serialize, Serializer};
 
+use super::cost::{CostLine, CostView};
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::outbox::Shown;
@@ -25,6 +26,9 @@ pub trait Console: Send + Sync + 'static {
 
     /// The history of the table's columns, oldest entry first.
     async fn shape(&self, table: &TableId) -> Result<Shape, Refusal>;
+
+    /// What landbridge costs, as it was last made out.
+    async fn cost(&self) -> Result<CostView, Refusal>;
 
     /// Redrives or discards poison files of a table. Names nothing that is not poison: then nothing is done.
     async fn mend(&self, table: &TableId, chosen: Chosen, mending: Mending) -> Result<Mended, Refusal>;
@@ -133,6 +137,8 @@ pub struct Overview {
     pub tables: Vec<TableView>,
     /// Who is told of loaded batches, sorted by name.
     pub receivers: Vec<ReceiverView>,
+    /// What it costs, once that was made out.
+    pub cost: Option<CostLine>,
 }
 
 /// A receiver at one moment. Its JSON is the API's.

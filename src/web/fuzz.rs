@@ -83,6 +83,7 @@ impl Console for Tree {
             at: NOW,
             tables: vec![Self::table("t"), Self::table(MARKUP)],
             receivers: Vec::new(),
+            cost: None,
         }))
     }
 
@@ -105,6 +106,11 @@ impl Console for Tree {
         let (kind, name) = (crate::domain::column_type::ColumnType::Int64, MARKUP);
         let (source, target) = (name.into(), name.into());
         Ok(Shape::new([ShapeEntry { source, kind, target, target_kind: kind, change, at: NOW, file: None }]))
+    }
+
+    async fn cost(&self) -> Result<super::cost::CostView, Refusal> {
+        let (error, remedy) = (MARKUP.to_owned(), MARKUP.to_owned());
+        Err(Refusal { kind: RefusalKind::NoAnswer, error, remedy })
     }
 
     async fn mend(&self, _: &TableId, chosen: Chosen, _: Mending) -> Result<Mended, Refusal> {

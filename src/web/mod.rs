@@ -6,6 +6,7 @@
 pub mod access;
 mod api;
 pub mod console;
+pub mod cost;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 pub mod health;

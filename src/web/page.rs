@@ -134,6 +134,9 @@ fn summary(overview: &Overview) -> Markup {
                 @if vanished > 0 { ", " (number(vanished)) " vanished" }
                 span class="at" { " · as of " time datetime=(overview.at.rfc3339()) { (overview.at.time_of_day()) " UTC" } }
             }
+            @if let Some(cost) = &overview.cost {
+                p id="cost" class=(if cost.is_over() { "cost over" } else { "cost" }) { (cost.text()) }
+            }
         }
     }
 }
@@ -281,6 +284,7 @@ fn path(table: &TableView) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::console::{Pending, ReceiverView, RefusalKind};
+    use super::super::cost::CostLine;
     use super::*;
     use crate::domain::transition::TableMode;
 
@@ -316,7 +320,8 @@ mod tests {
     }
 
     fn shown(tables: Vec<TableView>) -> String {
-        whole(&Ok(Arc::new(Overview { at: NOW, tables, receivers: Vec::new() })), false, None).into_string()
+        let overview = Overview { at: NOW, tables, receivers: Vec::new(), cost: None };
+        whole(&Ok(Arc::new(overview)), false, None).into_string()
     }
 
     #[test]
@@ -352,11 +357,26 @@ mod tests {
             problem: problem.map(str::to_owned),
         };
         let receivers = vec![receiver("bi", None), receiver("fraud", Some("it answered <500>"))];
-        let overview = Overview { at: NOW, tables: vec![table("a", TableMode::Running)], receivers };
+        let overview =
+            Overview { at: NOW, tables: vec![table("a", TableMode::Running)], receivers, cost: None };
         let page = whole(&Ok(Arc::new(overview)), false, None).into_string();
         assert!(page.contains("Receiver fraud does not take notices") && page.contains("Told of loads: bi"));
         assert!(page.contains("12 notices waiting, the oldest for 5 min: it answered &lt;500&gt;"), "{page}");
         assert!(page.find("Receiver fraud").unwrap() < page.find("a/s.a").unwrap());
+    }
+
+    #[test]
+    fn what_it_costs_is_one_line_that_says_when_it_is_too_much() {
+        let line = |projected_usd| {
+            let cost = CostLine { month_usd: 4.125, projected_usd, budget_usd: Some(15.0) };
+            let overview = Overview { at: NOW, tables: Vec::new(), receivers: Vec::new(), cost: Some(cost) };
+            whole(&Ok(Arc::new(overview)), false, None).into_string()
+        };
+        let over = line(Some(15.01));
+        assert!(over.contains("this month 4.12 dollars so far, 15.01 projected, 15.00 budget"), "{over}");
+        assert!(over.contains("cost over") && !line(Some(15.0)).contains("cost over"));
+        assert!(line(None).contains("so far, 15.00 budget"));
+        assert!(!shown(Vec::new()).contains("dollars"));
     }
 
     #[test]

@@ -62,6 +62,7 @@ fn headline(told: &Told<'_>) -> String {
         AlertKind::Poison if count == 1 => format!("1 file of {of} is poison"),
         AlertKind::Poison => format!("{files} of {of} are poison"),
         AlertKind::Vanished => format!("{files} of {of} vanished"),
+        AlertKind::Budget => "the month is going to cost more than its budget".to_owned(),
         AlertKind::Quota => format!("a BigQuery quota is used up for {of} ({})", counted(count, "refusal")),
         AlertKind::Untold => format!("a receiver does not take what it is told of {of}"),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FIRST_WAIT, LEDGER_TRIES_MAX, LONGEST_WAIT};
+use super::{FIRST_POLL, FIRST_WAIT, LEDGER_TRIES_MAX, LONGEST_POLL, LONGEST_WAIT};
 use crate::domain::instant::Instant;
 
 /// What was tried so far.
@@ -34,6 +34,13 @@ impl Pace {
     pub(super) fn back_off(&mut self, longest: Duration) -> Duration {
         self.tries = self.tries.saturating_add(1);
         doubling(self.tries, longest)
+    }
+
+    /// The wait before a job that runs is asked about again.
+    pub(super) fn poll(&mut self) -> Duration {
+        self.tries = self.tries.saturating_add(1);
+        let times = 2_u32.saturating_pow(self.tries.saturating_sub(1).min(16));
+        FIRST_POLL.saturating_mul(times).min(LONGEST_POLL)
     }
 
     /// The wait before a job that is not known is submitted again: none at first, but a job that was accepted and is not

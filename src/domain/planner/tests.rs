@@ -136,3 +136,15 @@ fn without_budget_no_window_is_short() {
     }
     assert!(planner.reserve(at(1)) <= 0.0 && planner.used_of(&id(0), at(1)) == 100_000);
 }
+
+#[test]
+fn a_month_that_costs_too_much_slows_down_whoever_is_not_critical() {
+    let critical = TableNeeds { class: Class::Critical, ..NEEDS };
+    let mut planner = Planner::new(Quotas::BIGQUERY, [(id(0), critical), (id(1), NEEDS)], at(0));
+    planner.slow_down(true);
+    assert_eq!(planner.window(&id(0), at(1)).why, Why::AtOnce);
+    let slow = planner.window(&id(1), at(1));
+    assert_eq!((slow.why, slow.age), (Why::CostBudget, NEEDS.max_staleness));
+    planner.slow_down(false);
+    assert_eq!(planner.window(&id(1), at(2)).why, Why::AtOnce);
+}

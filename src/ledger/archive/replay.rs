@@ -31,6 +31,7 @@ pub async fn replay(ledger: &dyn Ledger, line: Line, now: Instant) -> Result<(),
         Line::DeadLetter(letter) => {
             ledger.dead_letter(&letter.queue, &letter.body, &letter.reason, letter.at).await
         }
+        Line::Usage(usage) => ledger.keep_usage(&usage).await,
         Line::Ledger(_) | Line::End(_) => Ok(()),
     }
 }

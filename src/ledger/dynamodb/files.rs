@@ -330,7 +330,7 @@ impl DynamoDbLedger {
         let condition = "loose_table = :table AND begins_with(loose_order, :home)";
         let (mut found, mut from, mut seen) = (Vec::new(), None, BTreeSet::new());
         while found.len() < limit {
-            let wanted = limit.saturating_sub(found.len()).min(super::gets::GETS_MAX);
+            let wanted = limit.saturating_sub(found.len()).min(super::calls::GETS_MAX);
             let page = self.page(step, Some("loose"), condition, values.clone(), wanted, from).await?;
             let keys = page.items.iter().map(|item| Ok(key(item.text_of(PK)?, FILE)));
             let mut items = self.get_many(step, keys.collect::<Result<_, StepError>>()?, None).await?;

@@ -19,6 +19,7 @@
 //! | `NOTICES` | receiver + time + id | what a receiver is still to be told of a loaded batch |
 //! | `HANDS` | process | what a process has in hand |
 //! | `DEAD` | time + hash | a message that could not be parsed |
+//! | `USAGE` | day + process | what the process has done on that day |
 //! | `LEDGER` | `ledger` | the format |
 
 use std::collections::BTreeMap;
@@ -32,11 +33,12 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use dashmap::DashMap;
 
 use self::commit::Fact;
-use self::item::Item;
 use self::step_error::StepError;
 use super::{Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
 use crate::cloud::aws;
+use crate::cloud::metering::DynamoDbMetering;
 use crate::domain::batch::{Attempt, Batch};
+use crate::domain::cost::usage::{Day, KeptUsage};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
@@ -47,13 +49,14 @@ use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
 use crate::domain::watermark::Hands;
+use crate::flow::meter::Meter;
 
 mod batches;
+mod calls;
 mod commit;
 mod event_times;
 mod expiry;
 mod files;
-mod gets;
 mod identity;
 mod item;
 mod notices;
@@ -65,6 +68,7 @@ mod step_error;
 mod steps;
 mod tables;
 mod transaction;
+mod usage;
 mod watermark;
 
 /// Reads of what other processes change at the same moment, before it is a fault.
@@ -84,30 +88,30 @@ struct Inner {
     facts: DashMap<BatchId, Fact>,
 }
 
-/// One page of a query.
-struct Page {
-    items: Vec<Item>,
-    next: Option<Item>,
-}
-
 impl DynamoDbLedger {
     /// Opens the ledger in `table`, which is made unless it is there. Refuses a table that is no ledger, and one of a
     /// newer format.
     pub async fn open(config: &SdkConfig, table: &str) -> Result<Self, Fault> {
-        let ledger = Self::over(config, table);
+        Self::open_metered(config, table, &Arc::default()).await
+    }
+
+    /// The same, and counts what it takes.
+    pub async fn open_metered(config: &SdkConfig, table: &str, meter: &Arc<Meter>) -> Result<Self, Fault> {
+        let ledger = Self::over(config, table, meter);
         ledger.told("open", ledger.prepare().await)?;
         Ok(ledger)
     }
 
     /// The same for who only reads: nothing is made.
     async fn open_to_read(config: &SdkConfig, table: &str) -> Result<Self, Fault> {
-        let ledger = Self::over(config, table);
+        let ledger = Self::over(config, table, &Arc::default());
         ledger.told("open", ledger.check_format(false).await)?;
         Ok(ledger)
     }
 
-    fn over(config: &SdkConfig, table: &str) -> Self {
-        let client = Client::new(config);
+    fn over(config: &SdkConfig, table: &str, meter: &Arc<Meter>) -> Self {
+        let config = aws_sdk_dynamodb::config::Builder::from(config);
+        let client = Client::from_conf(config.interceptor(DynamoDbMetering(Arc::clone(meter))).build());
         Self { inner: Arc::new(Inner { client, table: table.into(), facts: DashMap::new() }) }
     }
 
@@ -155,51 +159,6 @@ impl DynamoDbLedger {
     fn contended(&self, step: &str) -> StepError {
         let text = format!("{}: other processes change the same again and again", self.context(step));
         Fault::new(FaultKind::Unavailable, text).into()
-    }
-
-    async fn get(&self, step: &str, key: Item) -> Result<Option<Item>, StepError> {
-        let call = self.inner.client.get_item().table_name(&*self.inner.table);
-        let answer = call.set_key(Some(key)).consistent_read(true).send().await;
-        Ok(answer.map_err(|error| self.failed(step, "dynamodb:GetItem", error))?.item)
-    }
-
-    async fn put_item(&self, step: &str, item: Item) -> Result<(), StepError> {
-        let call = self.inner.client.put_item().table_name(&*self.inner.table).set_item(Some(item));
-        call.send().await.map_err(|error| self.failed(step, "dynamodb:PutItem", error))?;
-        Ok(())
-    }
-
-    /// One page of the table, strongly consistent, or of an index, which may be late.
-    async fn page(
-        &self,
-        step: &str,
-        index: Option<&str>,
-        condition: &str,
-        values: Item,
-        limit: usize,
-        from: Option<Item>,
-    ) -> Result<Page, StepError> {
-        let call =
-            self.inner.client.query().table_name(&*self.inner.table).set_index_name(index.map(str::to_owned));
-        let call = call.key_condition_expression(condition).set_expression_attribute_values(Some(values));
-        let call = call.consistent_read(index.is_none()).set_exclusive_start_key(from);
-        let call = call.limit(i32::try_from(limit.max(1)).unwrap_or(i32::MAX));
-        let answer = call.send().await.map_err(|error| self.failed(step, "dynamodb:Query", error))?;
-        let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
-        Ok(Page { items: answer.items.unwrap_or_default(), next })
-    }
-
-    /// All of a partition, in order.
-    async fn query(&self, step: &str, condition: &str, values: Item) -> Result<Vec<Item>, StepError> {
-        let (mut items, mut from) = (Vec::new(), None);
-        loop {
-            let page = self.page(step, None, condition, values.clone(), usize::MAX, from).await?;
-            items.extend(page.items);
-            from = page.next;
-            if from.is_none() {
-                return Ok(items);
-            }
-        }
     }
 }
 
@@ -340,6 +299,18 @@ impl Ledger for DynamoDbLedger {
 
     async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault> {
         self.told("grow_shape", self.grow_stored_shape(table, known, entries).await)
+    }
+
+    async fn keep_usage(&self, usage: &KeptUsage) -> Result<(), Fault> {
+        self.told("keep_usage", self.write_usage(usage).await)
+    }
+
+    async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault> {
+        self.told("usage", self.usage_since(since).await)
+    }
+
+    async fn forget_usage(&self, before: Day) -> Result<u64, Fault> {
+        self.told("forget_usage", self.drop_usage(before).await)
     }
 
     fn has_other_writers(&self) -> bool {

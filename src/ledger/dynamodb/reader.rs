@@ -14,6 +14,7 @@ use super::files::{FILE, IN_BATCH, file_partition, loose};
 use super::item::{Fields, Item, PK, SK, item, key, sortable, text};
 use super::{DynamoDbLedger, READS_MAX, StepError};
 use crate::domain::audit::{BatchAccount, FileHome};
+use crate::domain::cost::usage::{Day, KeptUsage};
 use crate::domain::fault::Fault;
 use crate::domain::file::FileId;
 use crate::domain::identity::Identity;
@@ -258,6 +259,10 @@ impl LedgerReader for DynamoDbReader {
 
     async fn shapes(&self) -> Result<Vec<(TableId, Vec<ShapeEntry>)>, Fault> {
         self.ledger.told("shapes", self.ledger.stored_shapes().await)
+    }
+
+    async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault> {
+        self.ledger.told("usage", self.ledger.usage_since(since).await)
     }
 
     async fn dead_letters(&self, after: Option<&FileCursor>, limit: usize) -> Result<LetterPage, Fault> {

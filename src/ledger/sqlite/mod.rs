@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use super::stored::Unreadable;
 use super::{Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
 use crate::domain::batch::{Attempt, Batch};
+use crate::domain::cost::usage::{Day, KeptUsage};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{AttemptNumber, BatchId, TableId};
@@ -38,6 +39,7 @@ mod shapes;
 mod submitted;
 mod summary;
 mod tables;
+mod usage;
 mod watermark;
 
 /// The ledger.
@@ -360,6 +362,19 @@ impl Ledger for SqliteLedger {
     async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault> {
         let (table, entries) = (table.clone(), entries.to_vec());
         self.step("grow_shape", move |step| shapes::grow_shape(step, &table, known, &entries)).await
+    }
+
+    async fn keep_usage(&self, usage: &KeptUsage) -> Result<(), Fault> {
+        let usage = usage.clone();
+        self.step("keep_usage", move |step| usage::keep(step, &usage)).await
+    }
+
+    async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault> {
+        self.step("usage", move |step| usage::since(step, since)).await
+    }
+
+    async fn forget_usage(&self, before: Day) -> Result<u64, Fault> {
+        self.step("forget_usage", move |step| usage::forget(step, before)).await
     }
 
     async fn close(&self) -> Result<(), Fault> {

@@ -14,8 +14,9 @@ use async_trait::async_trait;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{StepError, batches, expiry, fault_of, files, identity, notices, schema, shapes, tables};
+use super::{StepError, batches, expiry, fault_of, files, identity, notices, schema, shapes, tables, usage};
 use crate::domain::audit::{BatchAccount, FileHome};
+use crate::domain::cost::usage::{Day, KeptUsage};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::identity::Identity;
@@ -182,6 +183,10 @@ impl LedgerReader for SqliteReader {
 
     async fn shapes(&self) -> Result<Vec<(TableId, Vec<ShapeEntry>)>, Fault> {
         self.read("shapes", shapes::shapes).await
+    }
+
+    async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault> {
+        self.read("usage", move |step| usage::since(step, since)).await
     }
 
     async fn dead_letters(&self, after: Option<&FileCursor>, limit: usize) -> Result<LetterPage, Fault> {

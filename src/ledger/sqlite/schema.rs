@@ -15,7 +15,7 @@ const VERSION: i64 = MIGRATIONS.len() as i64;
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 
 /// Each brings the format from its index to the next.
-pub(super) const MIGRATIONS: [&str; 11] = [
+pub(super) const MIGRATIONS: [&str; 12] = [
     "
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY,
@@ -110,6 +110,14 @@ CREATE TABLE dead_letters (
          PRIMARY KEY (receiver, loaded_at, batch)
      ) STRICT, WITHOUT ROWID;",
     include_str!("schema/commits.sql"),
+    // What each process has done on each day, as far as somebody is paid for it.
+    "CREATE TABLE usage (
+         day INTEGER NOT NULL,
+         writer TEXT NOT NULL,
+         counted_from INTEGER NOT NULL,
+         tally TEXT NOT NULL,
+         PRIMARY KEY (day, writer)
+     ) STRICT, WITHOUT ROWID;",
 ];
 
 /// Checks that the file is a ledger of this version or an older one, and brings it up to date.

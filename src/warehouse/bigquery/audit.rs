@@ -16,6 +16,7 @@ use super::answers::Failure;
 use super::views::{free_name, identity, nameless};
 use crate::domain::audit::{Found, Numbers};
 use crate::domain::batch::Destination;
+use crate::domain::cost::usage::{Measure, billed_bytes};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::ids::BatchId;
 use crate::domain::instant::Instant;
@@ -213,6 +214,16 @@ enum Call {
     Results(String, GetQueryResultsParameters),
 }
 
+impl Call {
+    /// A query is paid for once, however many pages its answer has.
+    fn is_first_page(&self) -> bool {
+        match self {
+            Self::Query(_) => true,
+            Self::Results(_, parameters) => parameters.page_token.is_none(),
+        }
+    }
+}
+
 impl BigQueryAudit {
     /// Makes a call, and again when the service is unavailable or busy.
     async fn tried(&self, context: &str, project: &str, call: &Call) -> Result<QueryResponse, Failure> {
@@ -235,7 +246,12 @@ impl BigQueryAudit {
                 jobs.get_query_results(project, job, parameters.clone()).await.map(QueryResponse::from)
             }
         };
-        answer.map_err(|error| Failure::of(context, error))
+        let answer = answer.map_err(|error| Failure::of(context, error))?;
+        if answer.job_complete == Some(true) && call.is_first_page() {
+            let read = number(answer.total_bytes_processed.as_deref()).unwrap_or(0);
+            self.warehouse.rest.meter.add(Measure::QueriedBytes, billed_bytes(read, 1));
+        }
+        Ok(answer)
     }
 }
 

@@ -24,6 +24,7 @@ use crate::domain::batch::{Attempt, Destination};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::typed_view::TypedView;
 use crate::flow::cpu::blocking;
+use crate::flow::meter::Meter;
 
 mod answers;
 pub mod audit;
@@ -58,7 +59,12 @@ impl BigQuery {
     /// Connects with `settings`; nothing is asked of the service yet. `keys` tells by which columns tables that are
     /// created are clustered.
     pub async fn new(settings: &Settings, keys: Keys) -> Result<Self, Fault> {
-        let identity = Identity::new(&settings.credentials)?;
+        Self::metered(settings, keys, &Arc::default()).await
+    }
+
+    /// The same, and counts what is asked and sent.
+    pub async fn metered(settings: &Settings, keys: Keys, meter: &Arc<Meter>) -> Result<Self, Fault> {
+        let identity = Identity::new(&settings.credentials)?.metered(meter);
         let http = rest::http_client()?;
         let client = ClientBuilder::new()
             .with_v2_base_url(format!("{}/bigquery/v2", settings.endpoint))
@@ -68,7 +74,7 @@ impl BigQuery {
         let client = Arc::new(client.map_err(|error| {
             Failure::of("cannot make a BigQuery client", error).fault("cannot make a BigQuery client")
         })?);
-        let rest = Arc::new(Rest::new(http, identity.clone(), settings.endpoint.clone()));
+        let rest = Arc::new(Rest::new(http, identity.clone(), settings.endpoint.clone(), Arc::clone(meter)));
         let streams = Streams::new(settings.storage_endpoint.clone(), identity);
         let tables = Tables::new(Arc::clone(&client), Arc::clone(&rest), keys);
         let (project, location) = (Arc::clone(&settings.project), Arc::clone(&settings.location));

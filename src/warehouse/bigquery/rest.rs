@@ -14,9 +14,11 @@ use super::answers::{ANSWER_BYTES_MAX, Refusal, transport};
 use crate::cloud::google::Identity;
 use crate::columns::body::Body;
 use crate::domain::batch::Attempt;
+use crate::domain::cost::usage::Measure;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::job::Submission;
 use crate::flow::cpu::blocking;
+use crate::flow::meter::Meter;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,6 +41,8 @@ pub(super) struct Rest {
     identity: Identity,
     /// Scheme and host.
     endpoint: String,
+    /// Counts what is sent.
+    pub(super) meter: Arc<Meter>,
 }
 
 /// A client with timeouts, for the calls here and for those of the BigQuery client, which has none of its own.
@@ -55,8 +59,8 @@ pub(super) fn http_client() -> Result<Client, Fault> {
 }
 
 impl Rest {
-    pub(super) fn new(http: Client, identity: Identity, endpoint: String) -> Self {
-        Self { http, identity, endpoint }
+    pub(super) fn new(http: Client, identity: Identity, endpoint: String, meter: Arc<Meter>) -> Self {
+        Self { http, identity, endpoint, meter }
     }
 
     /// Asks for a resource whose answer the client could not read, to learn the status that it lost. `path` is that
@@ -126,6 +130,7 @@ impl Rest {
             Ok(Arc::new(file.map_err(as_retryable)?))
         };
         let file = blocking("opening a body", open).await?;
+        self.meter.add_into(&attempt.destination, Measure::LoadJobs, 1);
         if body.size_bytes() <= MULTIPART_BYTES_MAX {
             self.multipart(&context, attempt, job, file, body.size_bytes()).await
         } else {
@@ -150,6 +155,7 @@ impl Rest {
         let boundary = format!("landbridge-{}", attempt.batch);
         let (head, tail) = around(&boundary, job);
         let whole = read_between(head, file, 0, size, tail).await?;
+        self.meter.add_into(&attempt.destination, Measure::SentBytes, whole.len() as u64);
         let request = self
             .http
             .post(self.upload_url(attempt, "multipart"))
@@ -203,6 +209,7 @@ impl Rest {
         loop {
             let piece = read_piece(Arc::clone(&file), offset, PIECE_BYTES.min(size - offset)).await?;
             let last = offset + (piece.len() as u64).saturating_sub(1);
+            self.meter.add_into(&attempt.destination, Measure::SentBytes, piece.len() as u64);
             let request = self
                 .http
                 .put(&session)

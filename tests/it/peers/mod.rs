@@ -2,6 +2,7 @@
 //! S3 by a script that shares no code with landbridge.
 
 pub mod cloud;
+mod cost;
 mod dead_letters;
 mod every_type;
 mod faults;
@@ -12,5 +13,6 @@ mod proxy;
 mod schema;
 mod streams;
 mod table_status;
+mod tap;
 mod typed_view;
 mod verify;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use landbridge::domain::batch::{Attempt, Batch, FILES_PER_BATCH_MAX};
+use landbridge::domain::cost::usage::{Day, KeptUsage};
 use landbridge::domain::fault::Fault;
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
@@ -340,6 +341,19 @@ impl Ledger for LedgerPort {
     async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault> {
         let about = format!("{table}: {} after {known}", entries.len());
         self.step("grow_shape", about, self.watch.ledger.grow_shape(table, known, entries), |_| {}).await
+    }
+
+    async fn keep_usage(&self, usage: &KeptUsage) -> Result<(), Fault> {
+        let about = usage.writer.clone();
+        self.step("keep_usage", about, self.watch.ledger.keep_usage(usage), |_| {}).await
+    }
+
+    async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault> {
+        self.step("usage", String::new(), self.watch.ledger.usage(since), |_| {}).await
+    }
+
+    async fn forget_usage(&self, before: Day) -> Result<u64, Fault> {
+        self.step("forget_usage", String::new(), self.watch.ledger.forget_usage(before), |_| {}).await
     }
 
     async fn close(&self) -> Result<(), Fault> {

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use landbridge::bucket::{Bucket, Held};
 use landbridge::columns::body::Body;
 use landbridge::domain::batch::{Attempt, Batch, Destination};
+use landbridge::domain::cost::usage::{Day, KeptUsage};
 use landbridge::domain::fault::{Fault, FaultKind};
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
@@ -299,6 +300,18 @@ impl Ledger for Faulty<dyn Ledger> {
 
     async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault> {
         self.faults.act("grow_shape", self.inner.grow_shape(table, known, entries)).await
+    }
+
+    async fn keep_usage(&self, usage: &KeptUsage) -> Result<(), Fault> {
+        self.faults.act("keep_usage", self.inner.keep_usage(usage)).await
+    }
+
+    async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault> {
+        self.faults.act("usage", self.inner.usage(since)).await
+    }
+
+    async fn forget_usage(&self, before: Day) -> Result<u64, Fault> {
+        self.faults.act("forget_usage", self.inner.forget_usage(before)).await
     }
 
     fn has_other_writers(&self) -> bool {

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use landbridge::bucket::{Bucket, Held};
 use landbridge::columns::body::Body;
 use landbridge::domain::batch::{Attempt, Batch, Destination};
+use landbridge::domain::cost::usage::{Day, KeptUsage};
 use landbridge::domain::fault::Fault;
 use landbridge::domain::file::{FileId, FileState};
 use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
@@ -289,6 +290,18 @@ impl Ledger for Before<dyn Ledger> {
 
     async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault> {
         self.inner.grow_shape(table, known, entries).await
+    }
+
+    async fn keep_usage(&self, usage: &KeptUsage) -> Result<(), Fault> {
+        self.inner.keep_usage(usage).await
+    }
+
+    async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault> {
+        self.inner.usage(since).await
+    }
+
+    async fn forget_usage(&self, before: Day) -> Result<u64, Fault> {
+        self.inner.forget_usage(before).await
     }
 
     async fn close(&self) -> Result<(), Fault> {

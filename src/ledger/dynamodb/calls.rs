@@ -1,4 +1,4 @@
-//! Many items by their keys.
+//! Calls that read or put, which many steps share.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +16,25 @@ pub(super) const GETS_MAX: usize = 100;
 const GET_AGAIN_MAX: usize = 10;
 const GET_AGAIN: Duration = Duration::from_millis(50);
 
+/// One page of a query.
+pub(super) struct Page {
+    pub(super) items: Vec<Item>,
+    pub(super) next: Option<Item>,
+}
+
 impl DynamoDbLedger {
+    pub(super) async fn get(&self, step: &str, key: Item) -> Result<Option<Item>, StepError> {
+        let call = self.inner.client.get_item().table_name(&*self.inner.table);
+        let answer = call.set_key(Some(key)).consistent_read(true).send().await;
+        Ok(answer.map_err(|error| self.failed(step, "dynamodb:GetItem", error))?.item)
+    }
+
+    pub(super) async fn put_item(&self, step: &str, item: Item) -> Result<(), StepError> {
+        let call = self.inner.client.put_item().table_name(&*self.inner.table).set_item(Some(item));
+        call.send().await.map_err(|error| self.failed(step, "dynamodb:PutItem", error))?;
+        Ok(())
+    }
+
     /// Items by their keys, strongly consistent each; those that are not there are left out.
     pub(super) async fn get_many(
         &self,
@@ -54,5 +72,43 @@ impl DynamoDbLedger {
             }
         }
         Ok(found)
+    }
+
+    /// One page of the table, strongly consistent, or of an index, which may be late.
+    pub(super) async fn page(
+        &self,
+        step: &str,
+        index: Option<&str>,
+        condition: &str,
+        values: Item,
+        limit: usize,
+        from: Option<Item>,
+    ) -> Result<Page, StepError> {
+        let call =
+            self.inner.client.query().table_name(&*self.inner.table).set_index_name(index.map(str::to_owned));
+        let call = call.key_condition_expression(condition).set_expression_attribute_values(Some(values));
+        let call = call.consistent_read(index.is_none()).set_exclusive_start_key(from);
+        let call = call.limit(i32::try_from(limit.max(1)).unwrap_or(i32::MAX));
+        let answer = call.send().await.map_err(|error| self.failed(step, "dynamodb:Query", error))?;
+        let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        Ok(Page { items: answer.items.unwrap_or_default(), next })
+    }
+
+    /// All of a partition, in order.
+    pub(super) async fn query(
+        &self,
+        step: &str,
+        condition: &str,
+        values: Item,
+    ) -> Result<Vec<Item>, StepError> {
+        let (mut items, mut from) = (Vec::new(), None);
+        loop {
+            let page = self.page(step, None, condition, values.clone(), usize::MAX, from).await?;
+            items.extend(page.items);
+            from = page.next;
+            if from.is_none() {
+                return Ok(items);
+            }
+        }
     }
 }
