@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::time::Duration;
 
 use actix::Addr;
@@ -148,6 +148,7 @@ impl Tree {
             quotas: config.quotas(),
             windows: DashMap::new(),
             frontiers: DashMap::new(),
+            streams_are_free: AtomicBool::new(true),
             watermarks: DashMap::new(),
             modes,
             spool: config.spool.path.clone(),

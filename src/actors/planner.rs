@@ -19,7 +19,7 @@ use crate::domain::planner::{DAY, Planner as Machine, Quotas, Submitted};
 use crate::domain::watchdog::Edge;
 use crate::messages::child::{Ping, Pulse};
 use crate::messages::planner::{
-    FileCame, GrantStatus, JobSubmitted, QuotaRefused, SlowDown, SubmissionsRead,
+    FileCame, GrantStatus, JobSubmitted, QuotaRefused, SlowDown, StreamsAreFree, SubmissionsRead,
 };
 use crate::telemetry::events;
 
@@ -143,6 +143,14 @@ impl Handler<GrantStatus> for Planner {
     fn handle(&mut self, _: GrantStatus, _: &mut Self::Context) -> Self::Result {
         let now = self.world.ports.clock.now();
         self.machine.grant_aside(now)
+    }
+}
+
+impl Handler<StreamsAreFree> for Planner {
+    type Result = ();
+
+    fn handle(&mut self, message: StreamsAreFree, _: &mut Self::Context) {
+        self.machine.streams_are_free(message.0);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::{DashMap, DashSet};
@@ -135,6 +135,8 @@ pub struct World {
     pub windows: DashMap<TableId, (Window, Instant)>,
     /// What each table has loaded and cannot vouch for yet.
     pub frontiers: DashMap<TableId, Frontier>,
+    /// Streams cost nothing yet in this month, as far as is known.
+    pub streams_are_free: AtomicBool,
     /// The watermark of each table, as it was looked at last.
     pub watermarks: DashMap<TableId, Instant>,
     /// The tables.

@@ -1,6 +1,7 @@
 //! What it costs, every few minutes: what was counted goes into the ledger, what all processes have done comes out of it, and the month is
 //! held against its budget.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,11 +16,13 @@ use crate::domain::cost::usage::{Day, KEPT_DAYS};
 use crate::domain::fault::Fault;
 use crate::domain::instant::Instant;
 use crate::ledger::usage::UsageKeeper;
-use crate::messages::planner::SlowDown;
+use crate::messages::planner::{SlowDown, StreamsAreFree};
 use crate::telemetry::events;
 
 /// How often. A process that is killed has not counted what it did since.
 pub const KEEP_INTERVAL: Duration = Duration::from_secs(300);
+/// Of the free bytes, what is used: some are on their way when they are counted.
+const FREE_SHARE: f64 = 0.98;
 /// The first time: an early report says nothing, and a process that ends at once again writes at its end.
 const FIRST: Duration = Duration::from_secs(10);
 
@@ -86,12 +89,25 @@ impl Counting {
         let report = Arc::new(Report::new(&self.cost.prices, self.cost.budget_usd_month, &kept, now));
         events::CostShown { report: &report }.emit();
         self.hold_against_budget(&report);
+        self.look_at_streams(&report);
         let is_young = self.latest.get().is_none_or(|before| Day::of(before.at) < Day::of(now));
         self.latest.set(report);
         if is_young {
             ledger.forget_usage(Day::of(now).minus(KEPT_DAYS)).await?;
         }
         Ok(())
+    }
+
+    /// Tables that go by streams only while these are free go by load jobs from then on, until the month ends.
+    fn look_at_streams(&self, report: &Report) {
+        let free_gib = self.cost.prices.google.streamed_free_gib;
+        let free = report.streamed_gib() < free_gib * FREE_SHARE;
+        if self.world.streams_are_free.swap(free, Ordering::Relaxed) != free {
+            events::StreamsPriced { report, free, free_gib }.emit();
+        }
+        if let Some(planner) = self.world.directory.planner() {
+            tell(&planner, StreamsAreFree(free));
+        }
     }
 
     fn hold_against_budget(&mut self, report: &Report) {

@@ -26,7 +26,7 @@ impl Config {
 /// Where a table's rows are to go by streams, its warehouse must have some.
 pub(super) fn check_delivery(config: &Config, settings: &Settings<'_>, errors: &mut Vec<ConfigError>) {
     let tables = config.mappings.iter().flat_map(|mapping| mapping.route.tables.iter().zip(&mapping.tables));
-    let streamed = tables.filter(|(_, settings)| settings.delivery == Carrier::StorageWrite);
+    let streamed = tables.filter(|(_, settings)| settings.delivery != Carrier::LoadJobs);
     let Some((route, _)) = streamed.into_iter().next() else { return };
     if matches!(config.warehouse, Warehouse::BigQuery(_)) {
         return;

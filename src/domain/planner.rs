@@ -216,6 +216,7 @@ pub struct Planner {
     refused: Option<(Instant, f64)>,
     /// Tables that are not critical wait as long as they may.
     slowed_down: bool,
+    streams_are_free: bool,
 }
 
 impl Planner {
@@ -240,6 +241,14 @@ impl Planner {
             shared_at: None,
             refused: None,
             slowed_down: false,
+            streams_are_free: true,
+        }
+    }
+
+    /// Streams cost nothing yet in this month, or no longer: tables that are to go by them only then go by load jobs.
+    pub fn streams_are_free(&mut self, free: bool) {
+        if std::mem::replace(&mut self.streams_are_free, free) != free {
+            self.shared_at = None;
         }
     }
 
@@ -252,9 +261,10 @@ impl Planner {
     /// rows went, it is what the table's mapping says.
     pub fn attempted(&mut self, table: &TableId, carrier: Option<Carrier>, at: Instant) {
         let own = || self.tables.get(table).map(|table| table.needs.carrier);
+        let own = || own().filter(|own| own.streams(self.streams_are_free));
         match carrier.or_else(own).unwrap_or_default() {
             Carrier::LoadJobs => self.project.take(at),
-            Carrier::StorageWrite => return self.streams.take(at),
+            Carrier::StorageWrite | Carrier::FreeStorageWrite => return self.streams.take(at),
         }
         if let Some(table) = self.tables.get_mut(table) {
             table.budget.take(at);
@@ -307,6 +317,7 @@ impl Planner {
         let wait_for_project = self.project.until_held(1.0, now);
         let exhausted = self.reserve(now) < EXHAUSTED;
         let wait_for_stream = self.streams.until_held(1.0, now);
+        let streams_are_free = self.streams_are_free;
         let Some(table) = self.tables.get_mut(table) else {
             return Window { files: usize::MAX, age: LINGER, why: Why::AtOnce };
         };
@@ -314,7 +325,7 @@ impl Planner {
         if self.slowed_down && !exhausted && table.needs.class != Class::Critical {
             return Window { files: usize::MAX, age: longest, why: Why::CostBudget };
         }
-        if table.needs.carrier == Carrier::StorageWrite {
+        if table.needs.carrier.streams(streams_are_free) {
             let age = wait_for_stream.clamp(LINGER, longest.max(LINGER));
             let why = if age > LINGER { Why::StreamBudget } else { Why::AtOnce };
             return Window { files: usize::MAX, age, why };
@@ -353,7 +364,7 @@ impl Planner {
         let claimants: Vec<_> = self
             .tables
             .values()
-            .filter(|table| table.needs.carrier == Carrier::LoadJobs)
+            .filter(|table| !table.needs.carrier.streams(self.streams_are_free))
             .map(|table| Claimant {
                 gap: table.demand.gap(now),
                 weight: table.demand.rows_per_second(now) * table.needs.class.weight(),
@@ -362,7 +373,8 @@ impl Planner {
                     + (table.budget.held(now) - table.budget.capacity() / 2.0).max(0.0) / BALANCED_WITHIN,
             })
             .collect();
-        let tables = self.tables.values_mut().filter(|table| table.needs.carrier == Carrier::LoadJobs);
+        let free = self.streams_are_free;
+        let tables = self.tables.values_mut().filter(|table| !table.needs.carrier.streams(free));
         for (table, arrivals) in tables.zip(shares(&claimants, per_second)) {
             table.arrivals = arrivals;
         }
@@ -370,7 +382,7 @@ impl Planner {
 
     /// Jobs in 24 hours of tables that all speak all the time and wait as long as they may; where these are too many, no plan holds.
     pub fn least_jobs(needs: impl IntoIterator<Item = TableNeeds>) -> f64 {
-        let jobs = needs.into_iter().filter(|needs| needs.carrier == Carrier::LoadJobs);
+        let jobs = needs.into_iter().filter(|needs| !needs.carrier.streams(false));
         jobs.map(|needs| DAY.as_secs_f64() / needs.max_staleness.as_secs_f64().max(1.0)).sum()
     }
 

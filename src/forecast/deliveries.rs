@@ -75,7 +75,7 @@ impl Clockwork<'_> {
         let told = match action {
             Action::Build { by_stream } => {
                 let table = self.scenario.tables.get(running.lane);
-                let streamed = table.is_some_and(|table| table.carrier == Carrier::StorageWrite);
+                let streamed = table.is_some_and(|table| table.carrier.streams(true));
                 let stream = (by_stream && streamed).then(|| "stream".into());
                 Told::Built { plan_hash: "rules".into(), commits: None, stream }
             }
@@ -205,7 +205,7 @@ impl Clockwork<'_> {
         if table.class == Class::Critical {
             outcome.critical.add(age, rows);
         }
-        if table.carrier == Carrier::StorageWrite {
+        if table.carrier.streams(true) {
             outcome.streamed.add(age, rows);
             outcome.rows_streamed += rows;
         }

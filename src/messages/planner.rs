@@ -38,6 +38,11 @@ pub struct QuotaRefused {
 #[rtype(result = "()")]
 pub struct SubmissionsRead(pub Vec<Submitted>);
 
+/// Streams cost nothing yet in this month, or no longer. Sent every few minutes by whoever watches the cost; if it is lost, the next tells.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct StreamsAreFree(pub bool);
+
 /// The month is going to cost more than it may, or no longer. Sent every few minutes by whoever watches the cost; if it is lost, the next
 /// tells.
 #[derive(Clone, Copy, Debug, Message)]

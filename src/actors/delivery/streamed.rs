@@ -1,12 +1,12 @@
 //! A batch whose rows go by a stream.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Performer;
 use crate::domain::batch::{Attempt, Destination};
 use crate::domain::delivery::Event;
 use crate::domain::job::JobStatus;
-use crate::domain::planner::Carrier;
 use crate::domain::summary::CommitSpan;
 use crate::domain::watchdog::Edge;
 use crate::flow::pulse;
@@ -22,7 +22,8 @@ impl Performer {
         by_stream: bool,
     ) -> Event {
         let plan_hash = Arc::clone(&self.setup.plan_hash);
-        let built = self.body.as_ref().filter(|_| by_stream && self.setup.carrier == Carrier::StorageWrite);
+        let free = self.world.streams_are_free.load(Ordering::Relaxed);
+        let built = self.body.as_ref().filter(|_| by_stream && self.setup.carrier.streams(free));
         let Some(built) = built else { return Event::Built { plan_hash, commits, stream: None } };
         pulse::working(Edge::Warehouse, "making a stream");
         let warehouse = &self.world.ports.warehouse;

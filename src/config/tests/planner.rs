@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{MAPPING, Place, check};
-use crate::domain::planner::Class;
+use crate::domain::planner::{Carrier, Class};
 
 const BIGQUERY: &str = "[warehouse]\nkind = \"bigquery\"\nproject = \"p\"\nlocation = \"EU\"\ncredentials = \"anonymous\"\n\
                         endpoint = \"http://localhost:1\"\n";
@@ -37,4 +37,13 @@ fn what_no_plan_can_hold_is_refused_at_once() {
     let config = Place::new(&format!("{BIGQUERY}{MAPPING}max_staleness = \"20m\"\n")).load(&[]).unwrap();
     let needs = config.needs(&config.mappings[0].tables[0]).unwrap();
     assert_eq!(needs.max_staleness, Duration::from_secs(300));
+}
+
+#[test]
+fn a_table_says_by_what_its_rows_go_and_a_lake_has_no_streams() {
+    let delivery = |value: &str| format!("{MAPPING}delivery = \"{value}\"\n");
+    check(&delivery("storage_write"), &["warehouse.kind", "a lake has no streams"]);
+    check(&delivery("storage"), &["table.delivery: \"storage\" is no choice"]);
+    let config = Place::new(&format!("{BIGQUERY}{}", delivery("storage_write_free"))).load(&[]).unwrap();
+    assert_eq!(config.mappings[0].tables[0].delivery, Carrier::FreeStorageWrite);
 }

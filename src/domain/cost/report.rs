@@ -89,6 +89,12 @@ impl Report {
         }
     }
 
+    /// What went by streams in this month so far.
+    pub fn streamed_gib(&self) -> f64 {
+        let streamed = self.month.iter().filter(|charge| charge.item == Item::Streamed);
+        streamed.map(|charge| charge.amount).sum()
+    }
+
     /// What the whole month will come to; none until an hour was counted.
     pub fn projected_dollars(&self) -> Option<f64> {
         self.projected.as_deref().map(total)

@@ -8,17 +8,29 @@ pub enum Carrier {
     LoadJobs,
     /// A stream of the Storage Write API a batch: within seconds, at a price beyond the free bytes.
     StorageWrite,
+    /// Streams, as long as the month's free bytes last; then load jobs.
+    FreeStorageWrite,
 }
 
 impl Carrier {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::LoadJobs, Self::StorageWrite];
+    pub const ALL: [Self; 3] = [Self::LoadJobs, Self::StorageWrite, Self::FreeStorageWrite];
 
     /// Its name in the mapping and in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::LoadJobs => "load_jobs",
             Self::StorageWrite => "storage_write",
+            Self::FreeStorageWrite => "storage_write_free",
+        }
+    }
+
+    /// True where rows go by streams now; `free` says whether there are free bytes left in this month.
+    pub const fn streams(self, free: bool) -> bool {
+        match self {
+            Self::LoadJobs => false,
+            Self::StorageWrite => true,
+            Self::FreeStorageWrite => free,
         }
     }
 }

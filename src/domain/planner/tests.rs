@@ -148,3 +148,42 @@ fn a_month_that_costs_too_much_slows_down_whoever_is_not_critical() {
     planner.slow_down(false);
     assert_eq!(planner.window(&id(1), at(2)).why, Why::AtOnce);
 }
+
+/// A planner of one table whose rows go by streams, which has a file.
+fn streamed(carrier: Carrier) -> Planner {
+    let mut planner = Planner::new(Quotas::BIGQUERY, [(id(0), TableNeeds { carrier, ..NEEDS })], at(0));
+    planner.arrived(&id(0), 1, at(0));
+    planner
+}
+
+#[test]
+fn streams_take_no_job_and_wait_only_for_the_hours_streams() {
+    let mut planner = streamed(Carrier::StorageWrite);
+    let window = planner.window(&id(0), at(1));
+    assert_eq!((window.age, window.why), (Duration::from_secs(1), Why::AtOnce));
+    (0..100).for_each(|_| planner.attempted(&id(0), None, at(1)));
+    assert_eq!(
+        (planner.used(at(1)), planner.streams_used(at(1)), planner.used_of(&id(0), at(1))),
+        (0, 100, 0)
+    );
+    let window = planner.window(&id(0), at(1));
+    assert!(window.age > Duration::from_secs(1) && window.why == Why::StreamBudget, "{window:?}");
+    // However few there are, nobody waits longer than he may.
+    (0..9_000).for_each(|_| planner.attempted(&id(0), None, at(1)));
+    assert_eq!(planner.window(&id(0), at(1)).age, NEEDS.max_staleness);
+    // An hour later they are forgotten.
+    assert_eq!(planner.streams_used(at(3_700)), 0);
+}
+
+#[test]
+fn a_table_that_goes_by_streams_while_they_are_free_needs_jobs_when_they_are_not() {
+    let mut planner = streamed(Carrier::FreeStorageWrite);
+    planner.attempted(&id(0), None, at(1));
+    planner.streams_are_free(false);
+    planner.attempted(&id(0), None, at(2));
+    // What is known of an attempt counts, whatever the mapping says.
+    planner.attempted(&id(0), Some(Carrier::StorageWrite), at(3));
+    assert_eq!((planner.used(at(4)), planner.streams_used(at(4))), (1, 2));
+    assert_eq!(Planner::least_jobs([TableNeeds { carrier: Carrier::FreeStorageWrite, ..NEEDS }]), 288.0);
+    assert_eq!(Planner::least_jobs([TableNeeds { carrier: Carrier::StorageWrite, ..NEEDS }]), 0.0);
+}

@@ -42,3 +42,16 @@ event! {
             "the month is going to cost no more than its budget");
     }
 }
+
+event! {
+    /// The free bytes of streams are used up, or a month has begun.
+    StreamsPriced<'a> { report: &'a Report, free: bool, free_gib: f64 } |e| {
+        if e.free {
+            info!(streamed_gib = e.report.streamed_gib(), free_gib = e.free_gib,
+                "streams cost nothing: tables with `delivery = \"storage_write_free\"` go by them");
+        } else {
+            info!(streamed_gib = e.report.streamed_gib(), free_gib = e.free_gib,
+                "the month's free bytes of streams are used up: tables with `delivery = \"storage_write_free\"` go by load jobs until it ends");
+        }
+    }
+}

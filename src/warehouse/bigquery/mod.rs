@@ -75,7 +75,7 @@ impl BigQuery {
             Failure::of("cannot make a BigQuery client", error).fault("cannot make a BigQuery client")
         })?);
         let rest = Arc::new(Rest::new(http, identity.clone(), settings.endpoint.clone(), Arc::clone(meter)));
-        let streams = Streams::new(settings.storage_endpoint.clone(), identity);
+        let streams = Streams::new(settings.storage_endpoint.clone(), identity, Arc::clone(meter));
         let tables = Tables::new(Arc::clone(&client), Arc::clone(&rest), keys);
         let (project, location) = (Arc::clone(&settings.project), Arc::clone(&settings.location));
         Ok(Self { project, location, client, rest, tables, streams })

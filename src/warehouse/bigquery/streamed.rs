@@ -43,7 +43,7 @@ impl BigQuery {
     ) -> Result<Submission, Fault> {
         let types = schema::wanted(body.plan()).into_iter().map(|(_, kind)| arrow_type(kind)).collect();
         let sent = self.streams.append(attempt, stream, body, types).await;
-        sent.map(|_| Submission::Accepted).map_err(|fault| self.of_table(&attempt.destination, fault))
+        sent.map(|()| Submission::Accepted).map_err(|fault| self.of_table(&attempt.destination, fault))
     }
 
     pub(super) async fn seal(&self, attempt: &Attempt, stream: &str) -> Result<JobStatus, Fault> {

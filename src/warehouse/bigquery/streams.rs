@@ -23,8 +23,10 @@ use crate::cloud::google::Identity;
 use crate::columns::arrow_rows::{ArrowRows, Piece};
 use crate::columns::body::Body;
 use crate::domain::batch::{Attempt, Destination};
+use crate::domain::cost::usage::Measure;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::flow::cpu::blocking;
+use crate::flow::meter::Meter;
 use crate::flow::pulse;
 
 /// How long one call may take.
@@ -32,21 +34,27 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pieces that are sent and not answered yet.
 const UNANSWERED_MAX: usize = 2;
 
+/// To find a stream again and to use it are two calls; so is to make one and to append to it.
+const CALLS_A_STEP: u64 = 2;
+
 type Pending = PendingWriter<Arrow>;
 
 /// The streams of one project.
 pub(super) struct Streams {
     endpoint: String,
     identity: Identity,
+    meter: Arc<Meter>,
     client: OnceCell<Write>,
 }
 
 impl Streams {
-    pub(super) fn new(endpoint: String, identity: Identity) -> Self {
-        Self { endpoint, identity, client: OnceCell::new() }
+    pub(super) fn new(endpoint: String, identity: Identity, meter: Arc<Meter>) -> Self {
+        Self { endpoint, identity, meter, client: OnceCell::new() }
     }
 
+    /// The client, for one more stream to be made, or found again and used.
     async fn client(&self) -> Result<&Write, Fault> {
+        self.meter.add(Measure::GoogleCalls, CALLS_A_STEP);
         let made = self.client.get_or_try_init(|| async {
             let builder = Write::builder().with_endpoint(&self.endpoint);
             let builder = builder.with_credentials(self.identity.credentials());
@@ -79,14 +87,14 @@ impl Streams {
         timed(context, builder).await
     }
 
-    /// Appends all rows of the body, each once. Answers how many bytes were sent.
+    /// Appends all rows of the body, each once.
     pub(super) async fn append(
         &self,
         attempt: &Attempt,
         stream: &str,
         body: &Body,
         types: Vec<DataType>,
-    ) -> Result<u64, Fault> {
+    ) -> Result<(), Fault> {
         let context = format!("cannot append to the stream of {}", attempt.job_id);
         let path = body.path().to_owned();
         let opened = blocking("opening a body", move || {
@@ -97,13 +105,13 @@ impl Streams {
         let (mut rows, schema) = opened.await?;
         let schema = ArrowSchema::new().set_serialized_schema(schema);
         let writer = self.attach(stream, schema, &context).await?.map_err(|error| built(&context, error))?;
-        let (mut offset, mut bytes, mut unanswered) = (0_u64, 0_u64, VecDeque::new());
+        let (mut offset, mut unanswered) = (0_u64, VecDeque::new());
         loop {
             let read = blocking("reading rows of a body", move || Ok((rows.piece()?, rows)));
             let (piece, rest) = read.await?;
             rows = rest;
             let Some(Piece { rows: count, message }) = piece else { break };
-            bytes += message.len() as u64;
+            self.meter.streamed(&attempt.destination, message.len() as u64);
             let batch = ArrowRecordBatch::new().set_serialized_record_batch(message);
             let at = i64::try_from(offset).unwrap_or(i64::MAX);
             unanswered.push_back((at, writer.append(batch).set_offset(at).send()));
@@ -117,7 +125,7 @@ impl Streams {
         while let Some((at, answer)) = unanswered.pop_front() {
             appended(&context, at, timed(&context, answer).await?)?;
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// Seals the stream: it takes no more rows. Answers how many it has. To seal it again is the same question again.
