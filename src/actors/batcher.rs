@@ -293,7 +293,7 @@ impl Handler<FileFetched> for Batcher {
         // Until it is put down, a panic is this file's fault: one strike, however many announcements wait for it.
         self.waiters.entry(file.clone()).or_default().iter_mut().take(1).for_each(Lease::take_in_hand);
         let bytes = fetched.object.size_bytes();
-        let planned = self.plan(fetched.footer.rows());
+        let planned = self.plan(&file, fetched.footer.rows());
         match self.window_plan.unify(fetched.footer.plan()) {
             Ok(plan) => self.window_plan = plan,
             Err(conflict) => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Batcher;
 use crate::actors::supervision::tell;
+use crate::domain::file::FileId;
 use crate::domain::planner::Window;
 use crate::domain::table::Event;
 use crate::messages::planner::FileCame;
@@ -12,10 +13,13 @@ use crate::messages::planner::FileCame;
 const WINDOW_HOLDS: Duration = Duration::from_secs(120);
 
 impl Batcher {
-    /// Tells the planner of a file, and takes its word on the windows that open from now on.
-    pub(super) fn plan(&self, rows: u64) -> Option<Event> {
+    /// Tells the planner of a file, and takes its word on the windows that open from now on. One that was deferred says nothing
+    /// of what comes: a backlog is no rate.
+    pub(super) fn plan(&self, file: &FileId, rows: u64) -> Option<Event> {
         let needs = self.world.tables.get(&self.id)?.needs?;
-        if let Some(planner) = self.world.directory.planner() {
+        if !self.written.contains_key(file)
+            && let Some(planner) = self.world.directory.planner()
+        {
             tell(&planner, FileCame { table: self.id.clone(), rows });
         }
         let (Window { files, age, .. }, at) = self.world.windows.get(&self.id).map(|window| *window)?;

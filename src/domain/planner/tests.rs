@@ -119,3 +119,18 @@ fn without_budget_no_window_is_short() {
     }
     assert!(planner.reserve(at(1)) <= 0.0 && planner.used_of(&id(0), at(1)) == 100_000);
 }
+
+/// What comes after a pause is what came before it; only what goes on is learned.
+#[test]
+fn one_long_silence_says_nothing_of_the_gaps_after_it() {
+    let mut demand = Demand::default();
+    (0..10).for_each(|minute| demand.arrived(1, at(minute * 60)));
+    let gap = |demand: &Demand, seconds| demand.gap(at(seconds)).map(|gap| gap.as_secs());
+    assert_eq!(gap(&demand, 600), Some(60));
+    assert_eq!(gap(&demand, 21_600), None);
+    demand.arrived(1, at(21_600));
+    assert_eq!(gap(&demand, 21_601), Some(60));
+    // From here on it speaks every hour.
+    (7..40).for_each(|hour| demand.arrived(1, at(hour * 3_600)));
+    assert!(gap(&demand, 39 * 3_600 + 1) > Some(3_000), "{demand:?}");
+}
