@@ -19,6 +19,7 @@ use super::world::World;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{Generation, QueueId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::lane::{ByLane, Lane};
 use crate::domain::restart::{Budget, Decision, Spent};
 use crate::domain::table::CloseReason;
 use crate::domain::transition::TableMode;
@@ -78,7 +79,7 @@ pub struct Root {
     /// Changes of modes so far.
     changes: u64,
     crashes: u64,
-    pressed_at: Option<tokio::time::Instant>,
+    pressed_at: ByLane<Option<tokio::time::Instant>>,
 }
 
 impl Root {
@@ -114,7 +115,7 @@ impl Root {
             draining: false,
             changes: 0,
             crashes: 0,
-            pressed_at: None,
+            pressed_at: ByLane::default(),
         }
     }
 

@@ -24,6 +24,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{QueueId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
+use crate::domain::lane::Lane;
 use crate::domain::planner::{Carrier, Quotas, TableNeeds, Window};
 use crate::domain::route::Router;
 use crate::domain::shape::{Shape, ShapeRules};
@@ -131,6 +132,8 @@ pub struct World {
     pub modes: BTreeMap<TableId, TableMode>,
     /// Where bodies are built.
     pub spool: PathBuf,
+    /// What full loads have of the three below, instead of those: memory, disk for open objects, disk for bodies.
+    pub full_load_credit: [CreditPool; 3],
     /// Memory for open objects.
     pub memory_credit: CreditPool,
     /// Disk for open objects.
@@ -185,8 +188,21 @@ impl World {
 
     /// The pools of what an open object holds, in the order in which everyone takes from them: the kind, the pool, and
     /// the bytes wanted of it.
-    pub fn pools_of(&self, held: Held) -> impl Iterator<Item = (&'static str, &CreditPool, u64)> {
-        pools([&self.memory_credit, &self.object_credit], held)
+    pub fn pools_of(&self, lane: Lane, held: Held) -> impl Iterator<Item = (&'static str, &CreditPool, u64)> {
+        let [memory, objects, _] = &self.full_load_credit;
+        match lane {
+            Lane::Changes => pools([&self.memory_credit, &self.object_credit], held),
+            Lane::FullLoads => pools([memory, objects], held),
+        }
+    }
+
+    /// The pool of what bodies occupy.
+    pub fn body_pool_of(&self, lane: Lane) -> &CreditPool {
+        let [_, _, bodies] = &self.full_load_credit;
+        match lane {
+            Lane::Changes => &self.spool_credit,
+            Lane::FullLoads => bodies,
+        }
     }
 
     /// The same for the objects of a batch that is built again.

@@ -21,6 +21,7 @@ pub mod ids;
 pub mod instant;
 pub mod intake;
 pub mod job;
+pub mod lane;
 pub mod lineage;
 pub mod notification;
 pub mod object;

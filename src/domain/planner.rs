@@ -14,6 +14,7 @@ use super::instant::Instant;
 
 mod budget;
 mod demand;
+mod full_load;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -109,6 +110,8 @@ pub struct Quotas {
     pub reserve: f64,
     /// Of the jobs, what is kept for attempts after the first.
     pub retries: f64,
+    /// Of the jobs, what full loads have for themselves; beyond it they have what changes do not need.
+    pub full_loads: f64,
     /// Streams that a project may make in an hour (`CreateWriteStream`, "Quotas and limits", Storage Write API).
     pub streams_per_hour: u64,
 }
@@ -120,10 +123,11 @@ impl Quotas {
         modifications_per_table_and_day: 30_000,
         reserve: 0.05,
         retries: 0.01,
+        full_loads: 0.01,
         streams_per_hour: 10_000,
     };
 
-    /// Jobs of the project that are planned with.
+    /// Jobs of the project that are planned with, for changes.
     pub fn jobs(&self) -> f64 {
         self.jobs_per_day as f64 * (1.0 - self.reserve - self.retries)
     }
@@ -224,6 +228,7 @@ pub struct Planner {
     quotas: Quotas,
     project: Budget,
     streams: Budget,
+    full_loads: Budget,
     tables: BTreeMap<TableId, Table>,
     shared_at: Option<Instant>,
     refused: Option<(Instant, f64)>,
@@ -246,6 +251,7 @@ impl Planner {
             quotas,
             project: Budget::new(quotas.jobs(), DAY, now),
             streams: Budget::new(quotas.streams(), HOUR, now),
+            full_loads: Budget::new(quotas.jobs_per_day as f64 * quotas.full_loads, DAY, now),
             tables: tables.into_iter().map(|(id, needs)| (id, table(needs))).collect(),
             shared_at: None,
             refused: None,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix::Message;
 
 use crate::domain::ids::{Generation, TableId};
+use crate::domain::lane::Lane;
 use crate::domain::transition::TableMode;
 use crate::messages::child::ChildId;
 
@@ -69,10 +70,10 @@ pub struct ModesRead {
     pub modes: Vec<(TableId, TableMode)>,
 }
 
-/// Memory credit runs short: close windows. Sent by a fetcher; if it is lost, the next one that waits sends it again.
+/// A lane's credit runs short: close its windows. Sent by a fetcher; if it is lost, the next one that waits sends it again.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct CreditShort;
+pub struct CreditShort(pub Lane);
 
 /// Admin: stop the table until it is resumed. Comes back when its batcher is closed, so that no load of it starts
 /// afterwards, and the mode was written to the ledger, or was not within `MODE_WRITE_WAIT`. If it is lost, nothing

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Batcher;
 use crate::actors::supervision::tell;
 use crate::domain::file::FileId;
+use crate::domain::lane::Lane;
 use crate::domain::planner::Window;
 use crate::domain::table::Event;
 use crate::messages::planner::FileCame;
@@ -14,8 +15,11 @@ const WINDOW_HOLDS: Duration = Duration::from_secs(120);
 
 impl Batcher {
     /// Tells the planner of a file, and takes its word on the windows that open from now on. One that was deferred says nothing
-    /// of what comes: a backlog is no rate.
+    /// of what comes: a backlog is no rate; nor does a full load, whose windows are not planned.
     pub(super) fn plan(&self, file: &FileId, rows: u64) -> Option<Event> {
+        if Lane::of(file) == Lane::FullLoads {
+            return None;
+        }
         let needs = self.world.tables.get(&self.id)?.needs?;
         if !self.written.contains_key(file)
             && let Some(planner) = self.world.directory.planner()

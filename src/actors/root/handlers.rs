@@ -142,11 +142,11 @@ impl Handler<ModeWritten> for Root {
 impl Handler<CreditShort> for Root {
     type Result = ();
 
-    fn handle(&mut self, _: CreditShort, _: &mut Self::Context) {
-        let recent = self.pressed_at.is_some_and(|at| at.elapsed() < PRESSURE_INTERVAL);
-        if !recent {
-            self.pressed_at = Some(tokio::time::Instant::now());
-            flush(&self.world, CloseReason::Pressure);
+    fn handle(&mut self, message: CreditShort, _: &mut Self::Context) {
+        let pressed_at = self.pressed_at.of_mut(message.0);
+        if pressed_at.is_none_or(|at| at.elapsed() >= PRESSURE_INTERVAL) {
+            *pressed_at = Some(tokio::time::Instant::now());
+            flush(&self.world, CloseReason::Pressure, Some(message.0));
         }
     }
 }
@@ -179,9 +179,9 @@ impl Root {
     }
 }
 
-fn flush(world: &World, reason: CloseReason) {
+fn flush(world: &World, reason: CloseReason, lane: Option<Lane>) {
     for (_, batcher) in world.directory.batchers() {
-        tell(&batcher, FlushWindow(reason));
+        tell(&batcher, FlushWindow { reason, lane });
     }
 }
 
@@ -189,7 +189,7 @@ impl Handler<FlushAll> for Root {
     type Result = ();
 
     fn handle(&mut self, message: FlushAll, _: &mut Self::Context) {
-        flush(&self.world, message.0);
+        flush(&self.world, message.0, None);
     }
 }
 
@@ -236,7 +236,7 @@ impl Handler<FlushTable> for Root {
             return Err(NoSuchTable(table));
         }
         if let Some((batcher, _)) = self.world.directory.batcher(&table) {
-            tell(&batcher, FlushWindow(CloseReason::Flush));
+            tell(&batcher, FlushWindow { reason: CloseReason::Flush, lane: None });
         }
         Ok(())
     }

@@ -1,0 +1,32 @@
+//! What a delivery begins with, and in which lane.
+
+use crate::domain::batch::Batch;
+use crate::domain::delivery::Part;
+use crate::domain::file::FileId;
+use crate::domain::lane::Lane;
+use crate::domain::summary::EventSpan;
+use crate::domain::transition::BatchRecord;
+use crate::messages::fetcher::Fetched;
+
+/// What a delivery begins with.
+pub enum Begin {
+    /// Files of a closed window, and when they were announced to be written: nothing is claimed yet.
+    Fresh(Vec<(FileId, Fetched)>, Option<EventSpan>),
+    /// A batch that the ledger holds as open, and what is known of it as a part of a refused one.
+    Resumed(Box<BatchRecord>, Part),
+}
+
+impl Begin {
+    /// The lane of the batch.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Fresh(files, _) => Lane::of_all(files.iter().map(|(file, _)| file)),
+            Self::Resumed(record, _) => lane_of(&record.batch),
+        }
+    }
+}
+
+/// The lane of a batch.
+pub(super) fn lane_of(batch: &Batch) -> Lane {
+    Lane::of_all(batch.manifest.entries.iter().map(|entry| &entry.file))
+}
