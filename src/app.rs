@@ -138,6 +138,7 @@ impl Tree {
             tables: tables(config),
             quotas: config.quotas(),
             windows: DashMap::new(),
+            in_windows: DashMap::new(),
             modes,
             spool: config.spool.path.clone(),
             full_load_credit: [memory_bytes, objects_bytes, spool_bytes].map(part),

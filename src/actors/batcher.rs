@@ -113,6 +113,7 @@ impl Batcher {
         for lane in Lane::ALL.into_iter().filter(|lane| self.lanes.of(*lane).window_files() == 0) {
             *self.window_plans.of_mut(lane) = ColumnPlan::empty();
         }
+        self.tell_what_windows_hold();
         self.rearm(context);
     }
 
@@ -273,6 +274,7 @@ impl Actor for Batcher {
     fn started(&mut self, context: &mut Self::Context) {
         // Offers are bounded by the pollers' share for one table, answers by what was asked.
         context.set_mailbox_capacity(512);
+        self.tell_what_windows_hold();
         self.take_up_deferred(context);
     }
 }

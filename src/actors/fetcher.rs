@@ -19,7 +19,7 @@ use crate::domain::instant::Instant;
 use crate::domain::lane::{ByLane, Lane};
 use crate::domain::watchdog::{Doing, Edge};
 use crate::flow::cpu::panic_text;
-use crate::flow::credit::{Credit, CreditPool};
+use crate::flow::credit::{Credit, CreditKind, CreditPool};
 use crate::flow::pulse::{self, Pulse as TaskPulse};
 use crate::messages::batcher::FileFetched;
 use crate::messages::child::{Part, Ping, Pulse, Stop};
@@ -199,7 +199,7 @@ async fn fetch(world: Arc<World>, file: FileId, written: Option<Instant>) -> Res
 async fn wait_for_credit(
     world: &World,
     lane: Lane,
-    kind: &'static str,
+    kind: CreditKind,
     pool: &CreditPool,
     bytes: u64,
 ) -> Credit {
@@ -208,12 +208,12 @@ async fn wait_for_credit(
     tokio::pin!(take);
     loop {
         if let Some(root) = world.directory.root() {
-            tell(&root, CreditShort(lane));
+            tell(&root, CreditShort { lane, kind });
         }
         tokio::select! {
             biased;
             credit = &mut take => {
-                events::CreditWaited { kind, waited: started.elapsed() }.emit();
+                events::CreditWaited { kind: kind.name(), waited: started.elapsed() }.emit();
                 return credit;
             }
             () = tokio::time::sleep(PRESSURE_INTERVAL) => {}

@@ -29,13 +29,14 @@ use crate::messages::fetcher::AbortFetches;
 use crate::messages::loader::{HoldBatches, ResumeBatches};
 use crate::messages::poller::OfferParked;
 use crate::messages::root::{
-    BeginDrain, ChildWedged, CreditShort, FlushAll, FlushTable, HoldTable, LedgerLost, ModeSet, ModeWritten,
-    NoSuchTable, PauseTable, ResumeTable, RootSnapshot, Snapshot, TableCrashed,
+    BeginDrain, ChildWedged, FlushAll, FlushTable, HoldTable, LedgerLost, ModeSet, ModeWritten, NoSuchTable,
+    PauseTable, ResumeTable, RootSnapshot, Snapshot, TableCrashed,
 };
 use crate::telemetry::events;
 
 mod handlers;
 mod modes;
+mod pressure;
 
 /// The wait before a mode that the ledger did not take is written again.
 const WRITE_AGAIN: Duration = Duration::from_secs(5);

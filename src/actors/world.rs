@@ -33,7 +33,7 @@ use crate::domain::transition::TableMode;
 use crate::domain::typed_view::{Known, TypedView};
 use crate::domain::watchdog::Edge;
 use crate::flow::cpu::CpuPool;
-use crate::flow::credit::CreditPool;
+use crate::flow::credit::{CreditKind, CreditPool};
 use crate::flow::pulse::Answers;
 use crate::ledger::Ledger;
 use crate::messages::batcher::FilesDeferred;
@@ -126,6 +126,8 @@ pub struct World {
     pub quotas: Option<Quotas>,
     /// The windows that the planner gives to tables, and when it gave them.
     pub windows: DashMap<TableId, (Window, Instant)>,
+    /// What the objects of open windows hold, which their batchers say: a window that is not here holds nothing.
+    pub in_windows: DashMap<(TableId, Lane), Held>,
     /// The tables.
     pub tables: BTreeMap<TableId, TableSetup>,
     /// Modes at start; the root owns them from then on.
@@ -188,7 +190,7 @@ impl World {
 
     /// The pools of what an open object holds, in the order in which everyone takes from them: the kind, the pool, and
     /// the bytes wanted of it.
-    pub fn pools_of(&self, lane: Lane, held: Held) -> impl Iterator<Item = (&'static str, &CreditPool, u64)> {
+    pub fn pools_of(&self, lane: Lane, held: Held) -> impl Iterator<Item = (CreditKind, &CreditPool, u64)> {
         let [memory, objects, _] = &self.full_load_credit;
         match lane {
             Lane::Changes => pools([&self.memory_credit, &self.object_credit], held),
@@ -206,7 +208,7 @@ impl World {
     }
 
     /// The same for the objects of a batch that is built again.
-    pub fn rebuild_pools_of(&self, held: Held) -> impl Iterator<Item = (&'static str, &CreditPool, u64)> {
+    pub fn rebuild_pools_of(&self, held: Held) -> impl Iterator<Item = (CreditKind, &CreditPool, u64)> {
         let [memory, objects] = &self.rebuild_credit;
         pools([memory, objects], held)
     }
@@ -267,7 +269,8 @@ impl World {
 fn pools(
     [memory, objects]: [&CreditPool; 2],
     held: Held,
-) -> impl Iterator<Item = (&'static str, &CreditPool, u64)> {
-    let all = [("memory", memory, held.memory_bytes), ("objects", objects, held.disk_bytes)];
+) -> impl Iterator<Item = (CreditKind, &CreditPool, u64)> {
+    let all =
+        [(CreditKind::Memory, memory, held.memory_bytes), (CreditKind::Objects, objects, held.disk_bytes)];
     all.into_iter().filter(|(_, _, bytes)| *bytes > 0)
 }

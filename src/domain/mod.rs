@@ -26,6 +26,7 @@ pub mod lineage;
 pub mod notification;
 pub mod object;
 pub mod planner;
+pub mod pressure;
 pub mod restart;
 pub mod route;
 pub mod shape;

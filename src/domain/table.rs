@@ -139,6 +139,11 @@ impl Table {
         self.window.as_ref().map_or(0, |window| window.files.len())
     }
 
+    /// The files in the open window, in their order.
+    pub fn window(&self) -> &[FileId] {
+        self.window.as_ref().map_or(&[], |window| &window.files)
+    }
+
     /// Files on their way into the window: being looked up, fetched or struck.
     pub fn arriving(&self) -> usize {
         let arriving = |held: &&Held| match held.phase {

@@ -139,18 +139,6 @@ impl Handler<ModeWritten> for Root {
     }
 }
 
-impl Handler<CreditShort> for Root {
-    type Result = ();
-
-    fn handle(&mut self, message: CreditShort, _: &mut Self::Context) {
-        let pressed_at = self.pressed_at.of_mut(message.0);
-        if pressed_at.is_none_or(|at| at.elapsed() >= PRESSURE_INTERVAL) {
-            *pressed_at = Some(tokio::time::Instant::now());
-            flush(&self.world, CloseReason::Pressure, Some(message.0));
-        }
-    }
-}
-
 impl Root {
     /// Puts a mode in force at once; the answer comes when the ledger has it, or says that it has not.
     fn answer_when_written(
