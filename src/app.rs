@@ -55,8 +55,9 @@ pub mod watermarks;
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 /// How long an actor may take to answer what it holds.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
-/// One part of so many of the memory and of the disk for objects is kept for batches that are built again.
-const REBUILD_SHARE: u64 = 4;
+/// One part of so many of the memory and of the disk for objects is kept for batches that are built again, another for full loads, as
+/// of the disk for bodies.
+const CREDIT_PARTS: u64 = 4;
 /// How often the drain and `--until-idle` look.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -141,6 +142,8 @@ impl Tree {
         let modes = patiently("modes", async || ports.ledger.modes().await).await?.into_iter().collect();
         let sources = config.mappings.iter().map(|mapping| mapping.route.clone());
         let (fatal_sender, fatal) = watch::channel(None);
+        let (memory_bytes, objects_bytes, spool_bytes) =
+            (config.limits.memory_credit_bytes, config.spool.objects_limit_bytes, config.spool.limit_bytes);
         let world = Arc::new(World {
             bounds: bounds(config),
             router: Router::new(sources),
@@ -150,13 +153,14 @@ impl Tree {
             frontiers: DashMap::new(),
             streams_are_free: AtomicBool::new(true),
             watermarks: DashMap::new(),
+            in_windows: DashMap::new(),
             modes,
             spool: config.spool.path.clone(),
-            memory_credit: first_builds(config.limits.memory_credit_bytes),
-            object_credit: first_builds(config.spool.objects_limit_bytes),
-            rebuild_credit: [config.limits.memory_credit_bytes, config.spool.objects_limit_bytes]
-                .map(rebuilds),
-            spool_credit: CreditPool::new(config.spool.limit_bytes),
+            full_load_credit: [memory_bytes, objects_bytes, spool_bytes].map(part),
+            memory_credit: rest(memory_bytes, 2),
+            object_credit: rest(objects_bytes, 2),
+            rebuild_credit: [memory_bytes, objects_bytes].map(part),
+            spool_credit: rest(spool_bytes, 1),
             cpu,
             directory: Directory::default(),
             answers: Answers::default(),
@@ -282,12 +286,16 @@ impl Tree {
     pub fn observe_credit(&self) {
         let world = &self.world;
         let [memory_again, objects_again] = &world.rebuild_credit;
+        let [memory_of_loads, objects_of_loads, spool_of_loads] = &world.full_load_credit;
         let pools = [
             ("memory", &world.memory_credit),
             ("objects", &world.object_credit),
             ("memory_rebuilds", memory_again),
             ("objects_rebuilds", objects_again),
             ("spool", &world.spool_credit),
+            ("memory_full_loads", memory_of_loads),
+            ("objects_full_loads", objects_of_loads),
+            ("spool_full_loads", spool_of_loads),
         ];
         for (kind, pool) in pools {
             events::CreditLevel { kind, available: pool.available_bytes(), limit: pool.limit_bytes() }.emit();
@@ -295,12 +303,13 @@ impl Tree {
     }
 }
 
-fn rebuilds(limit_bytes: u64) -> CreditPool {
-    CreditPool::new(limit_bytes / REBUILD_SHARE)
+fn part(limit_bytes: u64) -> CreditPool {
+    CreditPool::new(limit_bytes / CREDIT_PARTS)
 }
 
-fn first_builds(limit_bytes: u64) -> CreditPool {
-    CreditPool::new(limit_bytes - limit_bytes / REBUILD_SHARE)
+/// What is left of a limit without so many parts.
+fn rest(limit_bytes: u64, parts: u64) -> CreditPool {
+    CreditPool::new(limit_bytes - limit_bytes / CREDIT_PARTS * parts)
 }
 
 fn bounds(config: &Config) -> Bounds {

@@ -1,4 +1,4 @@
-//! The batcher of one table: owns the table's open window, decides by `domain::table`.
+//! The batcher of one table: owns the table's open windows, of changes and of full loads, decides by `domain::table`.
 //!
 //! It hears pollers (offers), fetchers, the ledger and the loader; it tells fetchers what to open and the loader what
 //! to load. When it dies, what it held comes back through leases, and a fresh generation starts with nothing.
@@ -15,32 +15,34 @@ use crate::domain::batch::FILES_PER_BATCH_MAX;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{Generation, TableId};
 use crate::domain::instant::Instant;
-use crate::domain::table::{CloseReason, Effect, Event, Outcome, Table, TableBounds};
+use crate::domain::lane::{ByLane, Lane};
+use crate::domain::table::{CloseReason, Effect, Event, Lanes, Outcome, TableBounds};
 use crate::domain::transition::Verdict;
-use crate::domain::watchdog::{Edge, Reading};
+use crate::domain::watchdog::Edge;
 use crate::flow::lease::Lease;
 use crate::messages::batcher::{
-    BatcherSnapshot, DeliveryEnded, FileEnd, FileFetched, FlushWindow, LedgerAnswered, OfferFiles, Snapshot,
+    DeliveryEnded, FileEnd, FileFetched, FlushWindow, LedgerAnswered, OfferFiles,
 };
-use crate::messages::child::{Ping, Pulse, Stop};
+use crate::messages::child::Stop;
 use crate::messages::fetcher::{FetchFile, Fetched};
 use crate::messages::loader::{LoadBatch, LoadFile};
 use crate::telemetry::events;
 
 mod deferred;
 mod planned;
+mod questions;
 
 /// The actor.
 pub struct Batcher {
     world: Arc<World>,
     id: TableId,
     generation: Generation,
-    table: Table,
+    lanes: Lanes,
     waiters: BTreeMap<FileId, Vec<Lease>>,
     /// When files that were deferred were written, as far as the ledger knows: nobody waits for them.
     written: BTreeMap<FileId, Instant>,
     fetched: BTreeMap<FileId, Fetched>,
-    window_plan: ColumnPlan,
+    window_plans: ByLane<ColumnPlan>,
     wake: Option<SpawnHandle>,
     /// The next take-up of deferred files.
     take_up: Option<SpawnHandle>,
@@ -54,16 +56,15 @@ pub struct Batcher {
 impl Batcher {
     /// A batcher with nothing in hand.
     pub fn new(world: Arc<World>, id: TableId, bounds: TableBounds, generation: Generation) -> Self {
-        let table = Table::new(bounds);
         Self {
             world,
             id,
             generation,
-            table,
+            lanes: Lanes::new(bounds),
             waiters: BTreeMap::new(),
             written: BTreeMap::new(),
             fetched: BTreeMap::new(),
-            window_plan: ColumnPlan::empty(),
+            window_plans: ByLane { changes: ColumnPlan::empty(), full_loads: ColumnPlan::empty() },
             wake: None,
             take_up: None,
             take_up_asked: None,
@@ -73,10 +74,24 @@ impl Batcher {
     }
 
     fn step(&mut self, events: impl IntoIterator<Item = Event>, context: &mut Context<Self>) {
+        self.step_in(None, events, context);
+    }
+
+    /// What is about no file has happened in `lane`; without one, in both.
+    fn step_in(
+        &mut self,
+        lane: Option<Lane>,
+        events: impl IntoIterator<Item = Event>,
+        context: &mut Context<Self>,
+    ) {
         let now = self.world.ports.clock.now();
         let (mut lookups, mut settles) = (Vec::new(), Vec::new());
         for event in events {
-            for effect in self.table.step(now, event) {
+            let effects = match lane {
+                Some(lane) if event.file().is_none() => self.lanes.step_in(lane, now, event),
+                Some(_) | None => self.lanes.step(now, event),
+            };
+            for effect in effects {
                 match effect {
                     Effect::Lookup(file) => lookups.push(file),
                     Effect::Settle(file, verdict) => settles.push((file, verdict)),
@@ -95,9 +110,10 @@ impl Batcher {
         }
         self.lookup(lookups, context);
         self.settle(settles, context);
-        if self.table.window_files() == 0 {
-            self.window_plan = ColumnPlan::empty();
+        for lane in Lane::ALL.into_iter().filter(|lane| self.lanes.of(*lane).window_files() == 0) {
+            *self.window_plans.of_mut(lane) = ColumnPlan::empty();
         }
+        self.tell_what_windows_hold();
         self.rearm(context);
     }
 
@@ -106,7 +122,7 @@ impl Batcher {
         if let Some(handle) = self.wake.take() {
             context.cancel_future(handle);
         }
-        if let Some(at) = self.table.next_wake() {
+        if let Some(at) = self.lanes.next_wake() {
             let wait = self.world.ports.clock.now().until(at);
             self.wake = Some(context.run_later(wait, |batcher, context| {
                 batcher.wake = None;
@@ -232,6 +248,7 @@ impl Batcher {
             }
         }
         let bytes = batch.iter().map(|file| file.file.size_bytes).sum();
+        let lane = Lane::of_all(batch.iter().map(|one| &one.file).chain(&missing));
         events::WindowClosed { table: &self.id, reason: reason.label(), files: batch.len(), bytes }.emit();
         let mut returned: Vec<_> = missing.into_iter().map(|file| (file, Vec::new())).collect();
         let message = LoadBatch { table: self.id.clone(), generation: self.generation, files: batch };
@@ -246,7 +263,7 @@ impl Batcher {
         returned.extend(refused.map(|file| (file.file, file.leases)));
         if generation.is_some() || !returned.is_empty() {
             let files = returned.into_iter().map(|(file, leases)| (file, FileEnd::Returned, leases));
-            report(&context.address(), DeliveryEnded { generation, files: files.collect() });
+            report(&context.address(), DeliveryEnded { generation, lane, files: files.collect() });
         }
     }
 }
@@ -257,6 +274,7 @@ impl Actor for Batcher {
     fn started(&mut self, context: &mut Self::Context) {
         // Offers are bounded by the pollers' share for one table, answers by what was asked.
         context.set_mailbox_capacity(512);
+        self.tell_what_windows_hold();
         self.take_up_deferred(context);
     }
 }
@@ -279,7 +297,7 @@ impl Handler<FileFetched> for Batcher {
 
     fn handle(&mut self, message: FileFetched, context: &mut Self::Context) {
         let FileFetched { file, result } = message;
-        if !self.table.holds(&file) {
+        if !self.lanes.holds(&file) {
             return;
         }
         let fetched = match result {
@@ -293,13 +311,14 @@ impl Handler<FileFetched> for Batcher {
         // Until it is put down, a panic is this file's fault: one strike, however many announcements wait for it.
         self.waiters.entry(file.clone()).or_default().iter_mut().take(1).for_each(Lease::take_in_hand);
         let bytes = fetched.object.size_bytes();
-        let planned = self.plan(fetched.footer.rows());
-        match self.window_plan.unify(fetched.footer.plan()) {
-            Ok(plan) => self.window_plan = plan,
+        let planned = self.plan(&file, fetched.footer.rows());
+        let lane = Lane::of(&file);
+        match self.window_plans.of(lane).unify(fetched.footer.plan()) {
+            Ok(plan) => *self.window_plans.of_mut(lane) = plan,
             Err(conflict) => {
                 events::SchemaSplit { table: &self.id, file: &file, conflict: &conflict }.emit();
-                self.step([Event::Flush(CloseReason::Schema)], context);
-                self.window_plan = fetched.footer.plan().clone();
+                self.step_in(Some(lane), [Event::Flush(CloseReason::Schema)], context);
+                *self.window_plans.of_mut(lane) = fetched.footer.plan().clone();
             }
         }
         self.waiters.entry(file.clone()).or_default().iter_mut().for_each(Lease::put_down);
@@ -337,14 +356,14 @@ impl Handler<DeliveryEnded> for Batcher {
                 // It is taken up at the usual interval: what deferred it may defer it again.
                 self.note_deferral();
             }
-            if leases.is_empty() && !self.table.holds(&file) {
+            if leases.is_empty() && !self.lanes.holds(&file) {
                 // Nobody here waits for it.
                 continue;
             }
             self.waiters.entry(file.clone()).or_default().extend(leases);
             happened.push(Self::ended(file, end, own));
         }
-        self.step(happened, context);
+        self.step_in(Some(message.lane), happened, context);
     }
 }
 
@@ -352,30 +371,7 @@ impl Handler<FlushWindow> for Batcher {
     type Result = ();
 
     fn handle(&mut self, message: FlushWindow, context: &mut Self::Context) {
-        self.step([Event::Flush(message.0)], context);
-    }
-}
-
-impl Handler<Snapshot> for Batcher {
-    type Result = Option<BatcherSnapshot>;
-
-    fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> Self::Result {
-        Some(BatcherSnapshot {
-            in_hand: self.table.in_hand(),
-            arriving: self.table.arriving(),
-            waiting: self.table.waiting(),
-            in_window: self.table.window_files(),
-            none_deferred: self.none_deferred,
-        })
-    }
-}
-
-impl Handler<Ping> for Batcher {
-    type Result = Option<Pulse>;
-
-    fn handle(&mut self, _: Ping, _: &mut Self::Context) -> Self::Result {
-        let asked = self.take_up_asked.map(|at| (at, Edge::Ledger, "asking for deferred files"));
-        Some(Pulse::own([("files", self.table.reading()), ("deferred", Reading::of_oldest(asked))]))
+        self.step_in(message.lane, [Event::Flush(message.reason)], context);
     }
 }
 

@@ -10,20 +10,19 @@ use super::world::{TableSetup, World};
 use crate::columns::body::Body;
 use crate::columns::transcode::{BuildFailure, Input, build};
 use crate::domain::batch::{Attempt, Batch, Manifest, ManifestEntry};
-use crate::domain::delivery::{Action, Delivery, End, Event, Part};
+use crate::domain::delivery::{Action, Delivery, End, Event};
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, TableId};
-use crate::domain::instant::Instant;
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
+use crate::domain::lane::Lane;
 use crate::domain::notice::Notice;
-use crate::domain::summary::{CommitSpan, EventSpan};
-use crate::domain::transition::BatchRecord;
+use crate::domain::summary::CommitSpan;
 use crate::flow::credit::Credit;
 use crate::flow::pulse;
-use crate::messages::fetcher::Fetched;
 use crate::telemetry::events;
 
+mod begin;
 mod ending;
 mod notices;
 mod places;
@@ -33,19 +32,12 @@ mod reopen;
 mod stages;
 mod streamed;
 
+pub use begin::Begin;
+use begin::lane_of;
 use stages::{Arrival, Stages};
 
 /// A number or a short text that is hashed becomes about so many times what it was.
 const TEXT_FACTOR: u64 = 4;
-
-/// What a delivery begins with.
-pub enum Begin {
-    /// Files of a closed window, each with its oldest event as far as one told it, and when all were announced to be written: nothing
-    /// is claimed yet.
-    Fresh(Vec<(FileId, Fetched, Option<Instant>)>, Option<EventSpan>),
-    /// A batch that the ledger holds as open, and what is known of it as a part of a refused one.
-    Resumed(Box<BatchRecord>, Part),
-}
 
 /// The rows of a batch, ready to be submitted, and the disk that they occupy.
 struct Built {
@@ -87,6 +79,9 @@ pub async fn run(
         // Its mapping is gone; the ledger keeps the batch until it is back.
         return End::Superseded;
     };
+    if begin.lane() == Lane::FullLoads && matches!(begin, Begin::Fresh(..)) {
+        planned::wait_for_a_job(&world, setup.carrier).await;
+    }
     let now = world.ports.clock.now();
     let patience = world.bounds.refused_patience;
     let mut performer = Performer::new(Arc::clone(&world), table.clone(), setup.clone());
@@ -314,7 +309,7 @@ impl Performer {
         let bytes: u64 = batch.manifest.entries.iter().map(|entry| entry.file.size_bytes).sum();
         // A body is rarely larger than its files; where it is, the estimate's error is bounded by the slots.
         let bytes = if self.setup.rules.makes_text() { bytes.saturating_mul(TEXT_FACTOR) } else { bytes };
-        let credit = self.world.spool_credit.take(bytes).await;
+        let credit = self.world.body_pool_of(lane_of(batch)).take(bytes).await;
         let plan = match self.place_columns().await {
             Ok(plan) => plan,
             Err((file, fault)) => {

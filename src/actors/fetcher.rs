@@ -16,9 +16,10 @@ use crate::domain::fault::{Fault, FaultKind, LOADED_BEFORE};
 use crate::domain::file::FileId;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
+use crate::domain::lane::{ByLane, Lane};
 use crate::domain::watchdog::{Doing, Edge};
 use crate::flow::cpu::panic_text;
-use crate::flow::credit::{Credit, CreditPool};
+use crate::flow::credit::{Credit, CreditKind, CreditPool};
 use crate::flow::pulse::{self, Pulse as TaskPulse};
 use crate::messages::batcher::FileFetched;
 use crate::messages::child::{Part, Ping, Pulse, Stop};
@@ -33,6 +34,9 @@ const PRESSURE_INTERVAL: Duration = Duration::from_secs(1);
 /// remembered, unless another process forgot it within the hour in which this one looks at that.
 const CLAIM_MARGIN: Duration = Duration::from_secs(2 * 86_400);
 
+/// For so many files of changes that are opened at one time there may be one of full loads.
+const FULL_LOADS_SHARE: usize = 4;
+
 struct InHand {
     number: u64,
     table: TableId,
@@ -43,9 +47,9 @@ struct InHand {
 /// The actor.
 pub struct Fetcher {
     world: Arc<World>,
-    slots: Arc<Semaphore>,
+    slots: ByLane<Arc<Semaphore>>,
     /// One table's share of the slots: all but one, so that objects that do not come keep no other table waiting.
-    shares: HashMap<TableId, Arc<Semaphore>>,
+    shares: HashMap<(TableId, Lane), Arc<Semaphore>>,
     next: u64,
     /// Aborted with the actor.
     fetches: JoinSet<()>,
@@ -55,14 +59,16 @@ pub struct Fetcher {
 impl Fetcher {
     /// A fetcher with nothing to do.
     pub fn new(world: Arc<World>) -> Self {
-        let slots = Arc::new(Semaphore::new(world.bounds.fetches_per_fetcher.max(1)));
+        let slots = |number: usize| Arc::new(Semaphore::new(number.max(1)));
+        let all = world.bounds.fetches_per_fetcher;
+        let slots = ByLane { changes: slots(all), full_loads: slots(all / FULL_LOADS_SHARE) };
         let (shares, fetches, in_hand) = (HashMap::new(), JoinSet::new(), HashMap::new());
         Self { world, slots, shares, next: 0, fetches, in_hand }
     }
 
-    fn share(&mut self, table: &TableId) -> Arc<Semaphore> {
+    fn share(&mut self, table: &TableId, lane: Lane) -> Arc<Semaphore> {
         let size = self.world.bounds.fetches_per_fetcher.saturating_sub(1).max(1);
-        Arc::clone(self.shares.entry(table.clone()).or_insert_with(|| Arc::new(Semaphore::new(size))))
+        Arc::clone(self.shares.entry((table.clone(), lane)).or_insert_with(|| Arc::new(Semaphore::new(size))))
     }
 
     /// The fetches in the order in which they were asked for: one run of the same events is as the other.
@@ -95,10 +101,11 @@ impl Handler<FetchFile> for Fetcher {
 
     fn handle(&mut self, message: FetchFile, _: &mut Self::Context) {
         self.sweep();
-        let (world, slots) = (Arc::clone(&self.world), Arc::clone(&self.slots));
         let FetchFile(file, written) = message;
+        let lane = Lane::of(&file);
+        let (world, slots) = (Arc::clone(&self.world), Arc::clone(self.slots.of(lane)));
         let (number, table) = (self.next, file.table.clone());
-        let share = self.share(&table);
+        let share = self.share(&table, lane);
         self.next = self.next.saturating_add(1);
         let pulse = TaskPulse::new(Doing::Waiting("a fetch slot"));
         let shown = pulse.clone();
@@ -171,11 +178,11 @@ async fn must_be_new(world: &World, file: &FileId, written: Option<Instant>) -> 
 /// Credit first, then the object, then its footer on the CPU pool.
 async fn fetch(world: Arc<World>, file: FileId, written: Option<Instant>) -> Result<Fetched, Fault> {
     must_be_new(&world, &file, written).await?;
-    let mut credit = Vec::new();
-    for (kind, pool, bytes) in world.pools_of(world.ports.bucket.held(&file)) {
+    let (mut credit, lane) = (Vec::new(), Lane::of(&file));
+    for (kind, pool, bytes) in world.pools_of(lane, world.ports.bucket.held(&file)) {
         credit.push(match pool.try_take(bytes) {
             Some(credit) => credit,
-            None => wait_for_credit(&world, kind, pool, bytes).await,
+            None => wait_for_credit(&world, lane, kind, pool, bytes).await,
         });
     }
     pulse::working(Edge::Bucket, "opening a file");
@@ -189,18 +196,24 @@ async fn fetch(world: Arc<World>, file: FileId, written: Option<Instant>) -> Res
 }
 
 /// Windows hold the credit that is short: they are asked to close until some comes back.
-async fn wait_for_credit(world: &World, kind: &'static str, pool: &CreditPool, bytes: u64) -> Credit {
+async fn wait_for_credit(
+    world: &World,
+    lane: Lane,
+    kind: CreditKind,
+    pool: &CreditPool,
+    bytes: u64,
+) -> Credit {
     let started = tokio::time::Instant::now();
     let take = pool.take(bytes);
     tokio::pin!(take);
     loop {
         if let Some(root) = world.directory.root() {
-            tell(&root, CreditShort);
+            tell(&root, CreditShort { lane, kind });
         }
         tokio::select! {
             biased;
             credit = &mut take => {
-                events::CreditWaited { kind, waited: started.elapsed() }.emit();
+                events::CreditWaited { kind: kind.name(), waited: started.elapsed() }.emit();
                 return credit;
             }
             () = tokio::time::sleep(PRESSURE_INTERVAL) => {}

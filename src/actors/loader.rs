@@ -20,22 +20,22 @@ use crate::domain::fault::FaultKind;
 use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, Generation, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::lane::{ByLane, Lane};
 use crate::domain::summary::EventSpan;
 use crate::domain::table::Outcome;
 use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Home};
-use crate::domain::watchdog::{Doing, Edge, Reading};
+use crate::domain::watchdog::Doing;
 use crate::flow::cpu::panic_text;
 use crate::flow::lease::Lease;
 use crate::flow::pulse::Pulse as TaskPulse;
 use crate::messages::batcher::{DeliveryEnded, FileEnd};
-use crate::messages::child::{self, Ping, Pulse, Stop};
-use crate::messages::loader::{
-    AbortDeliveries, DeliveryCrashed, DeliveryDone, LoadBatch, LoaderSnapshot, LoadsByTable, Snapshot,
-};
+use crate::messages::child::Stop;
+use crate::messages::loader::{AbortDeliveries, DeliveryCrashed, DeliveryDone, LoadBatch};
 use crate::messages::root::{HoldTable, LedgerLost, TableCrashed};
 use crate::telemetry::events;
 
 mod open;
+mod questions;
 mod search;
 
 use search::{Part as BatchPart, Search};
@@ -45,10 +45,14 @@ use search::{Part as BatchPart, Search};
 const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(30);
 const TAKE_OVER_AFTER: Duration = Duration::from_secs(120);
 
+/// For one so many batches of changes in flight there may be one of full loads.
+const FULL_LOADS_SHARE: usize = 8;
+
 type Leases = Vec<(FileId, Vec<Lease>)>;
 
 struct InFlight {
     table: TableId,
+    lane: Lane,
     /// The batcher that handed it over.
     batcher: Option<Generation>,
     /// The batch, once it is known.
@@ -64,10 +68,10 @@ struct InFlight {
 pub struct Loader {
     world: Arc<World>,
     generation: Generation,
-    slots: Arc<Semaphore>,
+    slots: ByLane<Arc<Semaphore>>,
     /// One table's share of the slots. What is resumed or re-homed counts too: a table whose loads do not end keeps no
     /// other waiting.
-    shares: HashMap<TableId, Arc<Semaphore>>,
+    shares: HashMap<(TableId, Lane), Arc<Semaphore>>,
     next: u64,
     in_flight: BTreeMap<u64, InFlight>,
     /// Open batches of earlier runs that still have to be read.
@@ -83,7 +87,10 @@ pub struct Loader {
 impl Loader {
     /// A loader with nothing in flight.
     pub fn new(world: Arc<World>, generation: Generation) -> Self {
-        let slots = Arc::new(Semaphore::new(world.bounds.loads_in_flight.max(1)));
+        let all = world.bounds.loads_in_flight.max(1);
+        let slots = |number| Arc::new(Semaphore::new(number));
+        // Beside the others: no change waits for a full load.
+        let slots = ByLane { changes: slots(all), full_loads: slots((all / FULL_LOADS_SHARE).max(1)) };
         let (shares, in_flight, asked) = (HashMap::new(), BTreeMap::new(), BTreeMap::new());
         Self {
             world,
@@ -100,9 +107,9 @@ impl Loader {
         }
     }
 
-    fn share(&mut self, table: &TableId) -> Arc<Semaphore> {
+    fn share(&mut self, table: &TableId, lane: Lane) -> Arc<Semaphore> {
         let size = self.world.tables.get(table).map_or(1, |setup| setup.bounds.loads_max).max(1);
-        Arc::clone(self.shares.entry(table.clone()).or_insert_with(|| Arc::new(Semaphore::new(size))))
+        Arc::clone(self.shares.entry((table.clone(), lane)).or_insert_with(|| Arc::new(Semaphore::new(size))))
     }
 
     fn start(
@@ -121,13 +128,14 @@ impl Loader {
             Begin::Resumed(record, _) => OnceLock::from(record.batch.id.clone()),
         });
         let pulse = TaskPulse::new(Doing::Waiting("a load slot"));
-        let slots = [self.share(&table), Arc::clone(&self.slots)];
+        let lane = begin.lane();
+        let slots = [self.share(&table, lane), Arc::clone(self.slots.of(lane))];
         let delivery_run = run(Arc::clone(&self.world), table.clone(), begin, slots, Arc::clone(&batch));
         let task = tokio::spawn(pulse.clone().of(delivery_run));
         let abort = AbortOnDrop(task.abort_handle());
         let watcher = tokio::spawn(watch(task, leases, delivery, self.generation, context.address()));
         let watcher = AbortOnDrop(watcher.abort_handle());
-        let one = InFlight { table, batcher, batch, pulse, search, _task: abort, _watcher: watcher };
+        let one = InFlight { table, lane, batcher, batch, pulse, search, _task: abort, _watcher: watcher };
         self.in_flight.insert(delivery, one);
     }
 
@@ -183,7 +191,7 @@ impl Loader {
         }
         ends.extend(waiting.into_iter().map(|(file, leases)| (file, FileEnd::Returned, leases)));
         if let Some((batcher, _)) = self.world.directory.batcher(&done.table) {
-            report(&batcher, DeliveryEnded { generation: done.batcher, files: ends });
+            report(&batcher, DeliveryEnded { generation: done.batcher, lane: done.lane, files: ends });
         }
         // What waits for its turn is held with its table.
         let hold = hold.or_else(|| self.search(&done.table, done.search, tried, refused, context));
@@ -326,7 +334,7 @@ impl Handler<DeliveryCrashed> for Loader {
         events::TaskPanicked { child: "delivery", table: &done.table, panic: &message.panic }.emit();
         if let Some((batcher, _)) = self.world.directory.batcher(&done.table) {
             // Its files come back through the poller, one by one, as suspects.
-            report(&batcher, DeliveryEnded { generation: done.batcher, files: Vec::new() });
+            report(&batcher, DeliveryEnded { generation: done.batcher, lane: done.lane, files: Vec::new() });
         }
         self.search(&done.table, done.search, Tried::Unknown, None, context);
         if let Some(root) = self.world.directory.root() {
@@ -346,44 +354,13 @@ impl Handler<AbortDeliveries> for Loader {
             // Dropping it aborts its task; its leases go back to the poller.
             let Some(done) = self.in_flight.remove(&delivery) else { continue };
             if let Some((batcher, _)) = self.world.directory.batcher(&done.table) {
-                report(&batcher, DeliveryEnded { generation: done.batcher, files: Vec::new() });
+                report(
+                    &batcher,
+                    DeliveryEnded { generation: done.batcher, lane: done.lane, files: Vec::new() },
+                );
             }
             self.search(&done.table, done.search, Tried::Unknown, None, context);
         }
-    }
-}
-
-impl Handler<Snapshot> for Loader {
-    type Result = Option<LoaderSnapshot>;
-
-    fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> Self::Result {
-        Some(LoaderSnapshot { in_flight: self.in_flight.len(), recovered: self.recovered })
-    }
-}
-
-impl Handler<LoadsByTable> for Loader {
-    type Result = Option<Vec<(TableId, usize)>>;
-
-    fn handle(&mut self, _: LoadsByTable, _: &mut Self::Context) -> Self::Result {
-        let mut loads: BTreeMap<TableId, usize> = BTreeMap::new();
-        for one in self.in_flight.values() {
-            *loads.entry(one.table.clone()).or_default() += 1;
-        }
-        Some(loads.into_iter().collect())
-    }
-}
-
-impl Handler<Ping> for Loader {
-    type Result = Option<Pulse>;
-
-    fn handle(&mut self, _: Ping, _: &mut Self::Context) -> Self::Result {
-        let asked = self.asked.values().min().map(|at| (*at, Edge::Ledger, "asking for open batches"));
-        let mut pulse = Pulse::own([("open batches", Reading::of_oldest(asked))]);
-        let deliveries = self.in_flight.iter();
-        pulse.parts.extend(deliveries.map(|(number, one)| {
-            (child::Part::Delivery(*number), Some(one.table.clone()), one.pulse.read())
-        }));
-        Some(pulse)
     }
 }
 

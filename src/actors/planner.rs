@@ -15,11 +15,13 @@ use super::world::World;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{AttemptNumber, BatchId};
 use crate::domain::instant::Instant;
+use crate::domain::lane::Lane;
 use crate::domain::planner::{DAY, Planner as Machine, Quotas, Submitted};
 use crate::domain::watchdog::Edge;
 use crate::messages::child::{Ping, Pulse};
 use crate::messages::planner::{
-    FileCame, GrantStatus, JobSubmitted, QuotaRefused, SlowDown, StreamsAreFree, SubmissionsRead,
+    FileCame, FullLoadBegins, GrantStatus, JobSubmitted, QuotaRefused, SlowDown, StreamsAreFree,
+    SubmissionsRead,
 };
 use crate::telemetry::events;
 
@@ -52,16 +54,19 @@ impl Planner {
             counted: BTreeMap::new(),
             world: Arc::clone(&world),
         };
-        submitted.into_iter().for_each(|one| planner.count(one));
+        submitted.into_iter().for_each(|one| planner.count(one, Lane::Changes));
         Ok(planner)
     }
 
-    /// Counts a job once, however often it is told.
-    fn count(&mut self, submitted: Submitted) {
+    /// Counts a job once, however often it is told. Of which lane it was, only who submitted it knows.
+    fn count(&mut self, submitted: Submitted, lane: Lane) {
         let Submitted { at, batch, number, table, carrier } = submitted;
         let now = self.world.ports.clock.now();
         if self.counted.insert((batch, number), now).is_none() {
-            self.machine.attempted(&table, carrier, at);
+            match lane {
+                Lane::Changes => self.machine.attempted(&table, carrier, at),
+                Lane::FullLoads => self.machine.attempted_full_load(&table, carrier, number, at),
+            }
         }
     }
 
@@ -121,7 +126,15 @@ impl Handler<JobSubmitted> for Planner {
     type Result = ();
 
     fn handle(&mut self, message: JobSubmitted, _: &mut Self::Context) {
-        self.count(message.0);
+        self.count(message.job, message.lane);
+    }
+}
+
+impl Handler<FullLoadBegins> for Planner {
+    type Result = Option<Duration>;
+
+    fn handle(&mut self, _: FullLoadBegins, _: &mut Self::Context) -> Self::Result {
+        self.machine.full_load(self.world.ports.clock.now())
     }
 }
 
@@ -166,7 +179,7 @@ impl Handler<SubmissionsRead> for Planner {
     type Result = ();
 
     fn handle(&mut self, message: SubmissionsRead, _: &mut Self::Context) {
-        message.0.into_iter().for_each(|one| self.count(one));
+        message.0.into_iter().for_each(|one| self.count(one, Lane::Changes));
     }
 }
 

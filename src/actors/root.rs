@@ -20,6 +20,7 @@ use super::world::World;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{Generation, QueueId, TableId};
 use crate::domain::instant::Instant;
+use crate::domain::lane::{ByLane, Lane};
 use crate::domain::restart::{Budget, Decision, Spent};
 use crate::domain::table::CloseReason;
 use crate::domain::transition::TableMode;
@@ -29,13 +30,14 @@ use crate::messages::fetcher::AbortFetches;
 use crate::messages::loader::{HoldBatches, ResumeBatches};
 use crate::messages::poller::OfferParked;
 use crate::messages::root::{
-    BeginDrain, ChildWedged, CreditShort, FlushAll, FlushTable, HoldTable, LedgerLost, ModeSet, ModeWritten,
-    NoSuchTable, PauseTable, ResumeTable, RootSnapshot, Snapshot, TableCrashed,
+    BeginDrain, ChildWedged, FlushAll, FlushTable, HoldTable, LedgerLost, ModeSet, ModeWritten, NoSuchTable,
+    PauseTable, ResumeTable, RootSnapshot, Snapshot, TableCrashed,
 };
 use crate::telemetry::events;
 
 mod handlers;
 mod modes;
+mod pressure;
 mod services;
 
 /// The wait before a mode that the ledger did not take is written again.
@@ -81,7 +83,7 @@ pub struct Root {
     /// Changes of modes so far.
     changes: u64,
     crashes: u64,
-    pressed_at: Option<tokio::time::Instant>,
+    pressed_at: ByLane<Option<tokio::time::Instant>>,
 }
 
 impl Root {
@@ -118,7 +120,7 @@ impl Root {
             draining: false,
             changes: 0,
             crashes: 0,
-            pressed_at: None,
+            pressed_at: ByLane::default(),
         }
     }
 

@@ -24,6 +24,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{QueueId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
+use crate::domain::lane::Lane;
 use crate::domain::planner::{Carrier, Quotas, TableNeeds, Window};
 use crate::domain::route::Router;
 use crate::domain::shape::{Shape, ShapeRules};
@@ -33,7 +34,7 @@ use crate::domain::typed_view::{Known, TypedView};
 use crate::domain::watchdog::Edge;
 use crate::domain::watermark::Frontier;
 use crate::flow::cpu::CpuPool;
-use crate::flow::credit::CreditPool;
+use crate::flow::credit::{CreditKind, CreditPool};
 use crate::flow::pulse::Answers;
 use crate::ledger::Ledger;
 use crate::messages::batcher::FilesDeferred;
@@ -139,12 +140,16 @@ pub struct World {
     pub streams_are_free: AtomicBool,
     /// The watermark of each table, as it was looked at last.
     pub watermarks: DashMap<TableId, Instant>,
+    /// What the objects of open windows hold, which their batchers say: a window that is not here holds nothing.
+    pub in_windows: DashMap<(TableId, Lane), Held>,
     /// The tables.
     pub tables: BTreeMap<TableId, TableSetup>,
     /// Modes at start; the root owns them from then on.
     pub modes: BTreeMap<TableId, TableMode>,
     /// Where bodies are built.
     pub spool: PathBuf,
+    /// What full loads have of the three below, instead of those: memory, disk for open objects, disk for bodies.
+    pub full_load_credit: [CreditPool; 3],
     /// Memory for open objects.
     pub memory_credit: CreditPool,
     /// Disk for open objects.
@@ -199,12 +204,25 @@ impl World {
 
     /// The pools of what an open object holds, in the order in which everyone takes from them: the kind, the pool, and
     /// the bytes wanted of it.
-    pub fn pools_of(&self, held: Held) -> impl Iterator<Item = (&'static str, &CreditPool, u64)> {
-        pools([&self.memory_credit, &self.object_credit], held)
+    pub fn pools_of(&self, lane: Lane, held: Held) -> impl Iterator<Item = (CreditKind, &CreditPool, u64)> {
+        let [memory, objects, _] = &self.full_load_credit;
+        match lane {
+            Lane::Changes => pools([&self.memory_credit, &self.object_credit], held),
+            Lane::FullLoads => pools([memory, objects], held),
+        }
+    }
+
+    /// The pool of what bodies occupy.
+    pub fn body_pool_of(&self, lane: Lane) -> &CreditPool {
+        let [_, _, bodies] = &self.full_load_credit;
+        match lane {
+            Lane::Changes => &self.spool_credit,
+            Lane::FullLoads => bodies,
+        }
     }
 
     /// The same for the objects of a batch that is built again.
-    pub fn rebuild_pools_of(&self, held: Held) -> impl Iterator<Item = (&'static str, &CreditPool, u64)> {
+    pub fn rebuild_pools_of(&self, held: Held) -> impl Iterator<Item = (CreditKind, &CreditPool, u64)> {
         let [memory, objects] = &self.rebuild_credit;
         pools([memory, objects], held)
     }
@@ -268,7 +286,8 @@ impl World {
 fn pools(
     [memory, objects]: [&CreditPool; 2],
     held: Held,
-) -> impl Iterator<Item = (&'static str, &CreditPool, u64)> {
-    let all = [("memory", memory, held.memory_bytes), ("objects", objects, held.disk_bytes)];
+) -> impl Iterator<Item = (CreditKind, &CreditPool, u64)> {
+    let all =
+        [(CreditKind::Memory, memory, held.memory_bytes), (CreditKind::Objects, objects, held.disk_bytes)];
     all.into_iter().filter(|(_, _, bytes)| *bytes > 0)
 }

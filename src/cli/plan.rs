@@ -10,13 +10,15 @@ use serde_json::json;
 use crate::config::cost::prices;
 use crate::config::load;
 use crate::domain::cost::{Charge, Needed, Prices, bill, total};
-use crate::domain::ids::TableId;
-use crate::domain::planner::{Carrier, Class, Quotas};
-use crate::forecast::{Burst, Freshness, Outcome, Scenario, Table, Windows, run, zipf};
+use crate::domain::planner::Quotas;
+use crate::forecast::{Freshness, Outcome, Scenario, Table, Windows, run};
 
 mod chart;
 #[cfg(test)]
 mod cost_page;
+mod days;
+
+use days::{PAUSED, day, days};
 
 /// `landbridge plan --day`, `landbridge plan --quota --config FILE --rates FILE`
 #[derive(Debug, clap::Args)]
@@ -176,18 +178,21 @@ fn summary(runs: &[Run], needed: &Needed, dollars: [f64; 2]) -> serde_json::Valu
         |part: &str| runs.iter().find(|(name, ..)| name.starts_with(part)).map(|(.., outcome)| outcome);
     let crossed = |outcome: &Outcome| json!({"quota_crossed": outcome.refused > 0});
     let [cost_month_usd, without_free_data_out] = dollars.map(|dollars| (dollars * 100.0).round() / 100.0);
-    let paused = |every: &str| {
-        moved(
-            named(&format!("planned, files every {every}"))?,
-            named(&format!("one paused for 6 h, files every {every}"))?,
-        )
+    let every = |part: &str, every: &str| named(&format!("{part}, files every {every}"));
+    let moves = |part: &str| {
+        let by = |seconds: &str| moved(every("planned", seconds)?, every(part, seconds)?);
+        json!({"60s": by("60"), "10s": by("10")})
     };
+    let caught_up =
+        |seconds: &str| every("one paused for 6 h", seconds)?.caught_up.map(|after| after.as_secs());
     json!({
         "load_jobs": named("planned").map(load_jobs),
         "load_jobs_10s": named("planned, files every 10").map(load_jobs),
         "storage_write": named("the ten busiest streamed").map(|outcome| of(&outcome.streamed)),
         "fixed_window": named("a window of 60 s").map(crossed),
-        "paused_moves_p99_by": {"60s": paused("60"), "10s": paused("10")},
+        "paused_moves_p99_by": moves("one paused for 6 h"),
+        "paused_caught_up_after_seconds": {"60s": caught_up("60"), "10s": caught_up("10")},
+        "chance_moves_p99_by": moves("another draw of chance"),
         "day_needs": {
             "files": needed.files.round(),
             "queues": needed.queues,
@@ -231,8 +236,14 @@ fn show(name: &str, outcome: &Outcome) {
         seconds(all, 0.99),
         seconds(from_commit, 0.5),
         seconds(from_commit, 0.99),
-        if outcome.left > 0 { format!("  {} files left", outcome.left) } else { String::new() },
+        notes(outcome),
     );
+}
+
+fn notes(outcome: &Outcome) -> String {
+    let left = (outcome.left > 0).then(|| format!("  {} files left", outcome.left));
+    let caught_up = outcome.caught_up.map(|after| format!("  caught up after {} s", after.as_secs()));
+    left.into_iter().chain(caught_up).collect()
 }
 
 fn scenarios(arguments: &Arguments) -> Result<Vec<(String, Scenario)>, String> {
@@ -305,78 +316,5 @@ fn rates_of(path: &Path) -> Result<BTreeMap<String, f64>, String> {
             Err(format!("{}: {rows} is no number of rows of a day, of {name}", path.display()))
         }
         None => Ok(rates),
-    }
-}
-
-/// The table that is paused, by its place.
-const PAUSED: usize = 19;
-
-fn days(seed: u64) -> Vec<(String, Scenario)> {
-    let day = |interval, tables, rows: f64| day(interval, tables, rows, seed);
-    let fixed =
-        |interval| Scenario { windows: Windows::Fixed(Duration::from_secs(60)), ..day(interval, 70, 40e6) };
-    let per_file = |interval| Scenario { windows: Windows::PerFile, ..day(interval, 70, 40e6) };
-    let week = |interval| Scenario { days: 7, ..day(interval, 70, 40e6) };
-    // So many tables that speak every minute need four times the quota: most of them must wait.
-    let many = |interval| {
-        let mut scenario = day(interval, 300, 40e6);
-        scenario.tables.iter_mut().for_each(|table| table.max_staleness = Duration::from_secs(900));
-        scenario
-    };
-    let paused = |interval| {
-        let scenario = day(interval, 70, 40e6);
-        let table = scenario.tables.get(PAUSED).map(|table| table.id.clone());
-        Scenario { paused: table.map(|table| (table, 12, 18)), ..scenario }
-    };
-    // The Storage Write API for those on which most depends.
-    let streamed = |interval| {
-        let mut scenario = day(interval, 70, 40e6);
-        let critical = scenario.tables.iter_mut().filter(|table| table.class == Class::Critical);
-        critical.for_each(|table| table.carrier = Carrier::StorageWrite);
-        scenario
-    };
-    let mut all = Vec::new();
-    for interval in [60, 10] {
-        let name = |text: &str| format!("{text}, files every {interval} s");
-        all.push((name("planned"), day(interval, 70, 40e6)));
-        all.push((name("the ten busiest streamed"), streamed(interval)));
-        all.push((name("a window of 60 s"), fixed(interval)));
-        if interval == 60 {
-            // Every ten seconds six times as many would be refused again and again.
-            all.push((name("a job a file"), per_file(interval)));
-        }
-        all.push((name("7 days"), week(interval)));
-        all.push((name("10 times the rows"), day(interval, 70, 400e6)));
-        all.push((name("100 times the rows"), day(interval, 70, 4e9)));
-        all.push((name("300 tables, 15 min"), many(interval)));
-        all.push((name("one paused for 6 h"), paused(interval)));
-    }
-    all
-}
-
-/// The day that this product is made for.
-fn day(interval: u64, tables: usize, rows: f64, seed: u64) -> Scenario {
-    let table = |(number, rows_per_day): (usize, f64)| Table {
-        id: TableId::new(format!("game-{}", number % 6).as_str(), "casino", format!("t{number}").as_str()),
-        class: if number < 10 { Class::Critical } else { Class::Normal },
-        rows_per_day,
-        max_staleness: Duration::from_secs(300),
-        carrier: Carrier::LoadJobs,
-    };
-    let burst = |table, from_hour| Burst { table, from_hour, hours: 1.0, factor: 10.0 };
-    Scenario {
-        tables: zipf(tables, 1.1, rows).into_iter().enumerate().map(table).collect(),
-        days: 1,
-        dms_interval: Duration::from_secs(interval),
-        peak_to_trough: 5.0,
-        bursts: [4, 12, 40].into_iter().flat_map(|table| [burst(table, 10.0), burst(table, 20.0)]).collect(),
-        job_seconds: (6.0, 20.0),
-        stream_seconds: (1.0, 3.0),
-        job_failures: 0.005,
-        quotas: Quotas::BIGQUERY,
-        loads_in_flight: 64,
-        windows: Windows::Planned,
-        paused: None,
-        seed,
     }
 }

@@ -79,11 +79,11 @@ settings! {
     "batching" "bytes", Kind::Size(64 * KIB, 16 * GIB), "64MiB", "A batch closes at this many bytes of files.";
     "batching" "files", Kind::Count(1, 90), "90", "A batch closes at this many files.";
     "batching" "copy_from", Kind::Size(KIB, GIB), "32KiB", "Columns whose chunks in the files have at least this many bytes unpacked, on the mean, are copied as they are compressed, where their values stay as they are: a quarter of the processor time, and with DMS's gzip an eighth more bytes to send. `1GiB` copies nothing.";
-    "limits" "memory_credit", Kind::Size(16 * MIB, 1024 * GIB), "128MiB", "Memory that fetched files may occupy until they are loaded; an open local or spooled file counts 256 KiB. A quarter is kept for batches that are built again after a failure or a restart, as of `spool.objects_limit`.";
+    "limits" "memory_credit", Kind::Size(16 * MIB, 1024 * GIB), "128MiB", "Memory that fetched files may occupy until they are loaded; an open local or spooled file counts 256 KiB. A quarter is kept for batches that are built again after a failure or a restart, another for full loads (as of `spool.objects_limit`, and of `spool.limit` one for full loads).";
     "limits" "fetchers", Kind::Count(1, 64), "2", "Fetcher actors.";
     "limits" "fetches_per_fetcher", Kind::Count(1, 256), "4", "Files that one fetcher opens at one time.";
-    "limits" "loads_in_flight", Kind::Count(1, 256), "64", "Batches being built or loaded at one time.";
-    "limits" "loads_per_table", Kind::Count(1, 16), "2", "Batches of one table in flight at one time.";
+    "limits" "loads_in_flight", Kind::Count(1, 256), "64", "Batches being built or loaded at one time; beside them an eighth as many of full loads.";
+    "limits" "loads_per_table", Kind::Count(1, 16), "2", "Batches of one table in flight at one time; beside them one of its full loads.";
     "limits" "held_messages_per_queue", Kind::Count(10, 100_000), "1000", "Messages of one queue held at one time; then no more are received.";
     "limits" "parked_files_per_queue", Kind::Count(1, 100_000), "500", "Files of one queue that wait for a table which does not run or has enough in hand; the oldest beyond that are deferred.";
     "limits" "files_per_table", Kind::Count(1, 10_000), "400", "Files of one table in hand at one time.";

@@ -117,8 +117,7 @@ impl Delivery {
         !matches!(self.phase, Phase::Planning | Phase::Claiming)
     }
 
-    /// The same delivery as if nothing had been tried yet: it waits no longer than at first, and has the patience of the
-    /// first refusal and of the first silence of the ledger.
+    /// The same delivery as if nothing had been tried yet: its waits and its patience begin anew.
     pub fn rested(mut self) -> Self {
         self.pace = Pace::default();
         self

@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::file::FileId;
 use super::ids::TableId;
 use super::instant::Instant;
+use super::lane::Lane;
 use super::table::STRIKES_MAX;
 use super::transition::Verdict;
 use super::watchdog::{Edge, Reading};
@@ -24,10 +26,16 @@ const MESSAGES_PER_CALL: usize = 10;
 
 mod event;
 mod held;
+mod park;
 mod tick;
 
 pub use event::{Abandoned, Announced, Arrived, Content, Effect, Event, IntakeBounds, ItemId, Offer, Plan};
 use held::{Held, Item, Phase};
+
+/// The table and the lane of a file.
+fn lane_of(file: &FileId) -> (TableId, Lane) {
+    (file.table.clone(), Lane::of(file))
+}
 
 /// The machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,8 +45,8 @@ pub struct Intake {
     messages: BTreeMap<u64, Held>,
     by_id: BTreeMap<Arc<str>, u64>,
     items: BTreeMap<ItemId, Item>,
-    offered: BTreeMap<TableId, usize>,
-    parked: BTreeMap<TableId, VecDeque<ItemId>>,
+    offered: BTreeMap<(TableId, Lane), usize>,
+    parked: BTreeMap<(TableId, Lane), VecDeque<ItemId>>,
     parked_files: usize,
     to_delete: Vec<u64>,
 }
@@ -85,7 +93,10 @@ impl Intake {
                 *changes = Some(changes.map_or(at, |known| known.min(at)));
             }
         }
-        let parked = |table| self.parked.get(table).map_or(0, VecDeque::len);
+        let parked = |table: &TableId| {
+            let lane = |lane| self.parked.get(&(table.clone(), lane)).map_or(0, VecDeque::len);
+            Lane::ALL.map(lane).iter().sum()
+        };
         oldest.into_iter().map(|(table, (at, change))| (table.clone(), parked(table), at, change)).collect()
     }
 
@@ -111,11 +122,15 @@ impl Intake {
         let mut effects = Vec::new();
         match event {
             Event::Received(messages) => self.received(now, messages, &mut effects),
-            Event::LeaseSettled(item) => self.finish(now, item, &mut effects),
+            Event::LeaseSettled(item) => self.finish(item, &mut effects),
             Event::LeaseAbandoned(item, how) => self.abandoned(now, item, how, &mut effects),
             Event::OfferRefused(item) => self.park(now, item, &mut effects),
-            Event::TableOpened(table) => self.offer_parked(now, &table, &mut effects),
-            Event::VerdictWritten(item, state) if state.is_final() => self.finish(now, item, &mut effects),
+            Event::TableOpened(table) => {
+                for lane in Lane::ALL {
+                    self.offer_parked(&(table.clone(), lane), &mut effects);
+                }
+            }
+            Event::VerdictWritten(item, state) if state.is_final() => self.finish(item, &mut effects),
             // An open batch of another hand has it: its table will join it.
             Event::VerdictWritten(item, _) => self.wait(now, item, None),
             Event::Struck(item, strikes) => self.struck(now, item, strikes, &mut effects),
@@ -141,7 +156,7 @@ impl Intake {
     }
 
     fn received(&mut self, now: Instant, messages: Vec<Arrived>, effects: &mut Vec<Effect>) {
-        let mut offers: BTreeMap<TableId, Vec<ItemId>> = BTreeMap::new();
+        let mut offers: BTreeMap<(TableId, Lane), Vec<ItemId>> = BTreeMap::new();
         for arrived in messages {
             if let Some(held) = self.by_id.get(&arrived.id).and_then(|number| self.messages.get_mut(number)) {
                 // A redelivery of what is in hand: the newest receipt is the one that deletes.
@@ -178,7 +193,7 @@ impl Intake {
                         let id = ItemId { message, index };
                         let phase = match plan {
                             Plan::Offer => {
-                                offers.entry(file.table.clone()).or_default().push(id);
+                                offers.entry(lane_of(&file)).or_default().push(id);
                                 Phase::Parked { since: now }
                             }
                             Plan::Settle(verdict) => {
@@ -197,40 +212,12 @@ impl Intake {
             }
             self.messages.insert(message, held);
         }
-        for (table, items) in offers {
+        for (lane, items) in offers {
             self.parked_files += items.len();
-            self.parked.entry(table.clone()).or_default().extend(items);
-            self.offer_parked(now, &table, effects);
+            self.parked.entry(lane.clone()).or_default().extend(items);
+            self.offer_parked(&lane, effects);
         }
         self.overflow(now, effects);
-    }
-
-    /// Offers parked files of a table as far as its share allows.
-    fn offer_parked(&mut self, _now: Instant, table: &TableId, effects: &mut Vec<Effect>) {
-        let Some(queue) = self.parked.get_mut(table) else {
-            return;
-        };
-        let offered = self.offered.entry(table.clone()).or_default();
-        let mut files = Vec::new();
-        while *offered < self.bounds.files_per_table {
-            let Some(id) = queue.pop_front() else { break };
-            self.parked_files = self.parked_files.saturating_sub(1);
-            if let Some(item) = self.items.get_mut(&id) {
-                if let Phase::Parked { since } = item.phase {
-                    item.parked_since.get_or_insert(since);
-                }
-                item.phase = Phase::Offered;
-                *offered += 1;
-                let (file, suspect, event_at) = (item.file.clone(), item.suspect, item.event_at);
-                files.push(Offer { item: id, file, suspect, event_at });
-            }
-        }
-        if queue.is_empty() {
-            self.parked.remove(table);
-        }
-        if !files.is_empty() {
-            effects.push(Effect::Offer { table: table.clone(), files });
-        }
     }
 
     fn abandoned(&mut self, now: Instant, id: ItemId, how: Abandoned, effects: &mut Vec<Effect>) {
@@ -289,56 +276,14 @@ impl Intake {
         }
     }
 
-    fn park(&mut self, now: Instant, id: ItemId, effects: &mut Vec<Effect>) {
-        self.unoffer(id);
-        let Some(item) = self.items.get_mut(&id) else {
-            return;
-        };
-        let since = *item.parked_since.get_or_insert(now);
-        item.phase = Phase::Parked { since };
-        self.parked.entry(item.file.table.clone()).or_default().push_back(id);
-        self.parked_files += 1;
-        self.overflow(now, effects);
-    }
-
-    fn unoffer(&mut self, id: ItemId) {
-        let Some(item) = self.items.get(&id) else { return };
-        if item.phase == Phase::Offered
-            && let Some(offered) = self.offered.get_mut(&item.file.table)
-        {
-            *offered = offered.saturating_sub(1);
-        }
-    }
-
-    /// Defers the oldest parked files while there are too many.
-    fn overflow(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        while self.parked_files > self.bounds.parked_files_max {
-            let longest =
-                self.parked.iter().max_by_key(|(_, queue)| queue.len()).map(|(table, _)| table.clone());
-            let Some(table) = longest else { return };
-            let Some(id) = self.parked.get_mut(&table).and_then(VecDeque::pop_front) else {
-                return;
-            };
-            self.parked_files = self.parked_files.saturating_sub(1);
-            self.defer(now, id, effects);
-        }
-    }
-
-    fn defer(&mut self, now: Instant, id: ItemId, effects: &mut Vec<Effect>) {
-        if let Some(item) = self.items.get_mut(&id) {
-            item.ask(now, Phase::Settling(Verdict::Defer));
-            effects.push(Effect::Settle(id, item.file.clone(), Verdict::Defer));
-        }
-    }
-
     /// An item is final; its message too when it was the last.
-    fn finish(&mut self, now: Instant, id: ItemId, effects: &mut Vec<Effect>) {
+    fn finish(&mut self, id: ItemId, effects: &mut Vec<Effect>) {
         self.unoffer(id);
         let Some(item) = self.items.remove(&id) else {
             return;
         };
         self.close(id.message);
-        self.offer_parked(now, &item.file.table, effects);
+        self.offer_parked(&lane_of(&item.file), effects);
     }
 
     fn close(&mut self, message: u64) {

@@ -15,14 +15,17 @@ use super::instant::Instant;
 mod budget;
 mod carrier;
 mod demand;
+mod full_load;
 mod share;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use budget::{Budget, DAY};
 pub use carrier::Carrier;
 pub use demand::Demand;
 use share::{Claimant, shares};
+pub use window::{Why, Window};
 
 /// The span of the quota of streams.
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -88,6 +91,8 @@ pub struct Quotas {
     pub reserve: f64,
     /// Of the jobs, what is kept for attempts after the first.
     pub retries: f64,
+    /// Of the jobs, what full loads have for themselves; beyond it they have what changes do not need.
+    pub full_loads: f64,
     /// Streams that a project may make in an hour (`CreateWriteStream`, "Quotas and limits", Storage Write API).
     pub streams_per_hour: u64,
 }
@@ -99,10 +104,11 @@ impl Quotas {
         modifications_per_table_and_day: 30_000,
         reserve: 0.05,
         retries: 0.01,
+        full_loads: 0.01,
         streams_per_hour: 10_000,
     };
 
-    /// Jobs of the project that are planned with.
+    /// Jobs of the project that are planned with, for changes.
     pub fn jobs(&self) -> f64 {
         self.jobs_per_day as f64 * (1.0 - self.reserve - self.retries)
     }
@@ -127,51 +133,6 @@ pub struct TableNeeds {
     pub max_staleness: Duration,
     /// By what its rows go.
     pub carrier: Carrier,
-}
-
-/// When a window closes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// At so many files.
-    pub files: usize,
-    /// When its first file is this old.
-    pub age: Duration,
-    /// Why it is no shorter.
-    pub why: Why,
-}
-
-/// Why a window is as long as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// It is as short as it can be: a file is loaded when it comes.
-    AtOnce,
-    /// The project's jobs are shared among its tables.
-    Shared,
-    /// The table's own modifications run low.
-    TableBudget,
-    /// The project's jobs run low: no window opens until some of them are a day old.
-    ProjectBudget,
-    /// BigQuery has said that a quota is used up.
-    QuotaExceeded,
-    /// The streams of this hour run low.
-    StreamBudget,
-    /// The month is going to cost more than it may.
-    CostBudget,
-}
-
-impl Why {
-    /// Its name in metrics and in the API.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::AtOnce => "at_once",
-            Self::Shared => "shared",
-            Self::TableBudget => "table_budget",
-            Self::ProjectBudget => "project_budget",
-            Self::QuotaExceeded => "quota_exceeded",
-            Self::StreamBudget => "stream_budget",
-            Self::CostBudget => "cost_budget",
-        }
-    }
 }
 
 /// Files that come so soon after each other are one arrival: the burst of a cluster's minute, or a backlog.
@@ -211,6 +172,7 @@ pub struct Planner {
     streams: Budget,
     /// Of the one table that is no table of the mapping.
     aside: Budget,
+    full_loads: Budget,
     tables: BTreeMap<TableId, Table>,
     shared_at: Option<Instant>,
     refused: Option<(Instant, f64)>,
@@ -237,6 +199,7 @@ impl Planner {
             project: Budget::new(quotas.jobs(), DAY, now),
             streams: Budget::new(quotas.streams(), HOUR, now),
             aside: Budget::new(OPERATIONS_PER_TABLE_AND_DAY * (1.0 - quotas.reserve), DAY, now),
+            full_loads: Budget::new(quotas.jobs_per_day as f64 * quotas.full_loads, DAY, now),
             tables: tables.into_iter().map(|(id, needs)| (id, table(needs))).collect(),
             shared_at: None,
             refused: None,

@@ -19,9 +19,11 @@ pub const FIRST_WAIT: Duration = Duration::from_secs(1);
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 mod event;
+mod lanes;
 mod window;
 
 pub use event::{CloseReason, Effect, Event, Outcome, TableBounds};
+pub use lanes::Lanes;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Then {
@@ -137,6 +139,11 @@ impl Table {
         self.window.as_ref().map_or(0, |window| window.files.len())
     }
 
+    /// The files in the open window, in their order.
+    pub fn window(&self) -> &[FileId] {
+        self.window.as_ref().map_or(&[], |window| &window.files)
+    }
+
     /// Files on their way into the window: being looked up, fetched or struck.
     pub fn arriving(&self) -> usize {
         let arriving = |held: &&Held| match held.phase {
@@ -154,7 +161,12 @@ impl Table {
 
     /// What the watchdog is shown: the question that has waited for longest.
     pub fn reading(&self) -> Reading {
-        Reading::of_oldest(self.files.values().filter_map(Held::asked).min_by_key(|(since, _, _)| *since))
+        Reading::of_oldest(self.asked())
+    }
+
+    /// The question to the ledger that has been out for longest.
+    fn asked(&self) -> Option<(Instant, Edge, &'static str)> {
+        self.files.values().filter_map(Held::asked).min_by_key(|(since, _, _)| *since)
     }
 
     /// The same table as if no file had waited yet, nor been long in its phase: the next wait of each is as long as its

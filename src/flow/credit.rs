@@ -1,7 +1,7 @@
 //! Credit: a bounded amount of memory or disk, taken as a guard that travels with what occupies it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -10,12 +10,32 @@ use super::pulse;
 /// Credit is counted in units of this many bytes, so that a semaphore's permits reach 4 TiB.
 const UNIT_BYTES: u64 = 1024;
 
+/// What open objects hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CreditKind {
+    /// Memory.
+    Memory,
+    /// Disk for fetched objects.
+    Objects,
+}
+
+impl CreditKind {
+    /// Its name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Objects => "objects",
+        }
+    }
+}
+
 /// A pool of credit.
 #[derive(Clone, Debug)]
 pub struct CreditPool {
     permits: Arc<Semaphore>,
     units: u32,
     waiting: Arc<AtomicUsize>,
+    waiting_units: Arc<AtomicU64>,
 }
 
 /// Credit that was taken; dropping it gives it back.
@@ -37,7 +57,7 @@ impl CreditPool {
     pub fn new(limit_bytes: u64) -> Self {
         let units = u32::try_from(limit_bytes / UNIT_BYTES).unwrap_or(u32::MAX).max(1);
         let permits = Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(Semaphore::MAX_PERMITS)));
-        Self { permits, units, waiting: Arc::new(AtomicUsize::new(0)) }
+        Self { permits, units, waiting: Arc::default(), waiting_units: Arc::default() }
     }
 
     /// Takes credit for `bytes` if it is there now. More than the whole pool counts as the whole pool: one thing may
@@ -49,7 +69,7 @@ impl CreditPool {
 
     /// Waits for credit for `bytes`, first come first served.
     pub async fn take(&self, bytes: u64) -> Credit {
-        let _waiting = Waiting::begin(&self.waiting);
+        let _waiting = Waiting::begin(self, self.units_of(bytes));
         // The semaphore is never closed; without a permit the credit is merely not counted.
         let permit = Arc::clone(&self.permits).acquire_many_owned(self.units_of(bytes));
         let permit = pulse::waiting("credit", permit).await.ok();
@@ -71,23 +91,34 @@ impl CreditPool {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// What is waited for now, in bytes, what is already set aside for who waits first among them.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.waiting_units.load(Ordering::Relaxed) * UNIT_BYTES
+    }
+
     fn units_of(&self, bytes: u64) -> u32 {
         u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).clamp(1, self.units)
     }
 }
 
-struct Waiting<'a>(&'a AtomicUsize);
+struct Waiting<'a> {
+    pool: &'a CreditPool,
+    units: u64,
+}
 
 impl<'a> Waiting<'a> {
-    fn begin(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
+    fn begin(pool: &'a CreditPool, units: u32) -> Self {
+        let units = u64::from(units);
+        pool.waiting.fetch_add(1, Ordering::Relaxed);
+        pool.waiting_units.fetch_add(units, Ordering::Relaxed);
+        Self { pool, units }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.pool.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.pool.waiting_units.fetch_sub(self.units, Ordering::Relaxed);
     }
 }
 
@@ -114,10 +145,10 @@ mod tests {
             async move { pool.take(1 << 40).await.bytes() }
         });
         tokio::task::yield_now().await;
-        assert_eq!(pool.waiting(), 1);
+        assert_eq!((pool.waiting(), pool.waiting_bytes()), (1, 4 * 1024));
         assert!(!large.is_finished());
         drop(small);
         assert_eq!(large.await.unwrap(), 1 << 40);
-        assert_eq!((pool.waiting(), pool.available_bytes()), (0, 4 * 1024));
+        assert_eq!((pool.waiting(), pool.waiting_bytes(), pool.available_bytes()), (0, 0, 4 * 1024));
     }
 }

@@ -4,21 +4,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::rngs::SmallRng;
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 
+use super::chance::{Drawn, draws};
 use super::queues::Queues;
 use super::warehouse::Warehouse;
-use super::{Outcome, Scenario, Windows};
+use super::{Outcome, START, Scenario, Windows};
 use crate::domain::batch::FILES_PER_BATCH_MAX;
 use crate::domain::delivery::{Action, Delivery};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::instant::Instant;
-use crate::domain::planner::{Planner, TableNeeds};
+use crate::domain::planner::{Planner, TableNeeds, Window};
 use crate::domain::table::{Effect, Event, Table, TableBounds};
 
-/// A Monday.
-const START: Instant = Instant::from_micros(1_763_942_400_000_000);
 /// From S3's event to the poller, half of the time in which it gathers messages among it, and the object's way into memory.
 const ANNOUNCING: Duration = Duration::from_millis(550);
 const FETCHING: Duration = Duration::from_millis(150);
@@ -45,6 +43,8 @@ pub(super) enum Happening {
 pub(super) struct Arrival {
     pub(super) at: Instant,
     pub(super) rows: u64,
+    /// Which file of its table.
+    pub(super) number: u64,
 }
 
 pub(super) struct Lane {
@@ -53,6 +53,8 @@ pub(super) struct Lane {
     pub(super) arrivals: BTreeMap<FileId, Arrival>,
     /// Files that wait in the ledger, oldest first.
     pub(super) deferred: VecDeque<FileId>,
+    /// Files so far, those without rows among them.
+    written: u64,
 }
 
 pub(super) struct Running {
@@ -71,7 +73,6 @@ pub(super) struct Clockwork<'a> {
     pub(super) planner: Option<Planner>,
     pub(super) warehouse: Warehouse,
     pub(super) queues: Queues,
-    pub(super) chance: SmallRng,
     pub(super) running: BTreeMap<u64, Running>,
     pub(super) waiting: VecDeque<(usize, Vec<FileId>)>,
     pub(super) outcome: Outcome,
@@ -119,6 +120,7 @@ impl<'a> Clockwork<'a> {
             woken_at: None,
             arrivals: BTreeMap::new(),
             deferred: VecDeque::new(),
+            written: 0,
         };
         let tables = scenario.tables.len();
         let mut clockwork = Self {
@@ -130,7 +132,6 @@ impl<'a> Clockwork<'a> {
             planner,
             warehouse: Warehouse::new(scenario),
             queues: Queues::new(scenario.tables.iter().map(|table| Arc::clone(&table.id.cluster)), START),
-            chance: SmallRng::seed_from_u64(scenario.seed),
             running: BTreeMap::new(),
             waiting: VecDeque::new(),
             outcome: Outcome {
@@ -143,7 +144,7 @@ impl<'a> Clockwork<'a> {
         // The tasks of clusters are not in step.
         let mut phases: BTreeMap<Arc<str>, Duration> = BTreeMap::new();
         for (number, table) in scenario.tables.iter().enumerate() {
-            let chance = &mut clockwork.chance;
+            let mut chance = draws(scenario.seed, Drawn::Phase { first: number });
             let phase = phases
                 .entry(Arc::clone(&table.id.cluster))
                 .or_insert_with(|| scenario.dms_interval.mul_f64(chance.random_range(0.0..1.0)));
@@ -186,39 +187,36 @@ impl<'a> Clockwork<'a> {
     fn written(&mut self, lane: usize) {
         let interval = self.scenario.dms_interval;
         self.later(self.now.plus(interval), Happening::Written(lane));
-        let jitter = JITTER.min(interval / 4).mul_f64(self.chance.random_range(0.0..1.0));
+        let Some(held) = self.lanes.get_mut(lane) else { return };
+        held.written += 1;
+        let number = held.written;
+        let mut chance = draws(self.scenario.seed, Drawn::File { table: lane, number });
+        let jitter = JITTER.min(interval / 4).mul_f64(chance.random_range(0.0..1.0));
         let at = self.now.plus(jitter);
         let seconds = at.since(START).as_secs_f64();
-        let rows = self.scenario.rows(lane, seconds, interval) + self.chance.random_range(0.0..1.0);
+        let rows = self.scenario.rows(lane, seconds, interval) + chance.random_range(0.0..1.0);
         let Some(table) = self.scenario.tables.get(lane) else { return };
         if rows < 1.0 {
             return;
         }
         let rows = rows as u64;
-        self.numbered += 1;
         let file = FileId {
             table: table.id.clone(),
             bucket: "b".into(),
-            key: self.numbered.to_string().into(),
+            key: number.to_string().into(),
             etag: "e".into(),
             size_bytes: rows * 80,
         };
         self.outcome.files += 1;
         self.outcome.rows += rows as f64;
-        let hours = seconds / 3_600.0;
-        let paused = self.scenario.paused.as_ref().is_some_and(|(paused, from, until)| {
-            *paused == table.id && hours >= f64::from(*from) && hours < f64::from(*until)
-        });
+        let pause = self.scenario.pause_of(&table.id).filter(|pause| pause.contains(&at));
         let Some(held) = self.lanes.get_mut(lane) else { return };
-        held.arrivals.insert(file.clone(), Arrival { at, rows });
-        if paused {
-            if held.deferred.is_empty() {
-                let until = self.scenario.paused.as_ref().map_or(0, |(_, _, until)| *until);
-                let resumed = START.plus(Duration::from_secs(3_600) * until);
-                self.later(resumed, Happening::TakeUp(lane));
-            }
-            if let Some(held) = self.lanes.get_mut(lane) {
-                held.deferred.push_back(file);
+        held.arrivals.insert(file.clone(), Arrival { at, rows, number });
+        if let Some(pause) = pause {
+            let is_first = held.deferred.is_empty();
+            held.deferred.push_back(file);
+            if is_first {
+                self.later(pause.end, Happening::TakeUp(lane));
             }
             return;
         }
@@ -234,22 +232,37 @@ impl<'a> Clockwork<'a> {
             self.later(self.now.plus(TAKE_UP_EVERY), Happening::TakeUp(lane));
         }
         for file in files {
-            self.fetched(lane, file);
+            self.opened(lane, file);
         }
     }
 
-    /// The object is open: the ledger was asked and knew nothing of it.
+    /// A file that has just come is open.
     fn fetched(&mut self, lane: usize, file: FileId) {
         let (Some(held), Some(table)) = (self.lanes.get(lane), self.scenario.tables.get(lane)) else {
             return;
         };
         let rows = held.arrivals.get(&file).map_or(0, |arrival| arrival.rows);
-        let bytes = file.size_bytes;
+        // Its window is what was published before it came.
+        let window = self.planner.as_mut().map(|planner| planner.window(&table.id, self.now));
         if let Some(planner) = &mut self.planner {
-            // What was published before this file came.
-            let window = planner.window(&table.id, self.now);
             planner.arrived(&table.id, rows, self.now);
-            self.step(lane, Event::Planned { age: window.age, files: window.files });
+        }
+        self.open(lane, file, window);
+    }
+
+    /// A file that waited in the ledger is open: it says nothing of what comes.
+    fn opened(&mut self, lane: usize, file: FileId) {
+        let table = self.scenario.tables.get(lane);
+        let window =
+            self.planner.as_mut().zip(table).map(|(planner, table)| planner.window(&table.id, self.now));
+        self.open(lane, file, window);
+    }
+
+    /// The object is open: the ledger was asked and knew nothing of it.
+    fn open(&mut self, lane: usize, file: FileId, window: Option<Window>) {
+        let bytes = file.size_bytes;
+        if let Some(Window { age, files, .. }) = window {
+            self.step(lane, Event::Planned { age, files });
         }
         self.step(lane, Event::Announced { file: file.clone(), suspect: false });
         self.step(lane, Event::LookedUp { file: file.clone(), state: None });

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use rand::rngs::SmallRng;
+
+use super::chance::{Drawn, draws};
 use super::clockwork::{Arrival, Clockwork, Happening, Running};
 use super::warehouse::Job;
 use crate::domain::batch::{Batch, Destination, Manifest, ManifestEntry};
 use crate::domain::delivery::{Action, Delivery, End, Event as Told};
 use crate::domain::fault::FaultKind;
 use crate::domain::file::FileId;
+use crate::domain::ids::AttemptNumber;
 use crate::domain::instant::Instant;
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 use crate::domain::planner::{Carrier, Class};
@@ -82,12 +86,11 @@ impl Clockwork<'_> {
             Action::Claim(_) => Told::Claim(Claim::Won),
             Action::Submit(attempt) if attempt.stream.is_some() => {
                 let lane = running.lane;
-                return self.streamed(id, lane);
+                return self.streamed(id, lane, attempt.number);
             }
             Action::Submit(attempt) => {
                 let lane = running.lane;
-                let first = attempt.number.0 == 1;
-                return self.submitted(id, lane, first);
+                return self.submitted(id, lane, attempt.number);
             }
             Action::Ask(attempt) if attempt.stream.is_some() => {
                 match running.job {
@@ -123,9 +126,20 @@ impl Clockwork<'_> {
         self.perform(id, next);
     }
 
+    /// What is drawn for an attempt of a batch on its way.
+    fn chance_of(&self, id: u64, number: AttemptNumber) -> SmallRng {
+        let first_file = self.running.get(&id).and_then(|running| {
+            let file = &running.delivery.batch().manifest.entries.first()?.file;
+            Some((running.lane, self.lanes.get(running.lane)?.arrivals.get(file)?.number))
+        });
+        let (table, first_file) = first_file.unwrap_or_default();
+        draws(self.scenario.seed, Drawn::Job { table, first_file, attempt: number.0 })
+    }
+
     /// Its rows are appended; that they are there is told when the stream is committed.
-    fn streamed(&mut self, id: u64, lane: usize) {
-        let takes = self.warehouse.stream(self.now, &mut self.chance);
+    fn streamed(&mut self, id: u64, lane: usize, number: AttemptNumber) {
+        let mut chance = self.chance_of(id, number);
+        let takes = self.warehouse.stream(self.now, &mut chance);
         self.outcome.streams += 1;
         if let (Some(planner), Some(table)) = (&mut self.planner, self.scenario.tables.get(lane)) {
             planner.attempted(&table.id, Some(Carrier::StorageWrite), self.now);
@@ -145,8 +159,9 @@ impl Clockwork<'_> {
         self.perform(id, (wait + takes, action));
     }
 
-    fn submitted(&mut self, id: u64, lane: usize, first: bool) {
-        let job = self.warehouse.submit(lane, self.now, &mut self.chance);
+    fn submitted(&mut self, id: u64, lane: usize, number: AttemptNumber) {
+        let mut chance = self.chance_of(id, number);
+        let job = self.warehouse.submit(lane, self.now, &mut chance);
         self.outcome.jobs += 1;
         if let (Some(planner), Some(table)) = (&mut self.planner, self.scenario.tables.get(lane)) {
             planner.attempted(&table.id, Some(Carrier::LoadJobs), self.now);
@@ -157,7 +172,7 @@ impl Clockwork<'_> {
         let Some(running) = self.running.get_mut(&id) else { return };
         let told = match job {
             Job::Runs { time, fails } => {
-                running.job = Some((self.now.plus(time), fails && first));
+                running.job = Some((self.now.plus(time), fails && number == AttemptNumber::FIRST));
                 Told::Submitted(Submission::Accepted)
             }
             Job::Refused => {
@@ -196,11 +211,14 @@ impl Clockwork<'_> {
 
     fn fresh(&mut self, lane: usize, file: &FileId, there: Instant) {
         let arrival = self.lanes.get_mut(lane).and_then(|held| held.arrivals.remove(file));
-        let (Some(Arrival { at, rows }), Some(table)) = (arrival, self.scenario.tables.get(lane)) else {
+        let (Some(Arrival { at, rows, .. }), Some(table)) = (arrival, self.scenario.tables.get(lane)) else {
             return;
         };
         let (age, rows) = (there.since(at), rows as f64);
         let outcome = &mut self.outcome;
+        if let Some(pause) = self.scenario.pause_of(&table.id).filter(|pause| pause.contains(&at)) {
+            outcome.caught_up = outcome.caught_up.max(Some(there.since(pause.end)));
+        }
         outcome.all.add(age, rows);
         if table.class == Class::Critical {
             outcome.critical.add(age, rows);

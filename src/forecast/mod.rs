@@ -3,6 +3,7 @@
 //!
 //! Nothing of it waits, reads or writes: a day of 70 tables takes seconds.
 
+mod chance;
 mod clockwork;
 mod deliveries;
 mod freshness;
@@ -15,11 +16,15 @@ mod warehouse;
 use std::time::Duration;
 
 use crate::domain::ids::TableId;
+use crate::domain::instant::Instant;
 use crate::domain::planner::{Carrier, Class, Quotas};
 
 pub use clockwork::run;
 pub use freshness::Freshness;
 pub use traffic::{Burst, zipf};
+
+/// A Monday.
+const START: Instant = Instant::from_micros(1_763_942_400_000_000);
 
 /// One table of a forecast.
 #[derive(Clone, Debug)]
@@ -78,6 +83,15 @@ pub struct Scenario {
     pub seed: u64,
 }
 
+impl Scenario {
+    /// When this table is paused.
+    fn pause_of(&self, table: &TableId) -> Option<std::ops::Range<Instant>> {
+        let (paused, from, until) = self.paused.as_ref()?;
+        let hour = |hours: &u32| START.plus(Duration::from_secs(3_600) * *hours);
+        (paused == table).then(|| hour(from)..hour(until))
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
@@ -119,6 +133,8 @@ pub struct Outcome {
     pub by_table: Vec<Freshness>,
     /// Jobs in the last 24 hours, and the mean freshness, at each quarter of an hour.
     pub course: Vec<(u64, f64)>,
+    /// How long after its resumption the rows that a paused table had missed were there, the last of them.
+    pub caught_up: Option<Duration>,
     /// Files that were never loaded.
     pub left: u64,
 }

@@ -38,3 +38,43 @@ fn the_same_scenario_comes_to_the_same() {
     scenario.seed = 2;
     assert_ne!(run(&scenario).course, first.course);
 }
+
+/// Hours 12 to 18 of its day.
+fn paused(table: usize, scenario: &Scenario) -> Scenario {
+    let id = scenario.tables.get(table).map(|table| table.id.clone());
+    Scenario { paused: id.map(|id| (id, 12, 18)), ..scenario.clone() }
+}
+
+/// Where nothing is scarce, what happens to one table changes nothing for another: not even by chance.
+#[test]
+fn two_scenarios_that_differ_in_one_table_see_the_same_chance_in_all_others() {
+    let mut scenario = day(Windows::Planned);
+    scenario.tables.truncate(6);
+    let (as_usual, other) = (run(&scenario), run(&paused(3, &scenario)));
+    let percentiles = |outcome: &Outcome, table: usize| {
+        [0.5, 0.99, 1.0].map(|share| outcome.by_table[table].percentile(share))
+    };
+    for table in 0..6 {
+        assert_eq!(percentiles(&as_usual, table) == percentiles(&other, table), table != 3, "table {table}");
+    }
+}
+
+/// Where jobs are scarce, a table that has six hours to catch up on takes next to nothing from the others.
+#[test]
+fn a_table_that_was_paused_catches_up_and_no_other_is_later_for_it() {
+    let mut scenario = day(Windows::Planned);
+    scenario.tables.truncate(14);
+    scenario.quotas.jobs_per_day = 18_000;
+    let (as_usual, other) = (run(&scenario), run(&paused(11, &scenario)));
+    assert!(
+        as_usual.refused + other.refused + other.left == 0 && as_usual.jobs > 16_000,
+        "{}",
+        as_usual.jobs
+    );
+    let caught_up = other.caught_up.unwrap();
+    assert!(caught_up <= scenario.tables[11].max_staleness, "{caught_up:?}");
+    for (table, (before, after)) in as_usual.by_table.iter().zip(&other.by_table).enumerate() {
+        let [before, after] = [before, after].map(|freshness| freshness.percentile(0.99).unwrap());
+        assert!(table == 11 || after <= before * 1.1, "table {table}: {before} {after}");
+    }
+}

@@ -6,6 +6,7 @@ use crate::domain::fault::Fault;
 use crate::domain::fault::FaultKind;
 use crate::domain::file::FileId;
 use crate::domain::ids::Generation;
+use crate::domain::lane::Lane;
 use crate::domain::table::{CloseReason, Event, Outcome};
 use crate::domain::transition::DeferredFile;
 use crate::flow::lease::Lease;
@@ -86,14 +87,21 @@ pub enum FileEnd {
 pub struct DeliveryEnded {
     /// The batcher that handed the batch over, when it did; a re-homed or resumed batch has none.
     pub generation: Option<Generation>,
+    /// The lane of the batch.
+    pub lane: Lane,
     /// What became of each file, with the leases of those that are not final.
     pub files: Vec<(FileId, FileEnd, Vec<Lease>)>,
 }
 
-/// Close the window. Sent by the root (admin, pressure, end of input); if it is lost, age closes it.
+/// Close the windows. Sent by the root (admin, pressure, end of input); if it is lost, age closes them.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct FlushWindow(pub CloseReason);
+pub struct FlushWindow {
+    /// Why.
+    pub reason: CloseReason,
+    /// Of which lane; none: of both.
+    pub lane: Option<Lane>,
+}
 
 /// What do you hold? Comes back with counts.
 #[derive(Clone, Copy, Debug, Message)]

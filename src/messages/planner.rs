@@ -1,8 +1,11 @@
 //! To the planner.
 
+use std::time::Duration;
+
 use actix::Message;
 
 use crate::domain::ids::TableId;
+use crate::domain::lane::Lane;
 use crate::domain::planner::Submitted;
 
 /// A file is open. Sent by its table's batcher; if it is lost, the table seems a little quieter than it is.
@@ -18,7 +21,18 @@ pub struct FileCame {
 /// A load job was submitted. Sent by its delivery; if it is lost, the planner is, and the next one reads the ledger.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct JobSubmitted(pub Submitted);
+pub struct JobSubmitted {
+    /// The job.
+    pub job: Submitted,
+    /// The lane of its batch.
+    pub lane: Lane,
+}
+
+/// May a full load's batch be loaded? Sent by its delivery, which holds a slot of full loads. Comes back with how long to wait before
+/// it is asked again; none: now, and the job is taken.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<Duration>")]
+pub struct FullLoadBegins;
 
 /// May the tables' status be written now? Then it counts as a job. Sent by whoever writes it, who asks again after a refusal.
 #[derive(Clone, Copy, Debug, Message)]

@@ -5,7 +5,9 @@ use std::time::Duration;
 use actix::Message;
 
 use crate::domain::ids::{Generation, TableId};
+use crate::domain::lane::Lane;
 use crate::domain::transition::TableMode;
+use crate::flow::credit::CreditKind;
 use crate::messages::child::ChildId;
 
 /// A delivery of the table panicked, or a task of it was wedged: charged to the table. Sent by the loader and by the
@@ -69,10 +71,15 @@ pub struct ModesRead {
     pub modes: Vec<(TableId, TableMode)>,
 }
 
-/// Memory credit runs short: close windows. Sent by a fetcher; if it is lost, the next one that waits sends it again.
+/// A lane's credit runs short: close its windows. Sent by a fetcher; if it is lost, the next one that waits sends it again.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct CreditShort;
+pub struct CreditShort {
+    /// The lane.
+    pub lane: Lane,
+    /// What is short: memory, or disk for objects.
+    pub kind: CreditKind,
+}
 
 /// Admin: stop the table until it is resumed. Comes back when its batcher is closed, so that no load of it starts
 /// afterwards, and the mode was written to the ledger, or was not within `MODE_WRITE_WAIT`. If it is lost, nothing

@@ -21,6 +21,7 @@ mod cli;
 mod demo;
 mod deploy;
 mod describe;
+mod full_loads;
 mod holding;
 mod horizon;
 mod identity;

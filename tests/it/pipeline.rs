@@ -290,6 +290,27 @@ fn windows_close_early_when_memory_credit_runs_short() {
     assert!(disk.reconcile().is_good());
 }
 
+/// What is short closes the fattest window, and leaves the others as they were planned.
+#[test]
+fn a_thin_window_stays_open_while_a_fat_one_holds_the_memory() {
+    let mut disk = Disk::new(&["fat", "thin"]);
+    let thin: Vec<_> = (0..2).map(|_| disk.put("thin", 2)).collect();
+    (0..60).for_each(|_| drop(disk.put("fat", 2)));
+    let config = disk.config("[batching]\nwindow = \"5m\"\n[limits]\nmemory_credit = \"16MiB\"\n");
+    paused(async {
+        let running = Running::start(&mut disk, &config, |edges| edges).await;
+        running.announce_all(&disk).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(disk.reconcile().total.files.loaded >= 28, "{:?}", disk.reconcile().total.files);
+        for entry in &thin {
+            let state = disk.ledger.lookup(&[file_id(entry, "thin")]).await.unwrap().remove(0);
+            assert_eq!(state, None, "{}", entry.key);
+        }
+        running.idle().await;
+    });
+    assert!(disk.reconcile().is_good());
+}
+
 #[test]
 fn a_flood_for_one_table_is_deferred_beyond_its_share_and_then_taken_up() {
     let mut disk = Disk::new(&["x", "y"]);

@@ -44,7 +44,7 @@ impl Batcher {
         self.take_up_asked = Some(self.world.ports.clock.now());
         let (world, address) = (Arc::clone(&self.world), context.address());
         let (table, generation) = (self.id.clone(), self.generation);
-        let limit = self.table.in_hand() + TAKE_UP_FILES;
+        let limit = self.lanes.in_hand() + TAKE_UP_FILES;
         tokio::spawn(async move {
             let files = match world.heard(Edge::Ledger, world.ports.ledger.deferred(&table, limit)).await {
                 Ok(files) => Some(files),
@@ -69,7 +69,7 @@ impl Handler<DeferredListed> for Batcher {
         let current = message.deferrals == self.deferrals;
         self.none_deferred = current && message.files.as_ref().is_some_and(Vec::is_empty);
         let files = message.files.into_iter().flatten();
-        let fresh: Vec<_> = files.filter(|deferred| !self.table.holds(&deferred.file)).collect();
+        let fresh: Vec<_> = files.filter(|deferred| !self.lanes.holds(&deferred.file)).collect();
         events::DeferredTakenUp { table: &self.id, count: fresh.len() }.emit();
         let again = if self.none_deferred { TAKE_UP_INTERVAL } else { TAKE_UP_AGAIN };
         // Of a file that was redriven, or whose event could not be noted, the warehouse is asked.

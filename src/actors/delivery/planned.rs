@@ -1,11 +1,32 @@
 //! What the planner hears of a delivery.
 
+use std::time::Duration;
+
 use super::Performer;
+use super::begin::lane_of;
 use crate::actors::supervision::report;
+use crate::actors::world::World;
 use crate::domain::batch::{Attempt, Batch};
 use crate::domain::fault::FaultKind;
 use crate::domain::planner::{Carrier, Submitted};
-use crate::messages::planner::{JobSubmitted, QuotaRefused};
+use crate::flow::pulse;
+use crate::messages::planner::{FullLoadBegins, JobSubmitted, QuotaRefused};
+
+/// How long the planner may take to answer, and the longest wait until it is asked again.
+const ASKED: Duration = Duration::from_secs(5);
+const ASKED_AGAIN: Duration = Duration::from_secs(60);
+
+/// Waits until the day has a job to spare for a full load, where jobs are planned. Nothing is claimed yet. While no planner
+/// answers, the lane's slots are the only bound.
+pub(super) async fn wait_for_a_job(world: &World, carrier: Carrier) {
+    while carrier == Carrier::LoadJobs
+        && let Some(planner) = world.directory.planner()
+        && let Ok(Some(wait)) = planner.send(FullLoadBegins).timeout(ASKED).await
+    {
+        let wait = wait.clamp(Duration::from_secs(1), ASKED_AGAIN);
+        pulse::waiting("a load job to spare", tokio::time::sleep(wait)).await;
+    }
+}
 
 impl Performer {
     /// A job counts from here on, whatever becomes of it.
@@ -15,7 +36,7 @@ impl Performer {
             let (at, number) = (self.world.ports.clock.now(), attempt.number);
             let carrier = if attempt.stream.is_some() { Carrier::StorageWrite } else { Carrier::LoadJobs };
             let job = Submitted { at, batch: id, number, table, carrier: Some(carrier) };
-            report(&planner, JobSubmitted(job));
+            report(&planner, JobSubmitted { job, lane: lane_of(batch) });
         }
     }
 

@@ -142,18 +142,6 @@ impl Handler<ModeWritten> for Root {
     }
 }
 
-impl Handler<CreditShort> for Root {
-    type Result = ();
-
-    fn handle(&mut self, _: CreditShort, _: &mut Self::Context) {
-        let recent = self.pressed_at.is_some_and(|at| at.elapsed() < PRESSURE_INTERVAL);
-        if !recent {
-            self.pressed_at = Some(tokio::time::Instant::now());
-            flush(&self.world, CloseReason::Pressure);
-        }
-    }
-}
-
 impl Root {
     /// Puts a mode in force at once; the answer comes when the ledger has it, or says that it has not.
     fn answer_when_written(
@@ -182,9 +170,9 @@ impl Root {
     }
 }
 
-fn flush(world: &World, reason: CloseReason) {
+fn flush(world: &World, reason: CloseReason, lane: Option<Lane>) {
     for (_, batcher) in world.directory.batchers() {
-        tell(&batcher, FlushWindow(reason));
+        tell(&batcher, FlushWindow { reason, lane });
     }
 }
 
@@ -192,7 +180,7 @@ impl Handler<FlushAll> for Root {
     type Result = ();
 
     fn handle(&mut self, message: FlushAll, _: &mut Self::Context) {
-        flush(&self.world, message.0);
+        flush(&self.world, message.0, None);
     }
 }
 
@@ -239,7 +227,7 @@ impl Handler<FlushTable> for Root {
             return Err(NoSuchTable(table));
         }
         if let Some((batcher, _)) = self.world.directory.batcher(&table) {
-            tell(&batcher, FlushWindow(CloseReason::Flush));
+            tell(&batcher, FlushWindow { reason: CloseReason::Flush, lane: None });
         }
         Ok(())
     }

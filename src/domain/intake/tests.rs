@@ -246,7 +246,7 @@ proptest! {
             let parked = intake.items.values().filter(|item| matches!(item.phase, Phase::Parked { .. })).count();
             prop_assert_eq!(parked, intake.parked_files());
             prop_assert!(intake.parked_files() <= BOUNDS.parked_files_max);
-            for (table, count) in &intake.offered {
+            for ((table, _), count) in &intake.offered {
                 let offered = intake.items.values().filter(|i| i.phase == Phase::Offered && i.file.table == *table);
                 prop_assert_eq!(offered.count(), *count);
             }

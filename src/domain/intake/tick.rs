@@ -13,9 +13,9 @@ impl Intake {
         self.extend(now, effects);
         self.resume_waiting(now, effects);
         self.defer_overdue(now, effects);
-        let tables: Vec<_> = self.parked.keys().cloned().collect();
-        for table in tables {
-            self.offer_parked(now, &table, effects);
+        let lanes: Vec<_> = self.parked.keys().cloned().collect();
+        for lane in lanes {
+            self.offer_parked(&lane, effects);
         }
     }
 

@@ -54,7 +54,19 @@ impl Budget {
 
     /// One use. Uses that are told after later ones are counted as of those.
     pub(super) fn take(&mut self, at: Instant) {
+        self.spend(at);
+        self.count(at);
+    }
+
+    /// Takes from what it holds what will be used, or is paid for here.
+    pub(super) fn spend(&mut self, at: Instant) {
         self.held = self.held(at) - 1.0;
+        self.at = self.at.max(at);
+    }
+
+    /// Counts a use that was paid for.
+    pub(super) fn count(&mut self, at: Instant) {
+        self.held = self.held(at);
         self.at = self.at.max(at);
         let grain = i64::try_from(GRAIN.as_micros()).unwrap_or(i64::MAX);
         let minute = Instant::from_micros(self.at.micros() - self.at.micros().rem_euclid(grain));

@@ -21,6 +21,8 @@ pub struct Demand {
     last_file: Option<Instant>,
     /// Seconds from arrival to arrival.
     gap: Option<f64>,
+    /// The last gap was a long silence.
+    was_silent: bool,
     rows: f64,
     files: f64,
     /// Of the arrival in hand.
@@ -42,10 +44,14 @@ impl Demand {
         if let Some(since) = since {
             let mean = |old: f64, new: f64| old + NEWEST * (new - old);
             let since = since.as_secs_f64();
-            self.gap = Some(self.gap.map_or(since, |gap| {
-                // One long silence says little of the gaps after it.
-                mean(gap, since.min(gap * SILENT_GAPS))
-            }));
+            let was_silent = self.gap.is_some_and(|gap| since > gap * SILENT_GAPS);
+            self.gap = match self.gap {
+                None => Some(since),
+                // One long silence says nothing of the gaps after it; the second does.
+                Some(gap) if was_silent && !self.was_silent => Some(gap),
+                Some(gap) => Some(mean(gap, since.min(gap * SILENT_GAPS))),
+            };
+            self.was_silent = was_silent;
             let first = self.files == 0.0;
             self.rows = if first { self.rows_now } else { mean(self.rows, self.rows_now) };
             self.files = if first { self.files_now } else { mean(self.files, self.files_now) };

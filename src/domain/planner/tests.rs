@@ -187,3 +187,56 @@ fn a_table_that_goes_by_streams_while_they_are_free_needs_jobs_when_they_are_not
     assert_eq!(Planner::least_jobs([TableNeeds { carrier: Carrier::FreeStorageWrite, ..NEEDS }]), 288.0);
     assert_eq!(Planner::least_jobs([TableNeeds { carrier: Carrier::StorageWrite, ..NEEDS }]), 0.0);
 }
+
+/// What comes after a pause is what came before it; only what goes on is learned.
+#[test]
+fn one_long_silence_says_nothing_of_the_gaps_after_it() {
+    let mut demand = Demand::default();
+    (0..10).for_each(|minute| demand.arrived(1, at(minute * 60)));
+    let gap = |demand: &Demand, seconds| demand.gap(at(seconds)).map(|gap| gap.as_secs());
+    assert_eq!(gap(&demand, 600), Some(60));
+    assert_eq!(gap(&demand, 21_600), None);
+    demand.arrived(1, at(21_600));
+    assert_eq!(gap(&demand, 21_601), Some(60));
+    // From here on it speaks every hour.
+    (7..40).for_each(|hour| demand.arrived(1, at(hour * 3_600)));
+    assert!(gap(&demand, 39 * 3_600 + 1) > Some(3_000), "{demand:?}");
+}
+
+/// However many full loads wait, changes are planned as if there were none; and where changes leave jobs, full loads have them.
+#[test]
+fn full_loads_have_jobs_of_their_own_and_what_changes_leave() {
+    let speaking = |minutes: u64| {
+        let mut planner = Planner::new(Quotas::BIGQUERY, (0..200).map(|n| (id(n), NEEDS)), at(0));
+        for second in 0..minutes * 60 {
+            // As many jobs as changes are given: the bucket stays at its half.
+            if second % 60 == 0 {
+                (0..200).for_each(|number| planner.arrived(&id(number), 100, at(second)));
+            }
+            if planner.project.held(at(second)) >= planner.project.capacity() / 2.0 {
+                planner.attempted(&id(0), None, at(second));
+            }
+        }
+        planner
+    };
+    let (mut with, mut without) = (speaking(30), speaking(30));
+    let mut begun = 0;
+    while with.full_load(at(1_800)).is_none() {
+        begun += 1;
+        with.attempted_full_load(&id(7), Some(Carrier::LoadJobs), AttemptNumber::FIRST, at(1_800));
+    }
+    // Half an hour of a hundredth of the day's jobs, and no more than its bucket holds.
+    assert_eq!(begun, 15);
+    assert!(with.full_load(at(1_800)).is_some_and(|wait| wait < Duration::from_secs(90)));
+    assert_eq!(with.used(at(1_800)), without.used(at(1_800)) + begun);
+    for number in 0..200 {
+        assert_eq!(with.window(&id(number), at(1_801)), without.window(&id(number), at(1_801)));
+    }
+    // Nobody speaks: what is saved is theirs.
+    let mut silent = Planner::new(Quotas::BIGQUERY, [(id(0), NEEDS)], at(0));
+    let day = at(86_400);
+    let begun = std::iter::from_fn(|| silent.full_load(day).is_none().then_some(())).count();
+    assert!((300..400).contains(&begun), "{begun}");
+    silent.refused(day);
+    assert_eq!(silent.full_load(day), Some(Duration::from_secs(600)));
+}

@@ -149,6 +149,25 @@ pub enum Event {
     Tick,
 }
 
+impl Event {
+    /// The file that it is about.
+    pub fn file(&self) -> Option<&FileId> {
+        match self {
+            Self::Announced { file, .. }
+            | Self::LookedUp { file, .. }
+            | Self::Fetched { file, .. }
+            | Self::Failed { file, .. }
+            | Self::Struck { file, .. }
+            | Self::Settled { file, .. }
+            | Self::LedgerFailed { file }
+            | Self::Finished { file, .. }
+            | Self::Returned { file, .. }
+            | Self::EndedElsewhere { file, .. } => Some(file),
+            Self::DeliveryEnded | Self::Planned { .. } | Self::Flush(_) | Self::Tick => None,
+        }
+    }
+}
+
 /// The end of a file, as far as its messages are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {

@@ -127,6 +127,17 @@ impl Disk {
 
     /// The same, with a fate and further columns.
     pub fn put_as(&mut self, table: &str, count: u64, fate: Fate, more: &[Column]) -> Entry {
+        let key = format!("s/{table}/20251123-{:09}.parquet", self.record.next_number());
+        self.put_at(&key, table, count, fate, more)
+    }
+
+    /// Puts a file of a full load into the bucket and the record.
+    pub fn put_full_load(&mut self, table: &str, count: u64) -> Entry {
+        let key = format!("s/{table}/LOAD{:08X}.parquet", self.record.next_number());
+        self.put_at(&key, table, count, Fate::Good, &[])
+    }
+
+    fn put_at(&mut self, key: &str, table: &str, count: u64, fate: Fate, more: &[Column]) -> Entry {
         let first = self.next_row.entry(table.to_owned()).or_default();
         let mut columns = vec![
             Column { name: "id", values: Values::Number, nulls: 0 },
@@ -142,14 +153,12 @@ impl Disk {
             seed: *first,
         };
         *first += count;
-        let number = self.record.next_number();
-        let key = format!("s/{table}/20251123-{number:09}.parquet");
-        let temporary = self.record.temporary(CLUSTER, &key);
+        let temporary = self.record.temporary(CLUSTER, key);
         write(&temporary, &rows(&columns, Layout::Changes, slice).unwrap(), Codec::None).unwrap();
         if fate == Fate::Poison {
             std::fs::write(&temporary, "PAR1 this is no Parquet file").unwrap();
         }
-        self.record.put(CLUSTER, &key, count, fate, Instant::from_micros(0)).unwrap()
+        self.record.put(CLUSTER, key, count, fate, Instant::from_micros(0)).unwrap()
     }
 
     /// The lake against the record. Fails when a message was deleted before its files were final.

@@ -1,0 +1,49 @@
+//! Jobs for full loads: a share of their own, and what changes leave. They never take a job that changes need.
+
+use std::time::Duration;
+
+use super::{Carrier, Planner};
+use crate::domain::ids::{AttemptNumber, TableId};
+use crate::domain::instant::Instant;
+
+/// Where the project's bucket holds more than this share of what it can hold, nothing of changes waits for jobs: they are shared out by
+/// what it holds above its half.
+const SPARE_ABOVE: f64 = 0.75;
+
+impl Planner {
+    /// Takes a job for a batch of full loads, of their own budget or of what changes do not need. Else says how long to wait.
+    pub fn full_load(&mut self, now: Instant) -> Option<Duration> {
+        if self.refused_until(now).is_none() {
+            if self.full_loads.held(now) >= 1.0 {
+                self.full_loads.spend(now);
+                return None;
+            }
+            if self.project.held(now) > self.project.capacity() * SPARE_ABOVE {
+                self.project.spend(now);
+                return None;
+            }
+        }
+        let refused = self.refused_until(now).map_or(Duration::ZERO, |until| now.until(until));
+        Some(self.full_loads.until_held(1.0, now).max(refused))
+    }
+
+    /// An attempt of a batch of full loads was begun. Its first was taken before; a further one is of their budget, too.
+    pub fn attempted_full_load(
+        &mut self,
+        table: &TableId,
+        carrier: Option<Carrier>,
+        number: AttemptNumber,
+        at: Instant,
+    ) {
+        if carrier == Some(Carrier::StorageWrite) {
+            return self.attempted(table, carrier, at);
+        }
+        if number != AttemptNumber::FIRST {
+            self.full_loads.spend(at);
+        }
+        self.project.count(at);
+        if let Some(table) = self.tables.get_mut(table) {
+            table.budget.take(at);
+        }
+    }
+}
