@@ -176,6 +176,8 @@ pub enum Why {
     TableBudget,
     /// The project's jobs run low: no window opens until some of them are a day old.
     ProjectBudget,
+    /// There is next to nothing left of the project's jobs: the quota is what counts.
+    Exhausted,
     /// BigQuery has said that a quota is used up.
     QuotaExceeded,
     /// The streams of this hour run low.
@@ -183,6 +185,20 @@ pub enum Why {
 }
 
 impl Why {
+    /// True when a window may be closed before its time: where memory is short, but not where the last load jobs are. Then fetches wait, and what
+    /// is not fetched waits in its queue or in the ledger.
+    pub const fn gives_way_to_pressure(self) -> bool {
+        match self {
+            Self::AtOnce
+            | Self::Shared
+            | Self::TableBudget
+            | Self::ProjectBudget
+            | Self::QuotaExceeded
+            | Self::StreamBudget => true,
+            Self::Exhausted => false,
+        }
+    }
+
     /// Its name in metrics and in the API.
     pub const fn label(self) -> &'static str {
         match self {
@@ -190,6 +206,7 @@ impl Why {
             Self::Shared => "shared",
             Self::TableBudget => "table_budget",
             Self::ProjectBudget => "project_budget",
+            Self::Exhausted => "exhausted",
             Self::QuotaExceeded => "quota_exceeded",
             Self::StreamBudget => "stream_budget",
         }
@@ -323,9 +340,9 @@ impl Planner {
         if starved && !spared && wait_for_project > cycle {
             // What is left of the reserve pays for the bound of staleness, as long as there is some; the quota is not crossed for
             // it.
-            let age =
-                if exhausted { wait_for_project.min(EXHAUSTED_AGE) } else { wait_for_project.min(longest) };
-            return Window { files: usize::MAX, age, why: Why::ProjectBudget };
+            let (most, why) =
+                if exhausted { (EXHAUSTED_AGE, Why::Exhausted) } else { (longest, Why::ProjectBudget) };
+            return Window { files: usize::MAX, age: wait_for_project.min(most), why };
         }
         if own > cycle {
             return Window { files: usize::MAX, age: own.min(longest), why: Why::TableBudget };
