@@ -156,10 +156,12 @@ fn show_head() {
 
 type Run = (String, Scenario, Outcome);
 
-/// The first two, which are of the same day: planned, and by windows of a fixed length.
+/// The same day planned, and by windows of a fixed length.
 fn drawn(runs: &[Run]) -> String {
-    let first: Vec<_> = runs.iter().take(2).map(|(name, _, outcome)| (name.as_str(), outcome)).collect();
-    chart::draw(&first, Quotas::BIGQUERY.jobs_per_day as f64)
+    let named = |part: &str| runs.iter().find(|(name, ..)| name.starts_with(part));
+    let both = ["planned", "a window of 60 s"].into_iter().filter_map(named);
+    let both: Vec<_> = both.map(|(name, _, outcome)| (name.as_str(), outcome)).collect();
+    chart::draw(&both, Quotas::BIGQUERY.jobs_per_day as f64)
 }
 
 /// What is told last, for machines.
@@ -176,20 +178,37 @@ fn summary(runs: &[Run], needed: &Needed, dollars: [f64; 2]) -> serde_json::Valu
     };
     let named =
         |part: &str| runs.iter().find(|(name, ..)| name.starts_with(part)).map(|(.., outcome)| outcome);
-    let crossed = |outcome: &Outcome| json!({"quota_crossed": outcome.refused > 0});
+    let crossed =
+        |outcome: &Outcome| json!({"quota_crossed": outcome.refused > 0, "jobs": outcome.most_jobs_a_day});
     let [cost_month_usd, without_free_data_out] = dollars.map(|dollars| (dollars * 100.0).round() / 100.0);
     let every = |part: &str, every: &str| named(&format!("{part}, files every {every}"));
     let moves = |part: &str| {
         let by = |seconds: &str| moved(every("planned", seconds)?, every(part, seconds)?);
         json!({"60s": by("60"), "10s": by("10")})
     };
+    let worked_off = |outcome: &Outcome| {
+        json!({
+            "quota_crossed": outcome.refused > 0,
+            "caught_up_after_seconds": outcome.caught_up.map(|after| after.as_secs()),
+            "files_left": outcome.left,
+            "memory_max_bytes": outcome.most_memory,
+            "p99": outcome.all.percentile(0.99),
+        })
+    };
+    let after_outage = |seconds: &str| every("warehouse out for 1 h", seconds).map(worked_off);
+    let tenfold = |seconds: &str| every("10 times for 1 h", seconds).map(worked_off);
+    let hundredfold = |seconds: &str| every("10 times the rows, 100 for 1 h", seconds).map(worked_off);
     let caught_up =
         |seconds: &str| every("one paused for 6 h", seconds)?.caught_up.map(|after| after.as_secs());
     json!({
         "load_jobs": named("planned").map(load_jobs),
         "load_jobs_10s": named("planned, files every 10").map(load_jobs),
         "storage_write": named("the ten busiest streamed").map(|outcome| of(&outcome.streamed)),
-        "fixed_window": named("a window of 60 s").map(crossed),
+        "fixed_window": named("a job a table a minute").or_else(|| named("a window of 60 s")).map(crossed),
+        "window_from_first_file": named("a window of 60 s").map(crossed),
+        "outage_of_1h": {"60s": after_outage("60"), "10s": after_outage("10")},
+        "tenfold_for_1h": {"60s": tenfold("60"), "10s": tenfold("10")},
+        "tenfold_day_hundredfold_for_1h": {"60s": hundredfold("60"), "10s": hundredfold("10")},
         "paused_moves_p99_by": moves("one paused for 6 h"),
         "paused_caught_up_after_seconds": {"60s": caught_up("60"), "10s": caught_up("10")},
         "chance_moves_p99_by": moves("another draw of chance"),
@@ -243,7 +262,9 @@ fn show(name: &str, outcome: &Outcome) {
 fn notes(outcome: &Outcome) -> String {
     let left = (outcome.left > 0).then(|| format!("  {} files left", outcome.left));
     let caught_up = outcome.caught_up.map(|after| format!("  caught up after {} s", after.as_secs()));
-    left.into_iter().chain(caught_up).collect()
+    let waited = outcome.waited_for_memory;
+    let waited = (waited > 0).then(|| format!("  {waited} files waited for memory"));
+    left.into_iter().chain(caught_up).chain(waited).collect()
 }
 
 fn scenarios(arguments: &Arguments) -> Result<Vec<(String, Scenario)>, String> {
@@ -296,6 +317,8 @@ fn of_configuration(config: &Path, rates: &Path, arguments: &Arguments) -> Resul
         tables,
         quotas,
         loads_in_flight: loaded.limits.loads_in_flight,
+        // The rest is for rebuilds and full loads.
+        memory_bytes: loaded.limits.memory_credit_bytes / 2,
         bursts: Vec::new(),
         ..day(arguments.every, 1, 1.0, arguments.seed)
     })

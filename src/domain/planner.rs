@@ -302,9 +302,9 @@ impl Planner {
         if starved && !spared && wait_for_project > cycle {
             // What is left of the reserve pays for the bound of staleness, as long as there is some; the quota is not crossed for
             // it.
-            let age =
-                if exhausted { wait_for_project.min(EXHAUSTED_AGE) } else { wait_for_project.min(longest) };
-            return Window { files: usize::MAX, age, why: Why::ProjectBudget };
+            let (most, why) =
+                if exhausted { (EXHAUSTED_AGE, Why::Exhausted) } else { (longest, Why::ProjectBudget) };
+            return Window { files: usize::MAX, age: wait_for_project.min(most), why };
         }
         if own > cycle {
             return Window { files: usize::MAX, age: own.min(longest), why: Why::TableBudget };

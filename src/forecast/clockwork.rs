@@ -7,6 +7,7 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::chance::{Drawn, draws};
+use super::memory::Memory;
 use super::queues::Queues;
 use super::warehouse::Warehouse;
 use super::{Outcome, START, Scenario, Windows};
@@ -15,7 +16,7 @@ use crate::domain::delivery::{Action, Delivery};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::instant::Instant;
 use crate::domain::planner::{Planner, TableNeeds, Window};
-use crate::domain::table::{Effect, Event, Table, TableBounds};
+use crate::domain::table::{CloseReason, Effect, Event, Table, TableBounds};
 
 /// From S3's event to the poller, half of the time in which it gathers messages among it, and the object's way into memory.
 const ANNOUNCING: Duration = Duration::from_millis(550);
@@ -37,6 +38,8 @@ pub(super) enum Happening {
     Woken(usize),
     Performed(u64, Box<Action>),
     TakeUp(usize),
+    /// A schedule's interval begins.
+    Scheduled,
     Noted,
 }
 
@@ -45,6 +48,8 @@ pub(super) struct Arrival {
     pub(super) rows: u64,
     /// Which file of its table.
     pub(super) number: u64,
+    /// The time in which its rows were committed.
+    pub(super) span: Duration,
 }
 
 pub(super) struct Lane {
@@ -55,6 +60,8 @@ pub(super) struct Lane {
     pub(super) deferred: VecDeque<FileId>,
     /// Files so far, those without rows among them.
     written: u64,
+    /// Rows of skipped intervals, and these.
+    carried: (f64, Duration),
 }
 
 pub(super) struct Running {
@@ -76,6 +83,7 @@ pub(super) struct Clockwork<'a> {
     pub(super) running: BTreeMap<u64, Running>,
     pub(super) waiting: VecDeque<(usize, Vec<FileId>)>,
     pub(super) outcome: Outcome,
+    pub(super) memory: Memory,
     pub(super) lately: (f64, f64),
 }
 
@@ -101,11 +109,13 @@ impl<'a> Clockwork<'a> {
         };
         let planner = match scenario.windows {
             Windows::Planned => Some(Planner::new(scenario.quotas, scenario.tables.iter().map(needs), START)),
-            Windows::Fixed(_) | Windows::PerFile => None,
+            Windows::Fixed(_) | Windows::Scheduled(_) | Windows::PerFile => None,
         };
         let (window, files_max) = match scenario.windows {
             Windows::Planned => (Duration::from_secs(60), FILES_PER_BATCH_MAX),
             Windows::Fixed(window) => (window, FILES_PER_BATCH_MAX),
+            // Closed by the clock.
+            Windows::Scheduled(interval) => (interval * 2, FILES_PER_BATCH_MAX),
             Windows::PerFile => (Duration::from_secs(60), 1),
         };
         let bounds = TableBounds {
@@ -121,6 +131,7 @@ impl<'a> Clockwork<'a> {
             arrivals: BTreeMap::new(),
             deferred: VecDeque::new(),
             written: 0,
+            carried: (0.0, Duration::ZERO),
         };
         let tables = scenario.tables.len();
         let mut clockwork = Self {
@@ -140,6 +151,7 @@ impl<'a> Clockwork<'a> {
                 ..Outcome::default()
             },
             lately: (0.0, 0.0),
+            memory: Memory::default(),
         };
         // The tasks of clusters are not in step.
         let mut phases: BTreeMap<Arc<str>, Duration> = BTreeMap::new();
@@ -152,6 +164,9 @@ impl<'a> Clockwork<'a> {
             clockwork.later(at, Happening::Written(number));
         }
         clockwork.later(START.plus(NOTED_EVERY), Happening::Noted);
+        if let Windows::Scheduled(_) = scenario.windows {
+            clockwork.later(START, Happening::Scheduled);
+        }
         clockwork
     }
 
@@ -165,8 +180,9 @@ impl<'a> Clockwork<'a> {
             Happening::Written(lane) => self.written(lane),
             Happening::Fetched(lane, file) => {
                 self.queues.announced(&file.table.cluster, self.now);
-                self.fetched(lane, file);
+                self.fetch(lane, file, true);
             }
+            Happening::Scheduled => self.scheduled(),
             Happening::Woken(lane) => {
                 if let Some(lane) = self.lanes.get_mut(lane) {
                     lane.woken_at = None;
@@ -194,7 +210,14 @@ impl<'a> Clockwork<'a> {
         let jitter = JITTER.min(interval / 4).mul_f64(chance.random_range(0.0..1.0));
         let at = self.now.plus(jitter);
         let seconds = at.since(START).as_secs_f64();
-        let rows = self.scenario.rows(lane, seconds, interval) + chance.random_range(0.0..1.0);
+        let rows = self.scenario.rows(lane, seconds, interval);
+        let (carried, before) = std::mem::take(&mut held.carried);
+        let (rows, span) = (carried + rows, before + interval);
+        if self.scenario.skipped > 0.0 && chance.random_bool(self.scenario.skipped) {
+            held.carried = (rows, span);
+            return;
+        }
+        let rows = rows + chance.random_range(0.0..1.0);
         let Some(table) = self.scenario.tables.get(lane) else { return };
         if rows < 1.0 {
             return;
@@ -211,7 +234,7 @@ impl<'a> Clockwork<'a> {
         self.outcome.rows += rows as f64;
         let pause = self.scenario.pause_of(&table.id).filter(|pause| pause.contains(&at));
         let Some(held) = self.lanes.get_mut(lane) else { return };
-        held.arrivals.insert(file.clone(), Arrival { at, rows, number });
+        held.arrivals.insert(file.clone(), Arrival { at, rows, number, span });
         if let Some(pause) = pause {
             let is_first = held.deferred.is_empty();
             held.deferred.push_back(file);
@@ -232,41 +255,42 @@ impl<'a> Clockwork<'a> {
             self.later(self.now.plus(TAKE_UP_EVERY), Happening::TakeUp(lane));
         }
         for file in files {
-            self.opened(lane, file);
+            self.fetch(lane, file, false);
         }
     }
 
-    /// A file that has just come is open.
-    fn fetched(&mut self, lane: usize, file: FileId) {
+    /// The object is open: the ledger was asked and knew nothing of it. What waited in the ledger says nothing of what comes.
+    pub(super) fn opened(&mut self, lane: usize, file: FileId, is_new: bool) {
         let (Some(held), Some(table)) = (self.lanes.get(lane), self.scenario.tables.get(lane)) else {
             return;
         };
         let rows = held.arrivals.get(&file).map_or(0, |arrival| arrival.rows);
-        // Its window is what was published before it came.
-        let window = self.planner.as_mut().map(|planner| planner.window(&table.id, self.now));
-        if let Some(planner) = &mut self.planner {
-            planner.arrived(&table.id, rows, self.now);
-        }
-        self.open(lane, file, window);
-    }
-
-    /// A file that waited in the ledger is open: it says nothing of what comes.
-    fn opened(&mut self, lane: usize, file: FileId) {
-        let table = self.scenario.tables.get(lane);
-        let window =
-            self.planner.as_mut().zip(table).map(|(planner, table)| planner.window(&table.id, self.now));
-        self.open(lane, file, window);
-    }
-
-    /// The object is open: the ledger was asked and knew nothing of it.
-    fn open(&mut self, lane: usize, file: FileId, window: Option<Window>) {
         let bytes = file.size_bytes;
-        if let Some(Window { age, files, .. }) = window {
+        if let Some(planner) = &mut self.planner {
+            // What was published before this file came.
+            let Window { age, files, .. } = planner.window(&table.id, self.now);
+            if is_new {
+                planner.arrived(&table.id, rows, self.now);
+            }
             self.step(lane, Event::Planned { age, files });
         }
         self.step(lane, Event::Announced { file: file.clone(), suspect: false });
         self.step(lane, Event::LookedUp { file: file.clone(), state: None });
         self.step(lane, Event::Fetched { file, bytes });
+    }
+
+    /// A job of every table, of what there is, or of nothing.
+    fn scheduled(&mut self) {
+        let Windows::Scheduled(interval) = self.scenario.windows else { return };
+        self.later(self.now.plus(interval), Happening::Scheduled);
+        for lane in 0..self.lanes.len() {
+            if self.lanes.get(lane).is_some_and(|held| held.table.window_files() == 0) {
+                self.warehouse.submit_nothing(lane, self.now);
+                self.outcome.jobs += 1;
+            } else {
+                self.step(lane, Event::Flush(CloseReason::Age));
+            }
+        }
     }
 
     pub(super) fn step(&mut self, lane: usize, event: Event) {
@@ -295,6 +319,7 @@ impl<'a> Clockwork<'a> {
                         }
                         held.deferred.push_back(file.clone());
                     }
+                    self.free([&file]);
                     self.step(lane, Event::Settled { file, state });
                 }
                 // Asked and answered where the file is announced; nothing is ever unreadable here.

@@ -75,15 +75,26 @@ impl Clockwork<'_> {
     }
 
     pub(super) fn performed(&mut self, id: u64, action: Action) {
+        let is_out = self.scenario.outage().is_some_and(|outage| outage.contains(&self.now));
         let Some(running) = self.running.get_mut(&id) else { return };
         let told = match action {
+            Action::Submit(_) if is_out => {
+                Told::SubmitFailed { kind: FaultKind::Unavailable, reason: "it does not answer".to_owned() }
+            }
+            Action::Ask(_) | Action::CommitStream(_) if is_out => Told::AskFailed,
+            Action::Fence(_) if is_out => Told::FenceFailed,
             Action::Build { by_stream } => {
                 let table = self.scenario.tables.get(running.lane);
                 let streamed = table.is_some_and(|table| table.carrier.streams(true));
                 let stream = (by_stream && streamed).then(|| "stream".into());
                 Told::Built { plan_hash: "rules".into(), commits: None, stream }
             }
-            Action::Claim(_) => Told::Claim(Claim::Won),
+            Action::Claim(_) => {
+                let files = running.delivery.batch().manifest.entries.iter().map(|entry| entry.file.clone());
+                let files: Vec<_> = files.collect();
+                self.free(&files);
+                Told::Claim(Claim::Won)
+            }
             Action::Submit(attempt) if attempt.stream.is_some() => {
                 let lane = running.lane;
                 return self.streamed(id, lane, attempt.number);
@@ -122,6 +133,7 @@ impl Clockwork<'_> {
             Action::Probe => Told::ProbeFailed { refused: None },
             Action::End(end) => return self.ended(id, &end),
         };
+        let Some(running) = self.running.get_mut(&id) else { return };
         let next = running.delivery.step(self.now, told);
         self.perform(id, next);
     }
@@ -211,13 +223,15 @@ impl Clockwork<'_> {
 
     fn fresh(&mut self, lane: usize, file: &FileId, there: Instant) {
         let arrival = self.lanes.get_mut(lane).and_then(|held| held.arrivals.remove(file));
-        let (Some(Arrival { at, rows, .. }), Some(table)) = (arrival, self.scenario.tables.get(lane)) else {
+        let (Some(Arrival { at, rows, span, .. }), Some(table)) = (arrival, self.scenario.tables.get(lane))
+        else {
             return;
         };
         let (age, rows) = (there.since(at), rows as f64);
         let outcome = &mut self.outcome;
-        if let Some(pause) = self.scenario.pause_of(&table.id).filter(|pause| pause.contains(&at)) {
-            outcome.caught_up = outcome.caught_up.max(Some(there.since(pause.end)));
+        let trouble = self.scenario.pause_of(&table.id).or_else(|| self.scenario.outage());
+        if let Some(trouble) = trouble.filter(|trouble| trouble.contains(&at)) {
+            outcome.caught_up = outcome.caught_up.max(Some(there.since(trouble.end)));
         }
         outcome.all.add(age, rows);
         if table.class == Class::Critical {
@@ -231,7 +245,7 @@ impl Clockwork<'_> {
             own.add(age, rows);
         }
         for quarter in [0.125, 0.375, 0.625, 0.875] {
-            outcome.from_commit.add(age + self.scenario.dms_interval.mul_f64(quarter), rows / 4.0);
+            outcome.from_commit.add(age + span.mul_f64(quarter), rows / 4.0);
         }
         self.lately.0 += age.as_secs_f64() * rows;
         self.lately.1 += rows;

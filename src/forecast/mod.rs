@@ -7,6 +7,7 @@ mod chance;
 mod clockwork;
 mod deliveries;
 mod freshness;
+mod memory;
 mod queues;
 #[cfg(test)]
 mod tests;
@@ -46,8 +47,10 @@ pub struct Table {
 pub enum Windows {
     /// The planner.
     Planned,
-    /// A window of this length for every table.
+    /// A window of this length for every table, from its first file on.
     Fixed(Duration),
+    /// A job of every table at each interval of the clock, whatever has come: a schedule.
+    Scheduled(Duration),
     /// Every file is a job.
     PerFile,
 }
@@ -77,6 +80,12 @@ pub struct Scenario {
     pub loads_in_flight: usize,
     /// Who says when a window closes.
     pub windows: Windows,
+    /// The share of intervals in which DMS writes no file of a table: their rows are in the next one.
+    pub skipped: f64,
+    /// The warehouse answers nobody, from so many hours after the start, for so many hours.
+    pub outage: Option<(f64, f64)>,
+    /// The memory of fetched files of changes.
+    pub memory_bytes: u64,
     /// A table that is paused, from and until so many hours after the start.
     pub paused: Option<(TableId, u32, u32)>,
     /// Draws of chance.
@@ -84,6 +93,13 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// When the warehouse answers nobody.
+    fn outage(&self) -> Option<std::ops::Range<Instant>> {
+        let (from, hours) = self.outage?;
+        let hour = |hours: f64| START.plus(Duration::from_secs(3_600).mul_f64(hours.max(0.0)));
+        Some(hour(from)..hour(from + hours))
+    }
+
     /// When this table is paused.
     fn pause_of(&self, table: &TableId) -> Option<std::ops::Range<Instant>> {
         let (paused, from, until) = self.paused.as_ref()?;
@@ -133,8 +149,12 @@ pub struct Outcome {
     pub by_table: Vec<Freshness>,
     /// Jobs in the last 24 hours, and the mean freshness, at each quarter of an hour.
     pub course: Vec<(u64, f64)>,
-    /// How long after its resumption the rows that a paused table had missed were there, the last of them.
+    /// How long after a paused table's resumption, or the end of an outage, all rows were there that had come until then.
     pub caught_up: Option<Duration>,
+    /// The most memory that fetched files held, and how many files waited for some.
+    pub most_memory: u64,
+    /// Files that waited for memory.
+    pub waited_for_memory: u64,
     /// Files that were never loaded.
     pub left: u64,
 }

@@ -23,6 +23,9 @@ fn day(windows: Windows) -> Scenario {
         quotas: Quotas::BIGQUERY,
         loads_in_flight: 64,
         windows,
+        skipped: 0.0,
+        outage: None,
+        memory_bytes: 64 << 20,
         paused: None,
         seed: 1,
     }
@@ -77,4 +80,52 @@ fn a_table_that_was_paused_catches_up_and_no_other_is_later_for_it() {
         let [before, after] = [before, after].map(|freshness| freshness.percentile(0.99).unwrap());
         assert!(table == 11 || after <= before * 1.1, "table {table}: {before} {after}");
     }
+}
+
+/// A job a table a minute, whatever comes: a day of minutes, and the jobs that fail beside. A window from its first file on takes two
+/// files, and half as many jobs.
+#[test]
+fn a_schedule_of_a_minute_needs_a_job_a_table_and_minute() {
+    let minute = Duration::from_secs(60);
+    let mut scenario = day(Windows::Scheduled(minute));
+    scenario.tables.truncate(5);
+    scenario.quotas.jobs_per_day = 7_100;
+    let scheduled = run(&scenario);
+    assert!(scheduled.most_jobs_a_day >= 5 * 1_440 && scheduled.refused > 0, "{}", scheduled.most_jobs_a_day);
+    for windows in [Windows::Fixed(minute), Windows::Planned] {
+        let other = run(&Scenario { windows, ..scenario.clone() });
+        assert!(other.refused == 0 && other.left == 0, "{windows:?}: {}", other.most_jobs_a_day);
+    }
+}
+
+/// What came while the warehouse was away waits in bounded memory and in the ledger, and is there soon after, within the quotas.
+#[test]
+fn an_hour_without_a_warehouse_is_worked_off_within_memory_and_quotas() {
+    let mut scenario = day(Windows::Planned);
+    scenario.tables.truncate(5);
+    scenario.quotas.jobs_per_day = 7_100;
+    scenario.outage = Some((14.0, 1.0));
+    scenario.memory_bytes = 4 << 20;
+    let outcome = run(&scenario);
+    assert_eq!((outcome.refused, outcome.left), (0, 0));
+    assert!(
+        outcome.waited_for_memory > 0 && outcome.most_memory <= scenario.memory_bytes,
+        "{}",
+        outcome.most_memory
+    );
+    let caught_up = outcome.caught_up.unwrap();
+    assert!(caught_up > Duration::ZERO && caught_up <= Duration::from_secs(300), "{caught_up:?}");
+    assert!((outcome.all.rows() - outcome.rows).abs() < outcome.rows * 0.01);
+}
+
+#[test]
+fn what_dms_skips_comes_with_the_next_file() {
+    let mut scenario = day(Windows::Planned);
+    scenario.tables.truncate(3);
+    let (regular, irregular) = (run(&scenario), run(&Scenario { skipped: 0.3, ..scenario.clone() }));
+    let share = irregular.files as f64 / regular.files as f64;
+    assert!((0.65..0.75).contains(&share), "{share}");
+    assert!((irregular.rows / regular.rows - 1.0).abs() < 0.01);
+    let late = |outcome: &Outcome| outcome.from_commit.percentile(0.99).unwrap();
+    assert!(late(&irregular) > late(&regular) + 60.0);
 }

@@ -72,18 +72,32 @@ impl Warehouse {
         Some(lognormal(self.stream_seconds, chance))
     }
 
+    /// Submits a job that loads nothing, and counts.
+    pub(super) fn submit_nothing(&mut self, table: usize, now: Instant) {
+        self.counted(table, now);
+    }
+
     /// Submits a job that loads into one partition. One that a quota refuses is a failed job, and counts.
     pub(super) fn submit(&mut self, table: usize, now: Instant, chance: &mut SmallRng) -> Job {
-        let used = counted(&mut self.jobs, DAY, now);
-        let modified = self.by_table.get_mut(table).map_or(0, |jobs| counted(jobs, DAY, now));
-        self.most_jobs = self.most_jobs.max(used);
-        self.most_modifications = self.most_modifications.max(modified);
-        if used > self.quotas.jobs_per_day || modified > self.quotas.modifications_per_table_and_day {
-            self.refused += 1;
+        if self.counted(table, now) {
             return Job::Refused;
         }
         let time = lognormal(self.seconds, chance);
         Job::Runs { time, fails: chance.random_bool(self.failures) }
+    }
+}
+
+impl Warehouse {
+    /// Counts a job. True when a quota refuses it.
+    fn counted(&mut self, table: usize, now: Instant) -> bool {
+        let used = counted(&mut self.jobs, DAY, now);
+        let modified = self.by_table.get_mut(table).map_or(0, |jobs| counted(jobs, DAY, now));
+        self.most_jobs = self.most_jobs.max(used);
+        self.most_modifications = self.most_modifications.max(modified);
+        let is_refused =
+            used > self.quotas.jobs_per_day || modified > self.quotas.modifications_per_table_and_day;
+        self.refused += u64::from(is_refused);
+        is_refused
     }
 }
 

@@ -40,16 +40,18 @@ impl Root {
             .batchers()
             .into_iter()
             .filter_map(|(table, batcher)| {
+                let planned = self.world.windows.get(&table).map(|planned| planned.0.why);
+                let stays = lane == Lane::Changes && planned.is_some_and(|why| !why.gives_way_to_pressure());
                 let key = (table, lane);
                 let bytes = of(self.world.in_windows.get(&key)?.value());
-                Some((batcher, key.0, bytes))
+                Some((batcher, key.0, bytes, stays))
             })
             .collect();
-        let in_windows: u64 = windows.iter().map(|(.., bytes)| bytes).sum();
+        let in_windows: u64 = windows.iter().map(|(_, _, bytes, _)| bytes).sum();
         let held = pool.limit_bytes().saturating_sub(pool.available_bytes());
-        let fat = windows.iter().map(|(_, table, bytes)| (table, *bytes));
+        let fat = windows.iter().filter(|(.., stays)| !stays).map(|(_, table, bytes, _)| (table, *bytes));
         let closed = to_close(fat, pool.waiting_bytes(), held.saturating_sub(in_windows));
-        for (batcher, ..) in windows.iter().filter(|(_, table, _)| closed.contains(&table)) {
+        for (batcher, ..) in windows.iter().filter(|(_, table, ..)| closed.contains(&table)) {
             tell(batcher, FlushWindow { reason: CloseReason::Pressure, lane: Some(lane) });
         }
     }

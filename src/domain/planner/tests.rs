@@ -128,11 +128,12 @@ fn a_quota_that_is_used_up_makes_windows_longer_and_says_until_when() {
 fn without_budget_no_window_is_short() {
     let mut planner = Planner::new(Quotas::BIGQUERY, [(id(0), NEEDS)], at(0));
     // The reserve pays for the bound of staleness while there is some.
-    for (jobs, age) in [(98_000, 300), (2_000, 3_600)] {
+    for (jobs, age, why) in [(98_000, 300, Why::ProjectBudget), (2_000, 3_600, Why::Exhausted)] {
         (0..jobs).for_each(|_| planner.attempted(&id(0), None, at(0)));
         planner.arrived(&id(0), 1, at(1));
         let window = planner.window(&id(0), at(1));
-        assert_eq!((window.why, window.age), (Why::ProjectBudget, Duration::from_secs(age)));
+        assert_eq!((window.why, window.age), (why, Duration::from_secs(age)));
+        assert_eq!(why.gives_way_to_pressure(), why == Why::ProjectBudget);
     }
     assert!(planner.reserve(at(1)) <= 0.0 && planner.used_of(&id(0), at(1)) == 100_000);
 }

@@ -24,6 +24,8 @@ pub enum Why {
     TableBudget,
     /// The project's jobs run low: no window opens until some of them are a day old.
     ProjectBudget,
+    /// There is next to nothing left of the project's jobs: the quota is what counts.
+    Exhausted,
     /// BigQuery has said that a quota is used up.
     QuotaExceeded,
     /// The streams of this hour run low.
@@ -33,6 +35,21 @@ pub enum Why {
 }
 
 impl Why {
+    /// True when a window may be closed before its time: where memory is short, but not where the last load jobs are. Then fetches wait, and what
+    /// is not fetched waits in its queue or in the ledger.
+    pub const fn gives_way_to_pressure(self) -> bool {
+        match self {
+            Self::AtOnce
+            | Self::Shared
+            | Self::TableBudget
+            | Self::ProjectBudget
+            | Self::QuotaExceeded
+            | Self::StreamBudget
+            | Self::CostBudget => true,
+            Self::Exhausted => false,
+        }
+    }
+
     /// Its name in metrics and in the API.
     pub const fn label(self) -> &'static str {
         match self {
@@ -40,6 +57,7 @@ impl Why {
             Self::Shared => "shared",
             Self::TableBudget => "table_budget",
             Self::ProjectBudget => "project_budget",
+            Self::Exhausted => "exhausted",
             Self::QuotaExceeded => "quota_exceeded",
             Self::StreamBudget => "stream_budget",
             Self::CostBudget => "cost_budget",
