@@ -130,9 +130,8 @@ fn sent(usage: &Usage) -> u64 {
 }
 
 fn shares(tally: &Tally, month: &[Charge]) -> Vec<TableCost> {
-    let part = |usage: &Usage, measure: Measure| match measure {
-        Measure::SentBytes => sent(usage),
-        measure => usage.of(measure),
+    let part = |usage: &Usage, measure: Measure| {
+        if measure == Measure::SentBytes { sent(usage) } else { usage.of(measure) }
     };
     let mut wholes: BTreeMap<Measure, f64> = BTreeMap::new();
     for measure in month.iter().filter_map(|charge| measure_of(charge.item)) {
