@@ -4,6 +4,7 @@ use landbridge::app::readers::ledger_reader;
 use landbridge::config::load;
 use landbridge::domain::cost::request_units::weighed;
 use landbridge::domain::cost::usage::{Day, KeptUsage, Measure, Tally};
+use landbridge::flow::cpu::blocking;
 use landbridge::ledger::dynamodb::reader::DynamoDbReader;
 use landbridge::ledger::reader::LedgerReader;
 use serde_json::Value;
@@ -33,7 +34,7 @@ async fn loaded(world: &World, ledger: &str) -> (Vec<KeptUsage>, u64, Tap, Vec<S
         text.replace(&Emulators::get().aws, &aws.url).replace(&Emulators::get().bigquery, &bigquery.url);
     std::fs::write(&config, text).unwrap();
     let run = config.clone();
-    let told = landbridge::flow::cpu::blocking("a run until it is idle", move || {
+    let told = blocking("landbridge", move || {
         let mut command = landbridge();
         command.args(["run", "--until-idle", "--config"]).arg(run).env("LANDBRIDGE__HTTP__LISTEN", "off");
         Ok(output(with_credentials(&mut command)))
