@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::{
@@ -26,6 +26,8 @@ const PIECE_BYTES: usize = 1 << 20;
 /// The largest row that is given to a stream. A request has at most 10 MB (Google Cloud, BigQuery: "Quotas and limits", Storage Write
 /// API), the schema and the frame among them; a load job takes rows of 100 MB.
 pub const ROW_BYTES_MAX: usize = 8 << 20;
+/// What rows of texts that are in dictionaries come to at the most, when they are decoded.
+const DECODED_BYTES: usize = 64 << 20;
 /// The most rows that are decoded at a time.
 const ROWS_MAX: usize = 4_096;
 
@@ -107,7 +109,12 @@ impl ArrowRows {
                 if column.data_type() == field.data_type() {
                     Ok(Arc::clone(column))
                 } else {
-                    cast(column, field.data_type())
+                    // What does not fit is refused, and not made NULL.
+                    cast_with_options(
+                        column,
+                        field.data_type(),
+                        &CastOptions { safe: false, ..CastOptions::default() },
+                    )
                 }
             })
             .collect();
@@ -146,7 +153,18 @@ fn rows_at_a_time(metadata: &ParquetMetaData) -> usize {
     let groups = metadata.row_groups().iter();
     let widest = groups.map(|group| group.total_byte_size().max(0) / group.num_rows().max(1)).max();
     let row_bytes = usize::try_from(widest.unwrap_or_default()).unwrap_or(usize::MAX).max(1);
-    (PIECE_BYTES / row_bytes).clamp(1, ROWS_MAX)
+    // A text that is in a dictionary counts once there, and is copied for each row: no value is larger than its dictionary.
+    let groups = metadata.row_groups().iter();
+    let largest = groups.map(dictionary_bytes).max().unwrap_or_default().max(1);
+    (PIECE_BYTES / row_bytes).min(DECODED_BYTES / largest).clamp(1, ROWS_MAX)
+}
+
+/// Bytes of the dictionaries of all columns of texts, at the most.
+fn dictionary_bytes(group: &RowGroupMetaData) -> usize {
+    let texts = group.columns().iter().filter(|column| column.column_type() == Physical::BYTE_ARRAY);
+    let coded = texts.filter(|column| column.dictionary_page_offset().is_some());
+    let sizes = coded.map(|column| usize::try_from(column.uncompressed_size()).unwrap_or(usize::MAX));
+    sizes.fold(0, usize::saturating_add)
 }
 
 /// Whether every row of the body at `path` is small enough for a stream. Bodies of little text, which are nearly all, say so by

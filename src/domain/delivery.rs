@@ -31,6 +31,9 @@ const SUSPECT: &str =
 /// The first wait before a job that runs is asked about again, and the longest; each is twice the one before. A load takes seconds, its rows
 /// are there whenever it is asked about, and each question is a call that is paid for.
 pub const FIRST_POLL: Duration = Duration::from_secs(2);
+/// How long nothing may be learned of a stream: longer than any call to it may go on at the service. Then it has failed if the
+/// service does not know it, and nobody can have committed it; else a person is asked.
+pub const STREAM_PATIENCE: Duration = Duration::from_secs(900);
 /// The longest wait between two questions about a running job.
 pub const LONGEST_POLL: Duration = Duration::from_secs(5);
 
@@ -103,6 +106,8 @@ impl Delivery {
             // The ledger marks both in one step, so an open batch has no such attempt; the question settles it.
             Some((_, AttemptOutcome::Succeeded)) => Phase::Asking,
         };
+        // What a stream has failed with is not given to another one.
+        delivery.refused_by_stream = matches!(&record.last_attempt, Some((attempt, AttemptOutcome::Failed(_))) if attempt.stream.is_some());
         delivery.attempt = record.last_attempt.map(|(attempt, _)| attempt);
         delivery
     }
@@ -137,7 +142,7 @@ impl Delivery {
                 self.retry(Duration::ZERO)
             }
             Event::SubmitFailed { kind, reason } => self.on_submit_failed(now, kind, reason),
-            Event::Status(status) => self.on_status(status),
+            Event::Status(status) => self.on_status(now, status),
             // Nothing was submitted under its id: it is loaded as any other.
             Event::FenceFailed if self.is_suspect => {
                 (self.is_suspect, self.after_fence) = (false, After::NextAttempt);
@@ -246,13 +251,9 @@ impl Delivery {
         }
     }
 
-    fn on_status(&mut self, status: JobStatus) -> Next {
+    fn on_status(&mut self, now: Instant, status: JobStatus) -> Next {
         match status {
-            // A stream is never written to a second time: what it has is asked until it is known.
-            JobStatus::NotFound if self.is_streamed() => {
-                let wait = self.pace.not_found();
-                self.retry(wait)
-            }
+            JobStatus::Unsettled { gone, reason } => self.on_unsettled(now, gone, reason),
             JobStatus::Sealed { rows } => self.on_sealed(rows),
             JobStatus::Committed => self.on_committed(),
             JobStatus::NotFound => {

@@ -26,6 +26,13 @@ pub enum JobStatus {
     },
     /// The attempt's stream is committed: all rows with which it was sealed are in the table.
     Committed,
+    /// The service does not say what the attempt's stream has, and the table has no row of its batch.
+    Unsettled {
+        /// The service knows no such stream (any more).
+        gone: bool,
+        /// The service's own words.
+        reason: String,
+    },
     /// A load job of this id has ended well.
     Succeeded {
         /// The rows it wrote.

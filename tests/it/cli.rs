@@ -207,7 +207,7 @@ fn the_metrics_are_those_of_the_catalogue() {
         "landbridge_rows_total{table=\"game-a/casino.bet_history\"} 800",
         "landbridge_lag_seconds_bucket{table=\"game-a/casino.bet_history\",le=\"3600\"} 2",
         "landbridge_table_mode{table=\"game-a/casino.bet_history\",mode=\"running\"} 1",
-        "landbridge_credit_limit_bytes{kind=\"memory\"} 100663296",
+        "landbridge_credit_limit_bytes{kind=\"memory\"} 67108864",
         "landbridge_credit_limit_bytes{kind=\"memory_rebuilds\"} 33554432",
         "landbridge_process_resident_bytes ",
     ] {

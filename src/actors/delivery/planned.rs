@@ -1,5 +1,6 @@
 //! What the planner hears of a delivery.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Performer;
@@ -19,7 +20,7 @@ const ASKED_AGAIN: Duration = Duration::from_secs(60);
 /// Waits until the day has a job to spare for a full load, where jobs are planned. Nothing is claimed yet. While no planner
 /// answers, the lane's slots are the only bound.
 pub(super) async fn wait_for_a_job(world: &World, carrier: Carrier) {
-    while carrier == Carrier::LoadJobs
+    while !carrier.streams(world.streams_are_free.load(Ordering::Relaxed))
         && let Some(planner) = world.directory.planner()
         && let Ok(Some(wait)) = planner.send(FullLoadBegins).timeout(ASKED).await
     {

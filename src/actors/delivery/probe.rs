@@ -85,7 +85,8 @@ impl Performer {
                     | JobStatus::NotFound
                     | JobStatus::Fenced
                     | JobStatus::Sealed { .. }
-                    | JobStatus::Committed,
+                    | JobStatus::Committed
+                    | JobStatus::Unsettled { .. },
                 ) => break,
                 Err(fault) => return self.not_probed(attempt, &fault),
             }

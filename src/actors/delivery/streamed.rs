@@ -35,7 +35,11 @@ impl Performer {
                 }
                 Event::Built { plan_hash, commits, stream }
             }
-            Err(fault) => self.unbuilt(None, fault),
+            // Nothing is claimed yet, or the attempt before is known to have failed: a load job is as good, and says what is wrong.
+            Err(fault) => {
+                events::StreamNotMade { table: &self.table, fault: &fault }.emit();
+                Event::Built { plan_hash, commits, stream: None }
+            }
         }
     }
 

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ATTEMPTS_MAX, Action, After, Delivery, FENCED, LONGEST_WAIT, Next, Phase};
+use super::{ATTEMPTS_MAX, Action, After, Delivery, FENCED, LONGEST_WAIT, Next, Phase, STREAM_PATIENCE};
 use crate::domain::batch::Attempt;
+use crate::domain::instant::Instant;
+
+/// Streams of one batch; then it goes by load jobs.
+const STREAMS_MAX: u32 = 2;
 
 impl Delivery {
     pub(super) fn failing(&self, attempt: &Attempt, after: &After, reason: &str) -> Action {
@@ -49,6 +53,20 @@ impl Delivery {
         self.retry(Duration::ZERO)
     }
 
+    /// A stream that is not found may be found again, as long as what was known of it travels; one that is gone for long was never
+    /// committed, if it was not seen whole here: its table has no row of the batch.
+    pub(super) fn on_unsettled(&mut self, now: Instant, gone: bool, reason: String) -> Next {
+        if self.pace.unsettled_for(now) < STREAM_PATIENCE {
+            let wait = self.pace.back_off(LONGEST_WAIT);
+            return self.retry(wait);
+        }
+        if gone && self.phase != Phase::CommittingStream {
+            return self.on_sealed(0);
+        }
+        self.fresh(Phase::Holding(format!("what its stream has cannot be learned: {reason}")));
+        self.retry(Duration::ZERO)
+    }
+
     /// The stream takes no more rows. What it has are the first rows of the manifest, in their order, however often each was
     /// sent: rows that were not at their offset were refused. So their number alone says whether it is whole.
     pub(super) fn on_sealed(&mut self, rows: u64) -> Next {
@@ -68,6 +86,9 @@ impl Delivery {
                 self.fail_attempt(reason, After::NextAttempt)
             }
             After::NextAttempt => {
+                // A load job is tried again with patience, and takes no attempt for it.
+                self.refused_by_stream |=
+                    self.attempt.as_ref().is_some_and(|attempt| attempt.number.0 >= STREAMS_MAX);
                 let short = format!("its stream was sealed with {rows} of {expected} rows");
                 self.fail_attempt(short, After::NextAttempt)
             }

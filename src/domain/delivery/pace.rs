@@ -16,6 +16,8 @@ pub(super) struct Pace {
     ledger_tries: u32,
     /// When a submission was refused first, since the last one that was not.
     refused_since: Option<Instant>,
+    /// Since when nothing could be learned of a stream, in the present phase.
+    unsettled_since: Option<Instant>,
 }
 
 impl Pace {
@@ -23,6 +25,7 @@ impl Pace {
     pub(super) fn begin_phase(&mut self) {
         self.tries = 0;
         self.ledger_tries = 0;
+        self.unsettled_since = None;
     }
 
     /// A ledger step is asked for that nothing is known of yet.
@@ -60,6 +63,11 @@ impl Pace {
     /// For how long submissions have been refused by `now`, this one included.
     pub(super) fn refused_for(&mut self, now: Instant) -> Duration {
         now.since(*self.refused_since.get_or_insert(now))
+    }
+
+    /// For how long nothing could be learned of a stream by `now`.
+    pub(super) fn unsettled_for(&mut self, now: Instant) -> Duration {
+        now.since(*self.unsettled_since.get_or_insert(now))
     }
 
     /// A submission was not refused.

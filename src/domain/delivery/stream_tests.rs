@@ -101,3 +101,34 @@ fn more_rows_than_the_manifest_has_hold_the_batch() {
     play(&mut delivery, [Event::Submitted(Submission::Accepted)]);
     assert_eq!(play(&mut delivery, [Event::Status(JobStatus::Committed)]), Action::Hold);
 }
+
+#[test]
+fn after_two_short_streams_a_load_job_has_its_turn() {
+    let batch = batch(&["x"]);
+    let mut delivery = claimed(&batch);
+    let short = || [Event::SubmitFailed { kind: FaultKind::Unavailable, reason: "reset".into() }, sealed(1)];
+    assert_eq!(play(&mut delivery, short()), Action::Build { by_stream: true });
+    play(&mut delivery, [built("s2"), Event::Step(Step::Done)]);
+    assert_eq!(play(&mut delivery, short()), Action::Build { by_stream: false });
+}
+
+/// A stream that is not found may be found again: it has failed when it was gone for longer than a commit can take, and is
+/// never taken for failed once it was whole.
+#[test]
+fn a_stream_of_which_nothing_is_learned_is_asked_for_long_and_then_decided() {
+    let batch = batch(&["x"]);
+    let unsettled = |gone| Event::Status(JobStatus::Unsettled { gone, reason: "no such stream".into() });
+    let later = super::tests::now().plus(STREAM_PATIENCE);
+    for gone in [true, false] {
+        let mut delivery = claimed(&batch);
+        play(&mut delivery, [Event::Submitted(Submission::Accepted)]);
+        assert_eq!(play(&mut delivery, [unsettled(gone)]), Action::Ask(attempt(&batch, 1, "s1")));
+        let (_, action) = delivery.step(later, unsettled(gone));
+        assert_eq!(action, if gone { Action::Build { by_stream: true } } else { Action::Hold });
+        // Whole, and perhaps committed by a call that still goes on.
+        let mut delivery = claimed(&batch);
+        play(&mut delivery, [Event::Submitted(Submission::Accepted), sealed(batch.manifest.rows())]);
+        assert_eq!(play(&mut delivery, [unsettled(gone)]), Action::CommitStream(attempt(&batch, 1, "s1")));
+        assert_eq!(delivery.step(later, unsettled(gone)).1, Action::Hold);
+    }
+}

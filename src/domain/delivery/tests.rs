@@ -23,7 +23,7 @@ pub(super) fn batch(names: &[&str]) -> Batch {
     Batch::plan(TableId::new("a", "s", "t"), destination, now(), None, Manifest { entries })
 }
 
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::from_micros(1_763_856_000_000_000)
 }
 

@@ -147,6 +147,14 @@ event! {
 }
 
 event! {
+    /// No stream could be made.
+    StreamNotMade<'a> { table: &'a TableId, fault: &'a Fault } |e| {
+        warn!(table = %e.table, error = e.fault.chain(), remedy = e.fault.kind.remedy(),
+            "no stream could be made: the batch goes by a load job");
+    }
+}
+
+event! {
     /// A batch has rows that no stream takes.
     StreamUnfit<'a> { table: &'a TableId } |e| {
         info!(table = %e.table, "a row is too large for a stream: the batch goes by a load job");

@@ -75,7 +75,9 @@ fn check_status(job: &Job) {
         JobStatus::Fenced => assert!(label("fence").is_some()),
         JobStatus::Running => assert!(!done && label("fence").is_none()),
         JobStatus::NotFound => panic!("a job that is there is not found"),
-        JobStatus::Sealed { .. } | JobStatus::Committed => panic!("a job is taken for a stream"),
+        JobStatus::Sealed { .. } | JobStatus::Committed | JobStatus::Unsettled { .. } => {
+            panic!("a job is taken for a stream")
+        }
     }
 }
 
@@ -116,7 +118,10 @@ fn chosen_job(choices: &mut Choices<'_>) {
         JobStatus::Fenced => fence,
         JobStatus::Running => !fence && state != "DONE",
         // Of a stream, or of no job.
-        JobStatus::NotFound | JobStatus::Sealed { .. } | JobStatus::Committed => false,
+        JobStatus::NotFound
+        | JobStatus::Sealed { .. }
+        | JobStatus::Committed
+        | JobStatus::Unsettled { .. } => false,
     };
     assert!(expected, "{job:?}");
 }

@@ -192,6 +192,7 @@ impl BigQuery {
             | JobStatus::Running
             | JobStatus::Sealed { .. }
             | JobStatus::Committed
+            | JobStatus::Unsettled { .. }
             | JobStatus::Succeeded { .. }
             | JobStatus::Failed { .. }
             | JobStatus::Fenced) => other,

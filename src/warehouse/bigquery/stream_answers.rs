@@ -126,7 +126,12 @@ pub(super) fn sealed(
         }
         Err(error) => match error.status().map(|status| status.code) {
             Some(Code::NotFound) => Ok(Sealing::Gone(words(&error))),
-            Some(Code::InvalidArgument | Code::FailedPrecondition) => Ok(Sealing::Refused(words(&error))),
+            Some(
+                Code::InvalidArgument
+                | Code::FailedPrecondition
+                | Code::PermissionDenied
+                | Code::Unauthenticated,
+            ) => Ok(Sealing::Refused(words(&error))),
             _ => Err(refused(context, &error)),
         },
     }
@@ -141,7 +146,12 @@ pub(super) fn committed(
         Ok(_) => Ok(Committing::Committed),
         Err(CommitError::Rpc { source, .. }) => match source.status().map(|status| status.code) {
             Some(Code::NotFound) => Ok(Committing::Gone(words(&source))),
-            Some(Code::InvalidArgument | Code::FailedPrecondition) => Ok(Committing::Refused(words(&source))),
+            Some(
+                Code::InvalidArgument
+                | Code::FailedPrecondition
+                | Code::PermissionDenied
+                | Code::Unauthenticated,
+            ) => Ok(Committing::Refused(words(&source))),
             _ => Err(refused(context, &source)),
         },
         Err(CommitError::FailedTransaction { stream_errors, .. }) => Ok(of_streams(&stream_errors)),
@@ -155,7 +165,15 @@ fn of_streams(errors: &[StorageError]) -> Committing {
         return Committing::Committed;
     }
     let words = errors.iter().map(|error| format!("{:?}: {}", error.code, shown(&error.error_message)));
-    Committing::Refused(words.collect::<Vec<_>>().join("; "))
+    let words = words.collect::<Vec<_>>().join("; ");
+    let gone = |error: &StorageError| {
+        error.code == StorageErrorCode::StreamNotFound || error.code == StorageErrorCode::TableNotFound
+    };
+    if !errors.is_empty() && errors.iter().all(gone) {
+        Committing::Gone(words)
+    } else {
+        Committing::Refused(words)
+    }
 }
 
 #[cfg(test)]
@@ -170,10 +188,10 @@ mod tests {
     fn only_a_stream_that_is_committed_already_counts_as_committed() {
         use StorageErrorCode::{InvalidStreamState, StreamAlreadyCommitted, StreamNotFound};
         assert_eq!(of_streams(&[error(StreamAlreadyCommitted)]), Committing::Committed);
+        assert!(matches!(of_streams(&[error(StreamNotFound)]), Committing::Gone(_)));
         for others in [
             vec![],
             vec![error(InvalidStreamState)],
-            vec![error(StreamNotFound)],
             vec![error(StreamAlreadyCommitted), error(StreamNotFound)],
         ] {
             assert!(matches!(of_streams(&others), Committing::Refused(_)), "{others:?}");

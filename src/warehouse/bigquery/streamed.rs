@@ -49,8 +49,8 @@ impl BigQuery {
     pub(super) async fn seal(&self, attempt: &Attempt, stream: &str) -> Result<JobStatus, Fault> {
         match self.streams.seal(attempt, stream).await? {
             Sealing::Rows(rows) => Ok(JobStatus::Sealed { rows }),
-            Sealing::Gone(words) => self.found_or_gone(attempt, words).await,
-            Sealing::Refused(words) => self.found_or_unknown(attempt, words).await,
+            Sealing::Gone(words) => self.found_or_unsettled(attempt, true, words).await,
+            Sealing::Refused(words) => self.found_or_unsettled(attempt, false, words).await,
         }
     }
 
@@ -61,24 +61,20 @@ impl BigQuery {
         };
         match self.streams.commit(attempt, stream).await? {
             Committing::Committed => Ok(JobStatus::Committed),
-            Committing::Gone(words) => self.found_or_gone(attempt, words).await,
-            Committing::Refused(words) => self.found_or_unknown(attempt, words).await,
+            Committing::Gone(words) => self.found_or_unsettled(attempt, true, words).await,
+            Committing::Refused(words) => self.found_or_unsettled(attempt, false, words).await,
         }
     }
 
-    /// The service has forgotten the stream, with its rows, with its table, or after they were committed.
-    async fn found_or_gone(&self, attempt: &Attempt, words: String) -> Result<JobStatus, Fault> {
+    /// The table itself is asked: what a commit has brought, whenever that was, is there.
+    async fn found_or_unsettled(
+        &self,
+        attempt: &Attempt,
+        gone: bool,
+        words: String,
+    ) -> Result<JobStatus, Fault> {
         let found = self.found(attempt, &words).await?;
-        let reason = format!("its stream is gone, and its table has no rows of it ({words})");
-        Ok(found.unwrap_or(JobStatus::Failed { kind: FaultKind::Unavailable, reason }))
-    }
-
-    async fn found_or_unknown(&self, attempt: &Attempt, words: String) -> Result<JobStatus, Fault> {
-        let found = self.found(attempt, &words).await?;
-        found.ok_or_else(|| {
-            let context = format!("the stream of {} is not committed", attempt.job_id);
-            Fault::from_error(FaultKind::Unavailable, context, words)
-        })
+        Ok(found.unwrap_or(JobStatus::Unsettled { gone, reason: words }))
     }
 
     /// What the table itself says, where the stream does not: a commit brings all rows of a batch or none. None: there are no

@@ -143,7 +143,7 @@ async fn every_reason_is_answered_as_the_page_says() {
         let path = folder.path().join("in/s").join(table);
         std::fs::create_dir_all(&path).unwrap();
         write(
-            &path.join("LOAD00000001.parquet"),
+            &path.join("20251123-000000001.parquet"),
             &rows(&columns, Layout::Changes, slice).unwrap(),
             Codec::None,
         )
