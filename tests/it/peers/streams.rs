@@ -101,7 +101,7 @@ impl Killer {
         *self.next.lock().unwrap() = Some((point, process));
         let started = tokio::time::Instant::now();
         while self.next.lock().unwrap().is_some() {
-            assert!(started.elapsed().as_secs() < 120, "no call came to {point} at {}", self.server.url);
+            assert!(started.elapsed().as_secs() < 300, "no call came to {point} at {}", self.server.url);
             // What is awaited is a call of another process.
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
