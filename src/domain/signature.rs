@@ -1,4 +1,4 @@
-//! Signatures of what receivers are sent, as Standard Webhooks has them (https://www.standardwebhooks.com, version 1):
+//! Signatures of what receivers are sent, as Standard Webhooks has them (<https://www.standardwebhooks.com>, version 1):
 //! HMAC-SHA256 over `id.timestamp.body`, in base64.
 
 use std::fmt;

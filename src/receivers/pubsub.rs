@@ -1,4 +1,4 @@
-//! A topic of Google Pub/Sub, by REST (https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/publish). The
+//! A topic of Google Pub/Sub, by REST (<https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/publish>). The
 //! batch and the table are attributes of the message too, so that a subscription can filter.
 
 use std::sync::Arc;
