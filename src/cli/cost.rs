@@ -14,6 +14,7 @@ use crate::config::cost::prices;
 use crate::config::load;
 use crate::domain::clock::Clock;
 use crate::domain::cost::report::Report;
+use crate::domain::fault::FaultKind;
 use crate::web::cost::CostView;
 use crate::web::human::number;
 
@@ -56,11 +57,13 @@ fn of_ledger(config: &std::path::Path, other: Option<&std::path::Path>) -> Resul
     let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
     let kept = runtime.block_on(async { ledger_reader(&config).await?.usage(Report::since(now)).await });
     let kept = kept.map_err(|fault| {
-        format!(
-            "{}\n    {}; or ask a landbridge that runs: leave --config out",
-            fault.chain(),
+        // A ledger that is not there: nobody has run with this configuration here.
+        let remedy = if fault.kind == FaultKind::Vanished {
+            "look at `ledger.path`, and whether landbridge has run with it here"
+        } else {
             fault.kind.remedy()
-        )
+        };
+        format!("{}\n    {remedy}; or ask a landbridge that runs: leave --config out", fault.chain())
     })?;
     let view = CostView::of(&Report::new(&prices, config.cost.budget_usd_month, &kept, now));
     serde_json::to_value(view).map_err(|error| error.to_string())
