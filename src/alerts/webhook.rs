@@ -42,19 +42,10 @@ enum Answer {
 
 impl Webhook {
     pub(super) fn new(url: &Secret) -> Result<Self, Fault> {
-        crate::cloud::install_crypto();
         // The parser's error is not shown: what it says may hold a part of the address.
         let url = Url::parse(url.expose())
             .map_err(|_| Fault::new(FaultKind::Internal, "alerts.webhook_url is no address"))?;
-        let http = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TRY_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("landbridge/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| {
-                Fault::from_error(FaultKind::Internal, "cannot make an HTTP client", error.without_url())
-            })?;
+        let http = crate::cloud::outbound(CONNECT_TIMEOUT, TRY_TIMEOUT)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         Ok(Self { http, url, host })
     }

@@ -62,7 +62,7 @@ pub struct Delivery {
     has_body: bool,
     /// The stream that was made for the next attempt. One attempt uses it up.
     stream: Option<Arc<str>>,
-    /// A stream has refused what is in its only file: a load job has the last word.
+    /// A stream has refused what is in it, or streams have ended short: a load job has the last word.
     refused_by_stream: bool,
     refused_patience: Duration,
     hold: Option<String>,

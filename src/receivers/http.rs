@@ -19,16 +19,7 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 
 /// A client that follows no redirect: where a notice goes, the configuration says.
 pub(super) fn client() -> Result<Client, Fault> {
-    crate::cloud::install_crypto();
-    Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TRY_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("landbridge/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| {
-            Fault::from_error(FaultKind::Internal, "cannot make an HTTP client", error.without_url())
-        })
+    crate::cloud::outbound(CONNECT_TIMEOUT, TRY_TIMEOUT)
 }
 
 /// Sends it. `host` is kept out of what is told: some receivers have their secret in it.

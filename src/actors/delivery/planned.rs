@@ -35,7 +35,7 @@ impl Performer {
         if let Some(planner) = self.world.directory.planner() {
             let (table, id) = (self.table.clone(), batch.id.clone());
             let (at, number) = (self.world.ports.clock.now(), attempt.number);
-            let carrier = if attempt.stream.is_some() { Carrier::StorageWrite } else { Carrier::LoadJobs };
+            let carrier = Carrier::of(attempt.stream.is_some());
             let job = Submitted { at, batch: id, number, table, carrier: Some(carrier) };
             report(&planner, JobSubmitted { job, lane: lane_of(batch) });
         }

@@ -25,6 +25,11 @@ impl Carrier {
         }
     }
 
+    /// By what an attempt went.
+    pub const fn of(streamed: bool) -> Self {
+        if streamed { Self::StorageWrite } else { Self::LoadJobs }
+    }
+
     /// True where rows go by streams now; `free` says whether there are free bytes left in this month.
     pub const fn streams(self, free: bool) -> bool {
         match self {

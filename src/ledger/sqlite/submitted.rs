@@ -22,10 +22,9 @@ pub(super) fn submitted_since(step: &Transaction<'_>, since: Instant) -> Result<
     })?;
     rows.map(|row| {
         let (table, batch, number, at, streamed) = row?;
-        let carrier = if streamed { Carrier::StorageWrite } else { Carrier::LoadJobs };
         let (batch, number) = (BatchId::from_stored(batch), AttemptNumber(number));
         let (at, table) = (Instant::from_micros(at), table_of(&table)?);
-        Ok(Submitted { at, batch, number, table, carrier: Some(carrier) })
+        Ok(Submitted { at, batch, number, table, carrier: Some(Carrier::of(streamed)) })
     })
     .collect()
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gcp_bigquery_client::Client;
 use gcp_bigquery_client::client_builder::ClientBuilder;
+use gcp_bigquery_client::model::table_schema::TableSchema;
 use parquet::file::metadata::ParquetMetaDataReader;
 
 use self::answers::Failure;
@@ -167,10 +168,15 @@ impl Warehouse for BigQuery {
 }
 
 impl BigQuery {
-    async fn load(&self, attempt: &Attempt, body: &Body) -> Result<Submission, Fault> {
+    /// The destination's schema, once its table is there and takes the body's columns.
+    async fn prepare(&self, destination: &Destination, body: &Body) -> Result<TableSchema, Fault> {
         let columns = schema::wanted(body.plan());
         Self::check(body, columns.clone()).await?;
-        let schema = self.tables.prepare(&attempt.destination, &columns).await?;
+        self.tables.prepare(destination, &columns).await
+    }
+
+    async fn load(&self, attempt: &Attempt, body: &Body) -> Result<Submission, Fault> {
+        let schema = self.prepare(&attempt.destination, body).await?;
         let job = serde_json::to_value(job::load(attempt, schema))
             .map_err(|error| Fault::from_error(FaultKind::Internal, "cannot write a job", error))?;
         self.rest.upload(attempt, &job, body).await

@@ -25,9 +25,7 @@ impl BigQuery {
         destination: &Destination,
         body: &Body,
     ) -> Result<Option<Arc<str>>, Fault> {
-        let columns = schema::wanted(body.plan());
-        Self::check(body, columns.clone()).await?;
-        self.tables.prepare(destination, &columns).await?;
+        self.prepare(destination, body).await?;
         let path = body.path().to_owned();
         if !blocking("measuring the rows of a body", move || fits_a_stream(&path)).await? {
             return Ok(None);
