@@ -188,7 +188,7 @@ fn every_panel_has_a_place_a_unit_and_says_what_to_do() {
         }
     }
     let known_units =
-        ["short", "s", "bytes", "Bps", "percentunit", "rowsps"].into_iter().collect::<BTreeSet<_>>();
+        ["short", "s", "bytes", "Bps", "percentunit", "rowsps", "currencyUSD"].into_iter().collect::<BTreeSet<_>>();
     for panel in panels(&board) {
         let title = text(panel, "/title");
         let description = text(panel, "/description");

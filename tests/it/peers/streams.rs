@@ -97,11 +97,20 @@ impl Killer {
         Self { server, next }
     }
 
-    async fn kill_at(&self, point: &'static str, process: Process) {
+    /// The process is to be killed at this point: said before there is anything to be done, for a quiet table waits for nothing.
+    fn kill_at(&self, point: &'static str, process: Process) {
         *self.next.lock().unwrap() = Some((point, process));
+    }
+
+    async fn until_killed(&self) {
         let started = tokio::time::Instant::now();
-        while self.next.lock().unwrap().is_some() {
-            assert!(started.elapsed().as_secs() < 300, "no call came to {point} at {}", self.server.url);
+        loop {
+            if let Some((point, process)) = self.next.lock().unwrap().as_ref() {
+                let (patient, url) = (started.elapsed().as_secs() < 300, &self.server.url);
+                assert!(patient, "no call came to {point} at {url}:\n{}", process.log());
+            } else {
+                return;
+            }
             // What is awaited is a call of another process.
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
@@ -117,11 +126,11 @@ async fn a_kill_between_any_two_calls_loses_and_doubles_nothing() {
     let mut points: VecDeque<_> = POINTS.iter().cycle().take(kills).collect();
     let mut rows = 0;
     while let Some(point) = points.pop_front() {
-        let process = Process::start(&config).await;
+        killer.kill_at(point, Process::start(&config).await);
         let count = 3 + rows as usize % 40;
         world.put(cluster, "t0", count).await;
         rows += count as u64;
-        killer.kill_at(point, process).await;
+        killer.until_killed().await;
     }
     let process = Process::start(&config).await;
     process.until("every row is there", || async { world.loaded_rows().await >= rows }).await;
