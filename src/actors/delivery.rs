@@ -20,6 +20,7 @@ use crate::domain::notice::Notice;
 use crate::domain::summary::CommitSpan;
 use crate::flow::credit::Credit;
 use crate::flow::pulse;
+use crate::flow::turns::Turns;
 use crate::telemetry::events;
 
 mod begin;
@@ -63,18 +64,18 @@ struct Performer {
     arrivals: Vec<Arrival>,
 }
 
-/// Runs one delivery to its end. `slots` bound how many run at one time, of its table and in all; `planned` is told of a
-/// batch that is planned here.
+/// Runs one delivery to its end. `share` bounds how many of its table run at one time, `slots` how many of all; `planned` is told of
+/// a batch that is planned here.
 pub async fn run(
     world: Arc<World>,
     table: TableId,
     begin: Begin,
-    slots: [Arc<Semaphore>; 2],
+    (share, slots): (Arc<Semaphore>, Arc<Turns>),
     planned: Arc<OnceLock<BatchId>>,
 ) -> End {
-    let [share, slots] = &slots;
     let Ok(_share) = pulse::waiting("a load slot", share.acquire()).await else { return End::Superseded };
-    let Ok(_slot) = pulse::waiting("a load slot", slots.acquire()).await else { return End::Superseded };
+    let oldest = begin.oldest().unwrap_or_else(|| world.ports.clock.now());
+    let _slot = pulse::waiting("a load slot", slots.take(oldest)).await;
     let Some(setup) = world.tables.get(&table).cloned() else {
         // Its mapping is gone; the ledger keeps the batch until it is back.
         return End::Superseded;

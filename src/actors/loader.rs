@@ -28,6 +28,7 @@ use crate::domain::watchdog::Doing;
 use crate::flow::cpu::panic_text;
 use crate::flow::lease::Lease;
 use crate::flow::pulse::Pulse as TaskPulse;
+use crate::flow::turns::Turns;
 use crate::messages::batcher::{DeliveryEnded, FileEnd};
 use crate::messages::child::Stop;
 use crate::messages::loader::{AbortDeliveries, DeliveryCrashed, DeliveryDone, LoadBatch};
@@ -68,7 +69,7 @@ struct InFlight {
 pub struct Loader {
     world: Arc<World>,
     generation: Generation,
-    slots: ByLane<Arc<Semaphore>>,
+    slots: ByLane<Arc<Turns>>,
     /// One table's share of the slots. What is resumed or re-homed counts too: a table whose loads do not end keeps no
     /// other waiting.
     shares: HashMap<(TableId, Lane), Arc<Semaphore>>,
@@ -88,9 +89,8 @@ impl Loader {
     /// A loader with nothing in flight.
     pub fn new(world: Arc<World>, generation: Generation) -> Self {
         let all = world.bounds.loads_in_flight.max(1);
-        let slots = |number| Arc::new(Semaphore::new(number));
         // Beside the others: no change waits for a full load.
-        let slots = ByLane { changes: slots(all), full_loads: slots((all / FULL_LOADS_SHARE).max(1)) };
+        let slots = ByLane { changes: Turns::new(all), full_loads: Turns::new(all / FULL_LOADS_SHARE) };
         let (shares, in_flight, asked) = (HashMap::new(), BTreeMap::new(), BTreeMap::new());
         Self {
             world,
@@ -129,7 +129,7 @@ impl Loader {
         });
         let pulse = TaskPulse::new(Doing::Waiting("a load slot"));
         let lane = begin.lane();
-        let slots = [self.share(&table, lane), Arc::clone(self.slots.of(lane))];
+        let slots = (self.share(&table, lane), Arc::clone(self.slots.of(lane)));
         let delivery_run = run(Arc::clone(&self.world), table.clone(), begin, slots, Arc::clone(&batch));
         let task = tokio::spawn(pulse.clone().of(delivery_run));
         let abort = AbortOnDrop(task.abort_handle());

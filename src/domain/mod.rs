@@ -7,6 +7,7 @@ pub mod alert;
 pub mod audit;
 pub mod batch;
 pub mod bisection;
+pub mod by_age;
 pub mod clock;
 pub mod column_type;
 pub mod cost;

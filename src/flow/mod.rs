@@ -6,3 +6,4 @@ pub mod credit;
 pub mod lease;
 pub mod meter;
 pub mod pulse;
+pub mod turns;

@@ -12,6 +12,7 @@ use super::queues::Queues;
 use super::warehouse::Warehouse;
 use super::{Outcome, START, Scenario, Windows};
 use crate::domain::batch::FILES_PER_BATCH_MAX;
+use crate::domain::by_age::ByAge;
 use crate::domain::delivery::{Action, Delivery};
 use crate::domain::file::{FileId, FileState};
 use crate::domain::instant::Instant;
@@ -81,7 +82,7 @@ pub(super) struct Clockwork<'a> {
     pub(super) warehouse: Warehouse,
     pub(super) queues: Queues,
     pub(super) running: BTreeMap<u64, Running>,
-    pub(super) waiting: VecDeque<(usize, Vec<FileId>)>,
+    pub(super) waiting: ByAge<(usize, Vec<FileId>)>,
     pub(super) outcome: Outcome,
     pub(super) memory: Memory,
     pub(super) lately: (f64, f64),
@@ -144,7 +145,7 @@ impl<'a> Clockwork<'a> {
             warehouse: Warehouse::new(scenario),
             queues: Queues::new(scenario.tables.iter().map(|table| Arc::clone(&table.id.cluster)), START),
             running: BTreeMap::new(),
-            waiting: VecDeque::new(),
+            waiting: ByAge::default(),
             outcome: Outcome {
                 by_table: vec![Default::default(); tables],
                 reserve_min: 1.0,
@@ -306,7 +307,10 @@ impl<'a> Clockwork<'a> {
         for effect in effects {
             match effect {
                 Effect::Deliver(files, _) => {
-                    self.waiting.push_back((lane, files));
+                    let arrivals = self.lanes.get(lane).map(|held| &held.arrivals);
+                    let came = files.iter().filter_map(|file| arrivals?.get(file).map(|arrival| arrival.at));
+                    let oldest = came.min().unwrap_or(self.now);
+                    self.waiting.push(oldest, (lane, files));
                     self.begin();
                 }
                 Effect::Settle(file, _) => {

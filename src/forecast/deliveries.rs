@@ -26,7 +26,7 @@ impl Clockwork<'_> {
     /// Begins deliveries as far as there are slots.
     pub(super) fn begin(&mut self) {
         while self.running.len() < self.scenario.loads_in_flight
-            && let Some((lane, files)) = self.waiting.pop_front()
+            && let Some((lane, files)) = self.waiting.pop()
         {
             let Some(table) = self.scenario.tables.get(lane) else { continue };
             let rows = |file: &FileId| {

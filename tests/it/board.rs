@@ -187,8 +187,9 @@ fn every_panel_has_a_place_a_unit_and_says_what_to_do() {
             assert_eq!(other, None, "{title} lies over another panel");
         }
     }
-    let known_units =
-        ["short", "s", "bytes", "Bps", "percentunit", "rowsps", "currencyUSD"].into_iter().collect::<BTreeSet<_>>();
+    let known_units = ["short", "s", "bytes", "Bps", "percentunit", "rowsps", "currencyUSD"]
+        .into_iter()
+        .collect::<BTreeSet<_>>();
     for panel in panels(&board) {
         let title = text(panel, "/title");
         let description = text(panel, "/description");

@@ -26,6 +26,18 @@ impl Begin {
             Self::Resumed(record, _) => lane_of(&record.batch),
         }
     }
+
+    /// When the oldest of its files was written, as far as one was announced with its time; of a batch that is resumed, at the latest
+    /// when it was claimed.
+    pub fn oldest(&self) -> Option<Instant> {
+        match self {
+            Self::Fresh(_, events) => events.map(|events| events.oldest),
+            Self::Resumed(record, _) => {
+                let batch = &record.batch;
+                Some(batch.events.map_or(batch.claimed_at, |events| events.oldest))
+            }
+        }
+    }
 }
 
 /// The lane of a batch.
