@@ -192,6 +192,8 @@ fn summary(runs: &[Run], needed: &Needed, dollars: [f64; 2]) -> serde_json::Valu
             "caught_up_after_seconds": outcome.caught_up.map(|after| after.as_secs()),
             "files_left": outcome.left,
             "memory_max_bytes": outcome.most_memory,
+            "objects_disk_max_bytes": outcome.most_objects_disk,
+            "bodies_disk_max_bytes": outcome.most_bodies_disk,
             "p99": outcome.all.percentile(0.99),
         })
     };
@@ -263,7 +265,7 @@ fn notes(outcome: &Outcome) -> String {
     let left = (outcome.left > 0).then(|| format!("  {} files left", outcome.left));
     let caught_up = outcome.caught_up.map(|after| format!("  caught up after {} s", after.as_secs()));
     let waited = outcome.waited_for_memory;
-    let waited = (waited > 0).then(|| format!("  {waited} files waited for memory"));
+    let waited = (waited > 0).then(|| format!("  {waited} files waited for memory or disk"));
     left.into_iter().chain(caught_up).chain(waited).collect()
 }
 
@@ -319,6 +321,8 @@ fn of_configuration(config: &Path, rates: &Path, arguments: &Arguments) -> Resul
         loads_in_flight: loaded.limits.loads_in_flight,
         // The rest is for rebuilds and full loads.
         memory_bytes: loaded.limits.memory_credit_bytes / 2,
+        objects_disk_bytes: loaded.spool.objects_limit_bytes / 2,
+        bodies_disk_bytes: loaded.spool.limit_bytes / 4 * 3,
         bursts: Vec::new(),
         ..day(arguments.every, 1, 1.0, arguments.seed)
     })

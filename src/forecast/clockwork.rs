@@ -70,6 +70,8 @@ pub(super) struct Running {
     pub(super) delivery: Delivery,
     /// When the job is done, and whether it fails.
     pub(super) job: Option<(Instant, bool)>,
+    /// Bytes of its body.
+    pub(super) body: u64,
 }
 
 pub(super) struct Clockwork<'a> {

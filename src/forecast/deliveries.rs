@@ -28,6 +28,12 @@ impl Clockwork<'_> {
         while self.running.len() < self.scenario.loads_in_flight
             && let Some((lane, files)) = self.waiting.pop()
         {
+            let body = files.iter().map(|file| file.size_bytes).sum();
+            if !self.room_for_body(body) {
+                // Its place is its own: it is the oldest.
+                self.waiting.push(Instant::from_micros(i64::MIN), (lane, files));
+                return;
+            }
             let Some(table) = self.scenario.tables.get(lane) else { continue };
             let rows = |file: &FileId| {
                 self.lanes
@@ -48,7 +54,7 @@ impl Clockwork<'_> {
             let next = delivery.step(self.now, Told::Begun);
             self.numbered += 1;
             let id = self.numbered;
-            self.running.insert(id, Running { lane, delivery, job: None });
+            self.running.insert(id, Running { lane, delivery, job: None, body });
             self.perform(id, next);
         }
     }
@@ -196,7 +202,8 @@ impl Clockwork<'_> {
     }
 
     fn ended(&mut self, id: u64, end: &End) {
-        let Some(Running { lane, delivery, job }) = self.running.remove(&id) else { return };
+        let Some(Running { lane, delivery, job, body }) = self.running.remove(&id) else { return };
+        self.body_gone(body);
         let loaded = matches!(end, End::Loaded { .. });
         let files = delivery.batch().manifest.entries.iter().map(|entry| &entry.file);
         let arrivals = self.lanes.get(lane).map(|held| &held.arrivals);

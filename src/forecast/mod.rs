@@ -86,6 +86,10 @@ pub struct Scenario {
     pub outage: Option<(f64, f64)>,
     /// The memory of fetched files of changes.
     pub memory_bytes: u64,
+    /// The disk of fetched files of changes that are too large for memory.
+    pub objects_disk_bytes: u64,
+    /// The disk of bodies of changes.
+    pub bodies_disk_bytes: u64,
     /// A table that is paused, from and until so many hours after the start.
     pub paused: Option<(TableId, u32, u32)>,
     /// Draws of chance.
@@ -151,9 +155,13 @@ pub struct Outcome {
     pub course: Vec<(u64, f64)>,
     /// How long after a paused table's resumption, or the end of an outage, all rows were there that had come until then.
     pub caught_up: Option<Duration>,
-    /// The most memory that fetched files held, and how many files waited for some.
+    /// The most memory that fetched files held.
     pub most_memory: u64,
-    /// Files that waited for memory.
+    /// The most disk that fetched files held.
+    pub most_objects_disk: u64,
+    /// The most disk that bodies held.
+    pub most_bodies_disk: u64,
+    /// Files that waited for memory or disk.
     pub waited_for_memory: u64,
     /// Files that were never loaded.
     pub left: u64,

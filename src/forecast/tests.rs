@@ -26,6 +26,8 @@ fn day(windows: Windows) -> Scenario {
         skipped: 0.0,
         outage: None,
         memory_bytes: 64 << 20,
+        objects_disk_bytes: 1 << 30,
+        bodies_disk_bytes: 1 << 30,
         paused: None,
         seed: 1,
     }
@@ -116,6 +118,29 @@ fn an_hour_without_a_warehouse_is_worked_off_within_memory_and_quotas() {
     let caught_up = outcome.caught_up.unwrap();
     assert!(caught_up > Duration::ZERO && caught_up <= Duration::from_secs(300), "{caught_up:?}");
     assert!((outcome.all.rows() - outcome.rows).abs() < outcome.rows * 0.01);
+}
+
+/// Large files go to disk, and wait for it; so do bodies.
+#[test]
+fn ten_times_the_rows_for_an_hour_are_worked_off_within_the_disk() {
+    let mut scenario = day(Windows::Planned);
+    scenario.tables.truncate(2);
+    scenario.quotas.jobs_per_day = 3_000;
+    scenario.dms_interval = Duration::from_secs(10);
+    for table in &mut scenario.tables {
+        table.rows_per_day *= 60.0;
+    }
+    scenario.bursts = vec![Burst { table: 0, from_hour: 10.0, hours: 1.0, factor: 10.0 }];
+    let roomy = run(&scenario);
+    let most = (roomy.most_objects_disk, roomy.most_bodies_disk);
+    assert!(most.0 > 100_000_000 && most.1 > 200_000_000, "{most:?}");
+    scenario.objects_disk_bytes = most.0 / 4 * 3;
+    scenario.bodies_disk_bytes = most.1 / 4 * 3;
+    let tight = run(&scenario);
+    assert_eq!((tight.refused, tight.left), (0, 0));
+    assert!(tight.most_objects_disk <= scenario.objects_disk_bytes, "{}", tight.most_objects_disk);
+    assert!(tight.most_bodies_disk <= scenario.bodies_disk_bytes, "{}", tight.most_bodies_disk);
+    assert!((tight.all.rows() - tight.rows).abs() < tight.rows * 0.01);
 }
 
 #[test]

@@ -8,6 +8,9 @@ use crate::forecast::{Burst, Scenario, Table, Windows, zipf};
 
 /// What changes have of `limits.memory_credit`.
 const MEMORY_BYTES: u64 = 64 << 20;
+/// And of `spool.objects_limit` and `spool.limit`.
+const OBJECTS_DISK_BYTES: u64 = 2 << 30;
+const BODIES_DISK_BYTES: u64 = 3 << 30;
 
 /// The table that is paused, by its place.
 pub(super) const PAUSED: usize = 19;
@@ -100,6 +103,8 @@ pub(super) fn day(interval: u64, tables: usize, rows: f64, seed: u64) -> Scenari
         skipped: 0.0,
         outage: None,
         memory_bytes: MEMORY_BYTES,
+        objects_disk_bytes: OBJECTS_DISK_BYTES,
+        bodies_disk_bytes: BODIES_DISK_BYTES,
         paused: None,
         seed,
     }
