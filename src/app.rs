@@ -22,6 +22,7 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
+use crate::domain::lane::ByLane;
 use crate::domain::outbox::Shown;
 use crate::domain::route::Router;
 use crate::domain::shape::ShapeRules;
@@ -156,10 +157,17 @@ impl Tree {
             in_windows: DashMap::new(),
             modes,
             spool: config.spool.path.clone(),
-            full_load_credit: [memory_bytes, objects_bytes, spool_bytes].map(part),
+            full_load_credit: [
+                rest(memory_bytes / CREDIT_PARTS, 1),
+                rest(objects_bytes / CREDIT_PARTS, 1),
+                part(spool_bytes),
+            ],
             memory_credit: rest(memory_bytes, 2),
             object_credit: rest(objects_bytes, 2),
-            rebuild_credit: [memory_bytes, objects_bytes].map(part),
+            rebuild_credit: ByLane {
+                changes: [memory_bytes, objects_bytes].map(part),
+                full_loads: [memory_bytes / CREDIT_PARTS, objects_bytes / CREDIT_PARTS].map(part),
+            },
             spool_credit: rest(spool_bytes, 1),
             cpu,
             directory: Directory::default(),
@@ -285,7 +293,8 @@ impl Tree {
     /// Tells how much credit is free.
     pub fn observe_credit(&self) {
         let world = &self.world;
-        let [memory_again, objects_again] = &world.rebuild_credit;
+        let ByLane { changes: [memory_again, objects_again], full_loads } = &world.rebuild_credit;
+        let [memory_of_loads_again, objects_of_loads_again] = full_loads;
         let [memory_of_loads, objects_of_loads, spool_of_loads] = &world.full_load_credit;
         let pools = [
             ("memory", &world.memory_credit),
@@ -295,6 +304,8 @@ impl Tree {
             ("spool", &world.spool_credit),
             ("memory_full_loads", memory_of_loads),
             ("objects_full_loads", objects_of_loads),
+            ("memory_full_load_rebuilds", memory_of_loads_again),
+            ("objects_full_load_rebuilds", objects_of_loads_again),
             ("spool_full_loads", spool_of_loads),
         ];
         for (kind, pool) in pools {

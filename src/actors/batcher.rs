@@ -51,6 +51,8 @@ pub struct Batcher {
     /// How often files were deferred, as far as this batcher heard.
     deferrals: u64,
     none_deferred: bool,
+    /// How many deferred files that are not in hand are asked for.
+    look_at: usize,
 }
 
 impl Batcher {
@@ -70,6 +72,7 @@ impl Batcher {
             take_up_asked: None,
             deferrals: 0,
             none_deferred: false,
+            look_at: deferred::TAKE_UP_FILES,
         }
     }
 

@@ -51,6 +51,8 @@ struct Performer {
     world: Arc<World>,
     table: TableId,
     setup: TableSetup,
+    /// The job of a full load, until it is submitted.
+    grant: Option<planned::Grant>,
     inputs: Vec<Input>,
     /// What the inputs occupy.
     credit: Vec<Credit>,
@@ -74,18 +76,21 @@ pub async fn run(
     planned: Arc<OnceLock<BatchId>>,
 ) -> End {
     let Ok(_share) = pulse::waiting("a load slot", share.acquire()).await else { return End::Superseded };
-    let oldest = begin.oldest().unwrap_or_else(|| world.ports.clock.now());
-    let _slot = pulse::waiting("a load slot", slots.take(oldest)).await;
     let Some(setup) = world.tables.get(&table).cloned() else {
         // Its mapping is gone; the ledger keeps the batch until it is back.
         return End::Superseded;
     };
-    if begin.lane() == Lane::FullLoads && matches!(begin, Begin::Fresh(..)) {
-        planned::wait_for_a_job(&world, setup.carrier).await;
-    }
+    // Before the slot: who waits for a job keeps none from those that need none.
+    let grant = if begin.lane() == Lane::FullLoads && matches!(begin, Begin::Fresh(..)) {
+        planned::wait_for_a_job(&world, setup.carrier).await
+    } else {
+        None
+    };
+    let oldest = begin.oldest().unwrap_or_else(|| world.ports.clock.now());
+    let _slot = pulse::waiting("a load slot", slots.take(oldest)).await;
     let now = world.ports.clock.now();
     let patience = world.bounds.refused_patience;
-    let mut performer = Performer::new(Arc::clone(&world), table.clone(), setup.clone());
+    let mut performer = Performer::new(Arc::clone(&world), table.clone(), setup.clone(), grant);
     let mut unclaimed = matches!(begin, Begin::Fresh(..));
     let mut delivery = match begin {
         Begin::Fresh(files, events) => {
@@ -133,12 +138,13 @@ pub async fn run(
 }
 
 impl Performer {
-    fn new(world: Arc<World>, table: TableId, setup: TableSetup) -> Self {
+    fn new(world: Arc<World>, table: TableId, setup: TableSetup, grant: Option<planned::Grant>) -> Self {
         let stages = Stages::begin(world.ports.clock.now());
         Self {
             world,
             table,
             setup,
+            grant,
             inputs: Vec::new(),
             credit: Vec::new(),
             body: None,

@@ -16,12 +16,12 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::{AttemptNumber, BatchId};
 use crate::domain::instant::Instant;
 use crate::domain::lane::Lane;
-use crate::domain::planner::{DAY, Planner as Machine, Quotas, Submitted};
+use crate::domain::planner::{DAY, Granted, Planner as Machine, Quotas, Submitted};
 use crate::domain::watchdog::Edge;
 use crate::messages::child::{Ping, Pulse};
 use crate::messages::planner::{
-    FileCame, FullLoadBegins, GrantStatus, JobSubmitted, QuotaRefused, SlowDown, StreamsAreFree,
-    SubmissionsRead,
+    FileCame, FullLoadBegins, FullLoadUnused, GrantStatus, JobSubmitted, QuotaRefused, SlowDown,
+    StreamsAreFree, SubmissionsRead,
 };
 use crate::telemetry::events;
 
@@ -131,10 +131,18 @@ impl Handler<JobSubmitted> for Planner {
 }
 
 impl Handler<FullLoadBegins> for Planner {
-    type Result = Option<Duration>;
+    type Result = Result<Granted, Duration>;
 
     fn handle(&mut self, _: FullLoadBegins, _: &mut Self::Context) -> Self::Result {
         self.machine.full_load(self.world.ports.clock.now())
+    }
+}
+
+impl Handler<FullLoadUnused> for Planner {
+    type Result = ();
+
+    fn handle(&mut self, message: FullLoadUnused, _: &mut Self::Context) {
+        self.machine.full_load_unused(message.0, self.world.ports.clock.now());
     }
 }
 

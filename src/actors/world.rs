@@ -24,7 +24,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{QueueId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
-use crate::domain::lane::Lane;
+use crate::domain::lane::{ByLane, Lane};
 use crate::domain::planner::{Carrier, Quotas, TableNeeds, Window};
 use crate::domain::route::Router;
 use crate::domain::shape::{Shape, ShapeRules};
@@ -156,7 +156,7 @@ pub struct World {
     pub object_credit: CreditPool,
     /// Memory and disk for the objects of batches that are built again. Apart from the others: such a batch has a load
     /// slot, and what holds the others' credit may wait for one.
-    pub rebuild_credit: [CreditPool; 2],
+    pub rebuild_credit: ByLane<[CreditPool; 2]>,
     /// Disk for bodies. Apart from the objects', so that a body never waits for what its own objects occupy.
     pub spool_credit: CreditPool,
     /// Decode and encode.
@@ -222,8 +222,12 @@ impl World {
     }
 
     /// The same for the objects of a batch that is built again.
-    pub fn rebuild_pools_of(&self, held: Held) -> impl Iterator<Item = (CreditKind, &CreditPool, u64)> {
-        let [memory, objects] = &self.rebuild_credit;
+    pub fn rebuild_pools_of(
+        &self,
+        lane: Lane,
+        held: Held,
+    ) -> impl Iterator<Item = (CreditKind, &CreditPool, u64)> {
+        let [memory, objects] = self.rebuild_credit.of(lane);
         pools([memory, objects], held)
     }
 

@@ -86,7 +86,7 @@ settings! {
     "limits" "loads_per_table", Kind::Count(1, 16), "2", "Batches of one table in flight at one time; beside them one of its full loads.";
     "limits" "held_messages_per_queue", Kind::Count(10, 100_000), "1000", "Messages of one queue held at one time; then no more are received.";
     "limits" "parked_files_per_queue", Kind::Count(1, 100_000), "500", "Files of one queue that wait for a table which does not run or has enough in hand; the oldest beyond that are deferred.";
-    "limits" "files_per_table", Kind::Count(1, 10_000), "400", "Files of one table in hand at one time.";
+    "limits" "files_per_table", Kind::Count(1, 10_000), "400", "Files of one table in hand at one time, of changes and of full loads each.";
     "limits" "loaded_front_files", Kind::Count(2, 100_000_000), "200000", "Loaded files remembered in memory, so that a repeated announcement does not ask the ledger; about 100 bytes each.";
     "timing" "visibility_timeout", seconds(30, 43_200), "120s", "How long a received message stays hidden; extended at half of it.";
     "timing" "defer_after", seconds(10, 86_400), "10m", "A file held unclaimed for longer is written down as deferred, and its message is settled.";

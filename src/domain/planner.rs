@@ -24,6 +24,7 @@ mod window;
 pub use budget::{Budget, DAY};
 pub use carrier::Carrier;
 pub use demand::Demand;
+pub use full_load::Granted;
 use share::{Claimant, shares};
 pub use window::{Why, Window};
 

@@ -59,6 +59,8 @@ pub struct DeferredListed {
     pub deferrals: u64,
     /// The files; `None` when the ledger did not answer.
     pub files: Option<Vec<DeferredFile>>,
+    /// There may be more of them than were asked for.
+    pub is_cut: bool,
 }
 
 /// Files of this table were written down as deferred. Sent by a poller that had no room for them; if it is lost, the

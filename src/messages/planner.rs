@@ -6,7 +6,7 @@ use actix::Message;
 
 use crate::domain::ids::TableId;
 use crate::domain::lane::Lane;
-use crate::domain::planner::Submitted;
+use crate::domain::planner::{Granted, Submitted};
 
 /// A file is open. Sent by its table's batcher; if it is lost, the table seems a little quieter than it is.
 #[derive(Clone, Debug, Message)]
@@ -28,11 +28,16 @@ pub struct JobSubmitted {
     pub lane: Lane,
 }
 
-/// May a full load's batch be loaded? Sent by its delivery, which holds a slot of full loads. Comes back with how long to wait before
-/// it is asked again; none: now, and the job is taken.
+/// May a full load's batch be loaded? Sent by its delivery, before that waits for a slot. Comes back with the job that is taken for it, or with
+/// how long to wait before it is asked again.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "Option<Duration>")]
+#[rtype(result = "Result<Granted, Duration>")]
 pub struct FullLoadBegins;
+
+/// A full load ended without using the job that was granted. Sent by its delivery; if it is lost, a job of the day is.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct FullLoadUnused(pub Granted);
 
 /// May the tables' status be written now? Then it counts as a job. Sent by whoever writes it, who asks again after a refusal.
 #[derive(Clone, Copy, Debug, Message)]

@@ -95,7 +95,7 @@ catalogue! {
     QUEUE_AGE = "landbridge_queue_oldest_age_seconds", Gauge, ["queue"], &[], "Age of the oldest waiting message.";
     HELD_MESSAGES = "landbridge_held_messages", Gauge, ["queue"], &[], "Messages held by this process.";
     PARKED_FILES = "landbridge_parked_files", Gauge, ["queue"], &[], "Files waiting for a table that does not run or has enough in hand.";
-    CREDIT_AVAILABLE = "landbridge_credit_available_bytes", Gauge, ["kind"], &[], "Credit that is free: memory, objects (on disk), the shares of both that are kept for rebuilds, spool, and what full loads have of all three.";
+    CREDIT_AVAILABLE = "landbridge_credit_available_bytes", Gauge, ["kind"], &[], "Credit that is free: memory, objects (on disk), the shares of both that are kept for rebuilds, spool, and what full loads have of all of these.";
     CREDIT_LIMIT = "landbridge_credit_limit_bytes", Gauge, ["kind"], &[], "The same credit in all.";
     CREDIT_WAIT = "landbridge_credit_wait_seconds_total", Counter, ["kind"], &[], "Time that fetches waited for credit.";
     DEFERRED_TAKEN_UP = "landbridge_deferred_files_taken_up_total", Counter, ["table"], &[], "Deferred files taken up again.";

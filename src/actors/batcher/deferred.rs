@@ -18,8 +18,12 @@ use crate::telemetry::events;
 const TAKE_UP_INTERVAL: Duration = Duration::from_secs(60);
 /// How soon it is asked again when there were some.
 const TAKE_UP_AGAIN: Duration = Duration::from_secs(2);
+/// And when none of those had room in its lane.
+const TAKE_UP_LATER: Duration = Duration::from_secs(10);
 /// Deferred files taken up at one time.
-const TAKE_UP_FILES: usize = FILES_PER_BATCH_MAX * 2;
+pub(super) const TAKE_UP_FILES: usize = FILES_PER_BATCH_MAX * 2;
+/// How many are looked at for some whose lane has room. The files of a full load are thousands, and changes may stand behind them.
+const LOOKED_AT_MAX: usize = 20_000;
 
 impl Batcher {
     /// Files were deferred: an answer to a question that is out may not know them.
@@ -44,7 +48,7 @@ impl Batcher {
         self.take_up_asked = Some(self.world.ports.clock.now());
         let (world, address) = (Arc::clone(&self.world), context.address());
         let (table, generation) = (self.id.clone(), self.generation);
-        let limit = self.lanes.in_hand() + TAKE_UP_FILES;
+        let limit = self.lanes.in_hand().saturating_add(self.look_at);
         tokio::spawn(async move {
             let files = match world.heard(Edge::Ledger, world.ports.ledger.deferred(&table, limit)).await {
                 Ok(files) => Some(files),
@@ -53,7 +57,8 @@ impl Batcher {
                     None
                 }
             };
-            report(&address, DeferredListed { generation, deferrals, files });
+            let is_cut = files.as_ref().is_some_and(|files: &Vec<_>| files.len() >= limit);
+            report(&address, DeferredListed { generation, deferrals, files, is_cut });
         });
     }
 }
@@ -68,10 +73,18 @@ impl Handler<DeferredListed> for Batcher {
         self.take_up_asked = None;
         let current = message.deferrals == self.deferrals;
         self.none_deferred = current && message.files.as_ref().is_some_and(Vec::is_empty);
-        let files = message.files.into_iter().flatten();
-        let fresh: Vec<_> = files.filter(|deferred| !self.lanes.holds(&deferred.file)).collect();
+        let most = self.world.bounds.intake.files_per_table;
+        let (fresh, passed_over) = self.lanes.room_for(message.files.unwrap_or_default(), most);
         events::DeferredTakenUp { table: &self.id, count: fresh.len() }.emit();
-        let again = if self.none_deferred { TAKE_UP_INTERVAL } else { TAKE_UP_AGAIN };
+        let again = match (self.none_deferred, fresh.is_empty() && passed_over > 0) {
+            (true, _) => TAKE_UP_INTERVAL,
+            (false, true) if !message.is_cut || self.look_at >= LOOKED_AT_MAX => TAKE_UP_LATER,
+            (false, _) => TAKE_UP_AGAIN,
+        };
+        // Behind those that wait for room there may be others that need not.
+        let further =
+            if message.is_cut { self.look_at.max(passed_over).saturating_mul(2) } else { passed_over };
+        self.look_at = further.clamp(TAKE_UP_FILES, LOOKED_AT_MAX);
         // Of a file that was redriven, or whose event could not be noted, the warehouse is asked.
         let written =
             fresh.iter().map(|one| (one.file.clone(), one.event_at.unwrap_or(Instant::from_micros(0))));

@@ -1,6 +1,7 @@
 //! What the planner hears of a delivery.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Performer;
@@ -9,29 +10,64 @@ use crate::actors::supervision::report;
 use crate::actors::world::World;
 use crate::domain::batch::{Attempt, Batch};
 use crate::domain::fault::FaultKind;
-use crate::domain::planner::{Carrier, Submitted};
+use crate::domain::planner::{Carrier, Granted, Submitted};
 use crate::flow::pulse;
-use crate::messages::planner::{FullLoadBegins, JobSubmitted, QuotaRefused};
+use crate::messages::planner::{FullLoadBegins, FullLoadUnused, JobSubmitted, QuotaRefused};
 
 /// How long the planner may take to answer, and the longest wait until it is asked again.
 const ASKED: Duration = Duration::from_secs(5);
 const ASKED_AGAIN: Duration = Duration::from_secs(60);
 
+/// A job that was granted to a full load. Dropping it gives it back.
+pub(super) struct Grant {
+    world: Arc<World>,
+    granted: Granted,
+    is_used: AtomicBool,
+}
+
+impl Grant {
+    /// The job is submitted.
+    fn is_used(&self) {
+        self.is_used.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Grant {
+    fn drop(&mut self) {
+        if !self.is_used.load(Ordering::Relaxed)
+            && let Some(planner) = self.world.directory.planner()
+        {
+            report(&planner, FullLoadUnused(self.granted));
+        }
+    }
+}
+
 /// Waits until the day has a job to spare for a full load, where jobs are planned. Nothing is claimed yet. While no planner
 /// answers, the lane's slots are the only bound.
-pub(super) async fn wait_for_a_job(world: &World, carrier: Carrier) {
+pub(super) async fn wait_for_a_job(world: &Arc<World>, carrier: Carrier) -> Option<Grant> {
     while !carrier.streams(world.streams_are_free.load(Ordering::Relaxed))
         && let Some(planner) = world.directory.planner()
-        && let Ok(Some(wait)) = planner.send(FullLoadBegins).timeout(ASKED).await
+        && let Ok(answer) = planner.send(FullLoadBegins).timeout(ASKED).await
     {
-        let wait = wait.clamp(Duration::from_secs(1), ASKED_AGAIN);
-        pulse::waiting("a load job to spare", tokio::time::sleep(wait)).await;
+        match answer {
+            Ok(granted) => {
+                return Some(Grant { world: Arc::clone(world), granted, is_used: AtomicBool::new(false) });
+            }
+            Err(wait) => {
+                let wait = wait.clamp(Duration::from_secs(1), ASKED_AGAIN);
+                pulse::waiting("a load job to spare", tokio::time::sleep(wait)).await;
+            }
+        }
     }
+    None
 }
 
 impl Performer {
     /// A job counts from here on, whatever becomes of it.
     pub(super) fn tell_planner(&self, batch: &Batch, attempt: &Attempt) {
+        if let Some(grant) = self.grant.as_ref().filter(|_| attempt.stream.is_none()) {
+            grant.is_used();
+        }
         if let Some(planner) = self.world.directory.planner() {
             let (table, id) = (self.table.clone(), batch.id.clone());
             let (at, number) = (self.world.ports.clock.now(), attempt.number);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Performer;
+use super::begin::lane_of;
 use crate::columns::footer::read_footer;
 use crate::columns::transcode::Input;
 use crate::domain::batch::Batch;
@@ -18,7 +19,7 @@ impl Performer {
     pub(super) async fn open_all(&mut self, batch: &Batch) -> Result<(), (FileId, Fault)> {
         let bucket = Arc::clone(&self.world.ports.bucket);
         let held = batch.manifest.entries.iter().map(|entry| bucket.held(&entry.file)).sum();
-        for (_, pool, bytes) in self.world.rebuild_pools_of(held) {
+        for (_, pool, bytes) in self.world.rebuild_pools_of(lane_of(batch), held) {
             self.credit.push(pool.take(bytes).await);
         }
         for entry in &batch.manifest.entries {

@@ -8,7 +8,7 @@ use crate::domain::instant::Instant;
 use crate::domain::lane::Lane;
 use crate::domain::transition::Verdict;
 
-/// Full loads may be one part of so many of the messages that are held.
+/// Full loads may be one part of so many of the messages that are held, and as many of them may be parked.
 const FULL_LOADS_SHARE: usize = 4;
 
 impl Intake {
@@ -81,15 +81,37 @@ impl Intake {
     /// Defers the oldest parked files while there are too many.
     pub(super) fn overflow(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         while self.parked_files > self.bounds.parked_files_max {
-            let longest =
-                self.parked.iter().max_by_key(|(_, queue)| queue.len()).map(|(lane, _)| lane.clone());
-            let Some(lane) = longest else { return };
-            let Some(id) = self.parked.get_mut(&lane).and_then(VecDeque::pop_front) else {
+            if !self.defer_parked(now, |_| true, effects) {
                 return;
-            };
-            self.parked_files = self.parked_files.saturating_sub(1);
-            self.defer(now, id, effects);
+            }
         }
+        // A parked file keeps its message: full loads must leave room to hear of changes.
+        let held_max = self.bounds.held_messages_max.min(self.bounds.parked_files_max);
+        while self.parked_full_loads() > (held_max / FULL_LOADS_SHARE).max(1) {
+            if !self.defer_parked(now, |lane| lane == Lane::FullLoads, effects) {
+                return;
+            }
+        }
+    }
+
+    fn parked_full_loads(&self) -> usize {
+        let full_loads = self.parked.iter().filter(|((_, lane), _)| *lane == Lane::FullLoads);
+        full_loads.map(|(_, queue)| queue.len()).sum()
+    }
+
+    /// Defers the oldest parked file of the longest queue of such a lane; false where there is none.
+    fn defer_parked(
+        &mut self,
+        now: Instant,
+        which: impl Fn(Lane) -> bool,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let queues = self.parked.iter_mut().filter(|((_, lane), _)| which(*lane));
+        let longest = queues.map(|(_, queue)| queue).max_by_key(|queue| queue.len());
+        let Some(id) = longest.and_then(VecDeque::pop_front) else { return false };
+        self.parked_files = self.parked_files.saturating_sub(1);
+        self.defer(now, id, effects);
+        true
     }
 
     pub(super) fn defer(&mut self, now: Instant, id: ItemId, effects: &mut Vec<Effect>) {

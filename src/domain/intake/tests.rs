@@ -278,3 +278,37 @@ fn the_watchdog_is_shown_the_oldest_question_that_is_out() {
     intake.step(at(6), Event::Deleted(vec![1]));
     assert_eq!(intake.reading(), Reading::idle());
 }
+
+/// A reload of a table that does not run: its files go to the ledger, and their messages with them, so that changes are heard of.
+#[test]
+fn full_loads_that_wait_leave_room_to_hear_of_changes() {
+    let bounds = IntakeBounds { parked_files_max: 20, ..BOUNDS };
+    let mut intake = Intake::new(bounds);
+    let mut deferred = 0;
+    for number in 0..60 {
+        assert!(intake.room() > 0, "nothing more is heard after {number} files");
+        let full_load = file("t", &format!("s/t/LOAD{number:08X}.parquet"));
+        let arrived = message(&format!("m{number}"), &[full_load]);
+        let mut effects = VecDeque::from(intake.step(at(number), Event::Received(vec![arrived])));
+        effects.extend(intake.step(at(number), Event::Tick));
+        while let Some(effect) = effects.pop_front() {
+            let event = match effect {
+                Effect::Settle(id, _, Verdict::Defer) => {
+                    deferred += 1;
+                    Event::VerdictWritten(id, FileState::Deferred { since: at(number) })
+                }
+                Effect::Offer { files, .. } => Event::OfferRefused(files[0].item),
+                Effect::Delete(messages) => {
+                    Event::Deleted(messages.iter().map(|(message, _)| *message).collect())
+                }
+                _ => continue,
+            };
+            effects.extend(intake.step(at(number), event));
+        }
+    }
+    assert!(intake.parked_files() <= bounds.parked_files_max / 4, "{}", intake.parked_files());
+    assert!(deferred >= 40, "{deferred}");
+    let change = file("t", "s/t/20251123-000000000.parquet");
+    let effects = intake.step(at(99), Event::Received(vec![message("change", &[change])]));
+    assert_eq!(offers(&effects).len(), 1);
+}

@@ -64,6 +64,12 @@ impl Budget {
         self.at = self.at.max(at);
     }
 
+    /// Puts back what was taken for a use that never came.
+    pub(super) fn give_back(&mut self, at: Instant) {
+        self.held = (self.held(at) + 1.0).min(self.capacity());
+        self.at = self.at.max(at);
+    }
+
     /// Counts a use that was paid for.
     pub(super) fn count(&mut self, at: Instant) {
         self.held = self.held(at);

@@ -10,21 +10,38 @@ use crate::domain::instant::Instant;
 /// what it holds above its half.
 const SPARE_ABOVE: f64 = 0.75;
 
+/// A job that a full load may use, and of what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Granted {
+    /// Of the budget of full loads.
+    Own,
+    /// Of what changes do not need.
+    Spare,
+}
+
 impl Planner {
     /// Takes a job for a batch of full loads, of their own budget or of what changes do not need. Else says how long to wait.
-    pub fn full_load(&mut self, now: Instant) -> Option<Duration> {
+    pub fn full_load(&mut self, now: Instant) -> Result<Granted, Duration> {
         if self.refused_until(now).is_none() {
             if self.full_loads.held(now) >= 1.0 {
                 self.full_loads.spend(now);
-                return None;
+                return Ok(Granted::Own);
             }
             if self.project.held(now) > self.project.capacity() * SPARE_ABOVE {
                 self.project.spend(now);
-                return None;
+                return Ok(Granted::Spare);
             }
         }
         let refused = self.refused_until(now).map_or(Duration::ZERO, |until| now.until(until));
-        Some(self.full_loads.until_held(1.0, now).max(refused))
+        Err(self.full_loads.until_held(1.0, now).max(refused))
+    }
+
+    /// A job that was granted was not used.
+    pub fn full_load_unused(&mut self, granted: Granted, now: Instant) {
+        match granted {
+            Granted::Own => self.full_loads.give_back(now),
+            Granted::Spare => self.project.give_back(now),
+        }
     }
 
     /// An attempt of a batch of full loads was begun. Its first was taken before; a further one is of their budget, too.

@@ -222,13 +222,17 @@ fn full_loads_have_jobs_of_their_own_and_what_changes_leave() {
     };
     let (mut with, mut without) = (speaking(30), speaking(30));
     let mut begun = 0;
-    while with.full_load(at(1_800)).is_none() {
+    while with.full_load(at(1_800)).is_ok() {
         begun += 1;
         with.attempted_full_load(&id(7), Some(Carrier::LoadJobs), AttemptNumber::FIRST, at(1_800));
     }
     // Half an hour of a hundredth of the day's jobs, and no more than its bucket holds.
     assert_eq!(begun, 15);
-    assert!(with.full_load(at(1_800)).is_some_and(|wait| wait < Duration::from_secs(90)));
+    assert!(with.full_load(at(1_800)).is_err_and(|wait| wait < Duration::from_secs(90)));
+    // What was granted and never used is there for the next, once.
+    with.full_load_unused(Granted::Own, at(1_800));
+    assert_eq!(with.full_load(at(1_800)), Ok(Granted::Own));
+    assert!(with.full_load(at(1_800)).is_err());
     assert_eq!(with.used(at(1_800)), without.used(at(1_800)) + begun);
     for number in 0..200 {
         assert_eq!(with.window(&id(number), at(1_801)), without.window(&id(number), at(1_801)));
@@ -236,8 +240,8 @@ fn full_loads_have_jobs_of_their_own_and_what_changes_leave() {
     // Nobody speaks: what is saved is theirs.
     let mut silent = Planner::new(Quotas::BIGQUERY, [(id(0), NEEDS)], at(0));
     let day = at(86_400);
-    let begun = std::iter::from_fn(|| silent.full_load(day).is_none().then_some(())).count();
+    let begun = std::iter::from_fn(|| silent.full_load(day).ok()).count();
     assert!((300..400).contains(&begun), "{begun}");
     silent.refused(day);
-    assert_eq!(silent.full_load(day), Some(Duration::from_secs(600)));
+    assert_eq!(silent.full_load(day), Err(Duration::from_secs(600)));
 }

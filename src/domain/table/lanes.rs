@@ -4,6 +4,7 @@ use super::{Effect, Event, Table, TableBounds};
 use crate::domain::file::FileId;
 use crate::domain::instant::Instant;
 use crate::domain::lane::{ByLane, Lane};
+use crate::domain::transition::DeferredFile;
 use crate::domain::watchdog::Reading;
 
 /// A batch of full loads has up to so many times the bytes of one of changes.
@@ -54,6 +55,26 @@ impl Lanes {
         self.0.of(Lane::of(file)).holds(file)
     }
 
+    /// Which of these deferred files, oldest first, may be taken up: those that are not in hand, and for which their lane has room, which is
+    /// `most` files in hand. And how many others wait for room.
+    pub fn room_for(&self, deferred: Vec<DeferredFile>, most: usize) -> (Vec<DeferredFile>, usize) {
+        let mut room = ByLane {
+            changes: most.saturating_sub(self.0.changes.in_hand()),
+            full_loads: most.saturating_sub(self.0.full_loads.in_hand()),
+        };
+        let (mut taken, mut passed_over) = (Vec::new(), 0);
+        for one in deferred.into_iter().filter(|one| !self.holds(&one.file)) {
+            let room = room.of_mut(Lane::of(&one.file));
+            if let Some(left) = room.checked_sub(1) {
+                *room = left;
+                taken.push(one);
+            } else {
+                passed_over += 1;
+            }
+        }
+        (taken, passed_over)
+    }
+
     /// Files in the open windows.
     pub fn window_files(&self) -> usize {
         self.sum(Table::window_files)
@@ -83,5 +104,52 @@ impl Lanes {
 
     fn sum(&self, count: impl Fn(&Table) -> usize) -> usize {
         self.0.both().into_iter().map(count).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::BOUNDS;
+    use super::*;
+    use crate::domain::ids::TableId;
+
+    fn deferred(name: &str) -> DeferredFile {
+        let table = TableId::new("a", "s", "t");
+        let key = format!("s/t/{name}.parquet").into();
+        let file = FileId { table, bucket: "b".into(), key, etag: "e".into(), size_bytes: 1 };
+        DeferredFile { file, since: Instant::from_micros(0), event_at: None }
+    }
+
+    fn names(files: &[DeferredFile]) -> Vec<&str> {
+        files.iter().map(|one| &one.file.key[4..]).collect()
+    }
+
+    #[test]
+    fn full_loads_are_taken_up_as_far_as_their_lane_has_room_and_keep_no_change_waiting() {
+        let mut lanes = Lanes::new(BOUNDS);
+        let all = || -> Vec<_> {
+            let full_loads = (0..500).map(|number| deferred(&format!("LOAD{number:08X}")));
+            full_loads.chain((0..3).map(|number| deferred(&format!("20251123-00000000{number}")))).collect()
+        };
+        let (taken, passed_over) = lanes.room_for(all(), 2);
+        assert_eq!(
+            names(&taken),
+            [
+                "LOAD00000000.parquet",
+                "LOAD00000001.parquet",
+                "20251123-000000000.parquet",
+                "20251123-000000001.parquet"
+            ]
+        );
+        assert_eq!(passed_over, 499);
+        for one in taken {
+            lanes.step(Instant::from_micros(0), Event::Announced { file: one.file, suspect: false });
+        }
+        // What is in hand is not taken up again, and nothing beside it.
+        let (taken, passed_over) = lanes.room_for(all(), 2);
+        assert!(taken.is_empty(), "{:?}", names(&taken));
+        assert_eq!(passed_over, 499);
+        let (taken, _) = lanes.room_for(all(), 3);
+        assert_eq!(names(&taken), ["LOAD00000002.parquet", "20251123-000000002.parquet"]);
     }
 }

@@ -2,7 +2,7 @@ use super::super::ids::{BatchId, TableId};
 use super::*;
 use proptest::prelude::*;
 
-const BOUNDS: TableBounds = TableBounds {
+pub(super) const BOUNDS: TableBounds = TableBounds {
     window: Duration::from_secs(60),
     bytes_max: 1_000,
     files_max: 3,

@@ -15,6 +15,7 @@ use landbridge::domain::fault::Fault;
 use landbridge::domain::file::FileState;
 use landbridge::domain::ids::{BatchId, QueueId};
 use landbridge::domain::instant::Instant;
+use landbridge::domain::lane::ByLane;
 use landbridge::flow::cpu::CpuPool;
 use landbridge::ledger::front::FrontedLedger;
 use landbridge::warehouse::lineage::Lineage;
@@ -247,10 +248,13 @@ impl<'a> Run<'a> {
         }
         self.rested_after = self.rested_after.max(self.wall.now().since(began));
         let world = &tree.world;
-        let [memory_again, objects_again] = &world.rebuild_credit;
+        let ByLane { changes: [memory_again, objects_again], full_loads } = &world.rebuild_credit;
+        let [memory_of_loads, objects_of_loads] = full_loads;
         for (name, pool) in [
             ("memory for rebuilds", memory_again),
             ("objects for rebuilds", objects_again),
+            ("memory for rebuilds of full loads", memory_of_loads),
+            ("objects for rebuilds of full loads", objects_of_loads),
             ("memory", &world.memory_credit),
             ("objects", &world.object_credit),
             ("spool", &world.spool_credit),
