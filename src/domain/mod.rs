@@ -13,6 +13,7 @@ pub mod column_type;
 pub mod cost;
 pub mod dead_letter;
 pub mod delivery;
+pub mod drain;
 pub mod fault;
 pub mod file;
 #[cfg(any(test, fuzzing))]
