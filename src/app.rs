@@ -1,6 +1,7 @@
 //! The composition root: the only place where actors meet adapters. Start, wait, drain.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::time::Duration;
@@ -154,6 +155,10 @@ impl Tree {
             frontiers: DashMap::new(),
             streams_are_free: AtomicBool::new(true),
             watermarks: DashMap::new(),
+            behind: DashMap::new(),
+            queue_of: watermarks::queue_of(config),
+            process: process_name(&*ports.clock, &config.spool.path),
+            peers: watch::Sender::new(Vec::new()),
             in_windows: DashMap::new(),
             modes,
             spool: config.spool.path.clone(),
@@ -182,6 +187,7 @@ impl Tree {
             ports,
         });
         patiently("forgotten_before", async || world.learn_what_is_forgotten().await).await?;
+        watermarks::introduce(&world).await?;
         let version = env!("CARGO_PKG_VERSION");
         events::Started { version, tables: world.tables.len(), queues: world.ports.queues.len() }.emit();
         let root = start_tree(Arc::clone(&world));
@@ -312,6 +318,10 @@ impl Tree {
             events::CreditLevel { kind, available: pool.available_bytes(), limit: pool.limit_bytes() }.emit();
         }
     }
+}
+
+fn process_name(clock: &dyn Clock, spool: &Path) -> String {
+    format!("{}-{}-{}", std::process::id(), clock.now().micros(), spool.display())
 }
 
 fn part(limit_bytes: u64) -> CreditPool {

@@ -4,7 +4,7 @@
 //! It hears batchers (batches to load), the root (resume, hold) and its own tasks. When it dies its tasks are aborted,
 //! and the next generation starts from the open batches in the ledger.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::domain::instant::Instant;
 use crate::domain::lane::{ByLane, Lane};
 use crate::domain::summary::EventSpan;
 use crate::domain::table::Outcome;
+use crate::domain::taking_over::Look;
 use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Home};
 use crate::domain::watchdog::Doing;
 use crate::flow::cpu::panic_text;
@@ -41,10 +42,8 @@ mod search;
 
 use search::{Part as BatchPart, Search};
 
-/// Where several processes share the ledger: how often each looks for batches that another one has left behind, and how
-/// long after its claim a batch is taken to be left. One that is not, is delivered by both; their jobs have one id.
+/// Where several processes share the ledger: how often each looks for batches that another one has left behind.
 const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(30);
-const TAKE_OVER_AFTER: Duration = Duration::from_secs(120);
 
 /// For one so many batches of changes in flight there may be one of full loads.
 const FULL_LOADS_SHARE: usize = 8;
@@ -77,6 +76,8 @@ pub struct Loader {
     in_flight: BTreeMap<u64, InFlight>,
     /// Open batches of earlier runs that still have to be read.
     recovered: bool,
+    /// Those among them that others have, or may have. As long as there are any it is not over with earlier runs.
+    left_to_others: BTreeSet<BatchId>,
     next_question: u64,
     /// When the ledger was asked for open batches, for each question that is out.
     asked: BTreeMap<u64, Instant>,
@@ -100,6 +101,7 @@ impl Loader {
             next: 0,
             in_flight,
             recovered: false,
+            left_to_others: BTreeSet::new(),
             next_question: 0,
             asked,
             refusals: HashMap::new(),
@@ -159,7 +161,8 @@ impl Loader {
             }
             End::Rehomed { homes, hold: reason, refusal } => {
                 (hold, refused) = (reason, refusal);
-                let mut parts = rehomed(&done.table, homes, &mut waiting, &mut ends);
+                let now = self.world.ports.clock.now();
+                let mut parts = rehomed(&done.table, homes, now, &mut waiting, &mut ends);
                 tried = match (parts.pop(), parts.pop()) {
                     (Some(second), Some(first)) if refused.is_some() => Tried::Halved(first, second),
                     (None, None) if refused.is_some() => Tried::Alone,
@@ -205,6 +208,7 @@ impl Loader {
 fn rehomed(
     table: &TableId,
     homes: Vec<Home>,
+    now: Instant,
     waiting: &mut BTreeMap<FileId, Vec<Lease>>,
     ends: &mut Vec<(FileId, FileEnd, Vec<Lease>)>,
 ) -> Vec<BatchPart> {
@@ -218,7 +222,8 @@ fn rehomed(
                 // Another batch has them now, of which their table is told in its turn.
                 ends.extend(leases.iter().map(|(file, _)| (file.clone(), FileEnd::Returned, Vec::new())));
                 let last_attempt = attempt.map(|attempt| (attempt, AttemptOutcome::Open));
-                let record = Box::new(BatchRecord { batch, state: BatchState::Open, last_attempt });
+                let (state, since) = (BatchState::Open, now);
+                let record = Box::new(BatchRecord { batch, state, last_attempt, since });
                 parts.push(BatchPart { record, leases });
                 continue;
             }
@@ -278,11 +283,10 @@ impl Actor for Loader {
     fn started(&mut self, context: &mut Self::Context) {
         // Batches are bounded by the tables' shares.
         context.set_mailbox_capacity(self.world.tables.len().saturating_mul(8).max(64));
-        self.list_open(None, context);
+        self.list_open(Look::First, context);
         if self.world.ports.ledger.has_other_writers() {
-            context.run_interval(TAKE_OVER_INTERVAL, |loader, context| {
-                loader.list_open(Some(TAKE_OVER_AFTER), context);
-            });
+            context
+                .run_interval(TAKE_OVER_INTERVAL, |loader, context| loader.list_open(Look::Again, context));
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::supervision::{AbortOnDrop, report};
 use super::world::World;
 use crate::domain::batch::FILES_PER_BATCH_MAX;
+use crate::domain::drain::Drain;
 use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{QueueId, TableId};
 use crate::domain::instant::Instant;
@@ -25,7 +26,9 @@ use crate::flow::lease::{Lease, LeaseEnd};
 use crate::flow::pulse::Pulse as TaskPulse;
 use crate::messages::batcher::{OfferFiles, Offered};
 use crate::messages::child::Stop;
-use crate::messages::poller::{Happened, OfferParked, Received, ReleaseHeld, StopReceiving};
+use crate::messages::poller::{
+    Counted, Happened, OfferParked, ReceiveFailed, Received, ReleaseHeld, StopReceiving,
+};
 use crate::queue::{Queue, Receipt};
 use crate::telemetry::events;
 
@@ -55,6 +58,7 @@ pub struct Poller {
     receive_pulse: TaskPulse,
     ticks: u64,
     since: Instant,
+    drain: Drain,
 }
 
 impl Poller {
@@ -77,6 +81,7 @@ impl Poller {
             receive_pulse: TaskPulse::new(Doing::Waiting("its start")),
             ticks: 0,
             since,
+            drain: Drain::default(),
         }
     }
 
@@ -231,20 +236,23 @@ impl Poller {
                 queue: &poller.id,
                 held_messages: poller.intake.held_messages(),
                 parked_files: poller.intake.parked_files(),
+                drained: poller.drain.drained(),
             };
             level.emit();
             if poller.ticks.is_multiple_of(DEPTH_TICKS) {
-                poller.observe_depth();
+                poller.observe_depth(context);
             }
             poller.ticks = poller.ticks.wrapping_add(1);
             Self::schedule_tick(context);
         });
     }
 
-    fn observe_depth(&self) {
-        let (queue, id) = (Arc::clone(&self.queue), self.id.clone());
+    fn observe_depth(&self, context: &mut Context<Self>) {
+        let (queue, id, address) = (Arc::clone(&self.queue), self.id.clone(), context.address());
+        let asked_at = self.world.ports.clock.now();
         tokio::spawn(async move {
             if let Ok(depth) = queue.depth().await {
+                report(&address, Counted { asked_at, visible: depth.visible });
                 events::QueueDepth {
                     queue: &id,
                     visible: depth.visible,
@@ -303,8 +311,26 @@ impl Handler<Received> for Poller {
     type Result = usize;
 
     fn handle(&mut self, message: Received, context: &mut Self::Context) -> usize {
-        self.step(Event::Received(message.0), context);
+        self.drain.received(message.call);
+        self.step(Event::Received(message.messages), context);
         self.intake.room()
+    }
+}
+
+impl Handler<ReceiveFailed> for Poller {
+    type Result = ();
+
+    fn handle(&mut self, message: ReceiveFailed, _: &mut Self::Context) {
+        let (now, bounds) = (self.world.ports.clock.now(), &self.world.bounds);
+        self.drain.failed(now, bounds.receive_wait, bounds.intake.visibility, message.0);
+    }
+}
+
+impl Handler<Counted> for Poller {
+    type Result = ();
+
+    fn handle(&mut self, message: Counted, _: &mut Self::Context) {
+        self.drain.counted(message.asked_at, message.visible);
     }
 }
 

@@ -32,7 +32,7 @@ use crate::domain::table::TableBounds;
 use crate::domain::transition::TableMode;
 use crate::domain::typed_view::{Known, TypedView};
 use crate::domain::watchdog::Edge;
-use crate::domain::watermark::Frontier;
+use crate::domain::watermark::{Behind, Frontier, Hands};
 use crate::flow::cpu::CpuPool;
 use crate::flow::credit::{CreditKind, CreditPool};
 use crate::flow::pulse::Answers;
@@ -140,6 +140,14 @@ pub struct World {
     pub streams_are_free: AtomicBool,
     /// The watermark of each table, as it was looked at last.
     pub watermarks: DashMap<TableId, Instant>,
+    /// What the watermark of each table cannot pass, and from which event time on.
+    pub behind: DashMap<TableId, (Instant, Behind)>,
+    /// The queue that announces the files of each cluster.
+    pub queue_of: BTreeMap<Arc<str>, QueueId>,
+    /// This process's name among those on its ledger: no other has it, nor had.
+    pub process: String,
+    /// What others on the ledger have said last.
+    pub peers: tokio::sync::watch::Sender<Vec<Hands>>,
     /// What the objects of open windows hold, which their batchers say: a window that is not here holds nothing.
     pub in_windows: DashMap<(TableId, Lane), Held>,
     /// The tables.

@@ -22,8 +22,8 @@ use crate::messages::root::{FlushTable, ModeSet, NoSuchTable, PauseTable, Resume
 use crate::messages::{batcher, loader, outbox, poller, root};
 use crate::telemetry::last_errors::LastErrors;
 use crate::web::console::{
-    Acted, Action, Chosen, CommitsView, Console, ErrorView, Mended, Overview, Pending, PoisonView,
-    ReceiverView, Refusal, RefusalKind, TableView, WindowView,
+    Acted, Action, BehindView, Chosen, CommitsView, Console, ErrorView, Mended, Overview, Pending,
+    PoisonView, ReceiverView, Refusal, RefusalKind, TableView, WindowView,
 };
 use crate::web::cost::{CostLine, CostView};
 
@@ -76,7 +76,14 @@ impl TreeConsole {
             let summary = summaries.remove(&id).unwrap_or_else(|| TableSummary::empty(id.clone()));
             let planned = self.world.windows.get(&id).map(|window| window.0);
             let held = holds.remove(&id).unwrap_or_default();
-            Some(view(&id, setup, mode, &summary, held, planned, now))
+            let behind = self.world.behind.get(&id).map(|behind| *behind);
+            let mut view = view(&id, setup, mode, &summary, held, planned, now);
+            if summary.loaded.is_some() {
+                view.commits.behind = behind.and_then(|(from, what)| {
+                    Some(BehindView { what: what.label(), text: what.told(from, now)? })
+                });
+            }
+            Some(view)
         });
         let cost = self.costs.get().map(|report| CostLine::of(&report));
         let tables = tables.collect();
@@ -240,6 +247,7 @@ fn view(
             watermark: summary.watermark,
             lag_seconds: summary.watermark.map(|at| now.since(at).as_secs_f64()),
             last_at: summary.loaded.map(|loaded| loaded.commit),
+            behind: None,
         },
         window,
         pending,

@@ -4,9 +4,10 @@
 //! its new place. The ledger keeps the marks, so that a restart does not lose them.
 //!
 //! What a process had in hand when it ended is announced again after `timing.visibility_timeout`: so after a start, and after one of a
-//! poller, marks stand still for so long. Where others share the ledger, each says there what it has in hand, and the oldest of all
-//! counts. Who ends without a word is believed to hold what it had, until that must have been announced again. What was received
-//! since a process spoke is as young as an announcement is on its way: a mark is later by that.
+//! poller, marks stand still until its queue was seen drained later than that. Where others share the ledger, each says there what it has in
+//! hand, and until when it has seen each queue drained; the oldest of all counts. Who ends without a word is believed to hold what it had,
+//! until that must have been announced again, and was received. What was received since a process spoke is as young as an announcement is on its
+//! way: a mark is later by that.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,12 +15,16 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
+use super::edges::patiently;
 use crate::actors::world::World;
+use crate::config::types::{Config, Source};
+use crate::domain::drain::known_until;
 use crate::domain::fault::Fault;
-use crate::domain::ids::TableId;
+use crate::domain::ids::{QueueId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::summary::TableSummary;
-use crate::domain::watermark::{Hands, Known, Reached, in_other_hands};
+use crate::domain::watermark::{Hands, Known, Reached, UNTOLD, in_other_hands};
+use crate::messages::loader::BatchesInHand;
 use crate::messages::poller::{Held, HeldByTable};
 use crate::telemetry::events;
 
@@ -31,6 +36,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 const TRANSIT: Duration = Duration::from_secs(60);
 /// How much longer than a message can be hidden a process that is silent is believed to hold what it had.
 const SILENCE: Duration = Duration::from_secs(180);
+/// How long a queue keeps a message (SQS: 14 days at the longest): nobody is believed to hold one for longer.
+const RETENTION: Duration = Duration::from_secs(14 * 24 * 3_600);
 
 /// Ends with the process, or when it is dropped.
 pub struct Watermarks(AbortHandle);
@@ -48,18 +55,59 @@ pub struct Looks {
     is_first_start: bool,
     /// Where no process was here before, the first look: pollers that were there hold all there is.
     first: Option<Instant>,
-    /// This process's name among others on the ledger.
-    process: Option<String>,
+    /// What this process has said last to others on the ledger.
+    said: Option<Hands>,
 }
 
 /// The oldest event of each table.
 type Oldest = BTreeMap<TableId, Instant>;
+
+/// What the pollers know.
+struct InHand {
+    /// The oldest event of the change files of each table that they hold.
+    oldest: Oldest,
+    /// Of each cluster: what was sent to its queue before is known.
+    drained: BTreeMap<Arc<str>, Option<Instant>>,
+}
 
 impl Looks {
     /// Nothing is remembered. `is_first_start`: no process ever started on this ledger before, so that none has left hidden messages.
     pub fn new(is_first_start: bool) -> Self {
         Self { is_first_start, ..Self::default() }
     }
+}
+
+/// The queue that announces each cluster's files. Clusters that share one share its poller, which has the name of the first.
+pub(super) fn queue_of(config: &Config) -> BTreeMap<Arc<str>, QueueId> {
+    let mut by_url: BTreeMap<&str, QueueId> = BTreeMap::new();
+    let queues = config.mappings.iter().map(|mapping| {
+        let (cluster, own) = (&mapping.route.cluster, QueueId(Arc::clone(&mapping.route.cluster)));
+        let id = match &mapping.source {
+            Source::Directory(_) => own,
+            Source::S3 { queue } => by_url.entry(queue).or_insert(own).clone(),
+        };
+        (Arc::clone(cluster), id)
+    });
+    queues.collect()
+}
+
+/// Tells others on the ledger of this process before it receives anything, and learns of them.
+pub(super) async fn introduce(world: &World) -> Result<(), Fault> {
+    if !world.ports.ledger.has_other_writers() {
+        return Ok(());
+    }
+    let nothing = nothing_known(world);
+    let others = async || world.ports.ledger.declare_hands(&nothing, Instant::from_micros(0)).await;
+    let others = patiently("declare_hands", others).await?;
+    world.peers.send_replace(others);
+    Ok(())
+}
+
+/// What is said where nothing is known yet.
+fn nothing_known(world: &World) -> Hands {
+    let drained = world.queue_of.keys().map(|cluster| (Arc::clone(cluster), None)).collect();
+    let process = world.process.clone();
+    Hands { process, at: world.ports.clock.now(), drained: Some(drained), ..Hands::default() }
 }
 
 /// Starts looking, every ten seconds.
@@ -85,22 +133,28 @@ pub async fn look(world: &World, looks: &mut Looks) -> Result<(), Fault> {
     }
     let frontiers: BTreeMap<_, _> =
         world.frontiers.iter().map(|entry| (entry.key().clone(), entry.value().clone())).collect();
-    let (hands, is_all) = in_hand(world, looks.first, now).await;
+    let hands = in_hand(world, looks.first, now).await;
     // Before the ledger's own: what is claimed since somebody spoke is seen there.
     let others = others(world, looks, hands.as_ref(), now).await?;
     let blocking = world.ports.ledger.blocking().await?;
     let mut raised = Vec::new();
     let empty = BTreeMap::new();
+    world.behind.retain(|table, _| hands.is_some() && world.tables.contains_key(table));
     for (table, summary) in looks.before.as_ref().unwrap_or(&empty) {
         // Nobody knows what is in hand: no mark moves.
-        let Some(hands) = hands.as_ref().filter(|_| is_all) else { break };
+        let Some(hands) = &hands else { break };
+        let drained = hands.drained.get(&table.cluster).copied().flatten();
         let known = Known {
             watermark: summary.watermark,
             loaded: summary.loaded,
             in_ledger: blocking.get(table).copied(),
-            in_hand: hands.get(table).copied(),
+            in_hand: hands.oldest.get(table).copied(),
             in_other_hands: others.as_ref().map(|others| in_other_hands(others, table, now, TRANSIT)),
+            in_queue: Some(drained.unwrap_or(UNTOLD)),
         };
+        if let (true, Some(behind)) = (world.tables.contains_key(table), known.behind()) {
+            world.behind.insert(table.clone(), behind);
+        }
         let mark = known.mark(frontiers.get(table).unwrap_or(&Default::default()));
         if mark > summary.watermark {
             raised.extend(mark.map(|mark| (table.clone(), mark)));
@@ -124,44 +178,61 @@ async fn summaries(world: &World, now: Instant) -> Result<BTreeMap<TableId, Tabl
 }
 
 /// What the others on the ledger have said, and this process says to them; none where there are none. One that does not know what it
-/// has says nothing: what it said last counts.
+/// has says what it said last: what it has received since was sent after it saw the queue drained.
 async fn others(
     world: &World,
     looks: &mut Looks,
-    hands: Option<&Oldest>,
+    hands: Option<&InHand>,
     now: Instant,
 ) -> Result<Option<Vec<Hands>>, Fault> {
-    let (ledger, visibility) = (&world.ports.ledger, world.bounds.intake.visibility);
-    let Some(hands) = hands.filter(|_| ledger.has_other_writers()) else {
-        return Ok(ledger.has_other_writers().then(Vec::new));
-    };
-    let name = || format!("{}-{}-{}", std::process::id(), now.micros(), world.spool.display());
-    let process = looks.process.get_or_insert_with(name).clone();
-    let oldest = hands.iter().map(|(table, at)| (table.clone(), *at)).collect();
-    let since = now.minus(visibility.saturating_add(SILENCE));
-    ledger.declare_hands(&Hands { process, at: now, oldest }, since).await.map(Some)
+    let ledger = &world.ports.ledger;
+    if !ledger.has_other_writers() {
+        return Ok(None);
+    }
+    let mut own = Hands { at: now, ..looks.said.take().unwrap_or_else(|| nothing_known(world)) };
+    if let Some(hands) = hands {
+        own.oldest = hands.oldest.iter().map(|(table, at)| (table.clone(), *at)).collect();
+        own.drained = Some(hands.drained.iter().map(|(cluster, at)| (Arc::clone(cluster), *at)).collect());
+    }
+    if let Some(loader) = world.directory.loader() {
+        let answer = loader.send(BatchesInHand).timeout(ANSWER_TIMEOUT).await;
+        own.batches = answer.ok().flatten().unwrap_or(own.batches);
+    }
+    // What the silent had is announced again by then, and received since.
+    let drained = hands.and_then(|hands| hands.drained.values().copied().min().flatten());
+    let silence = world.bounds.intake.visibility.saturating_add(SILENCE);
+    let since = drained.map_or(Instant::from_micros(0), |drained| drained.min(now).minus(silence));
+    let others = ledger.declare_hands(&own, since.max(now.minus(RETENTION))).await;
+    looks.said = Some(own);
+    let others = others?;
+    world.peers.send_replace(others.clone());
+    Ok(Some(others))
 }
 
-/// The oldest event of the change files of each table that pollers hold; `None` where one does not answer. And whether that is all: one
-/// may be so young that messages of the one before it are still hidden.
-async fn in_hand(world: &World, first: Option<Instant>, now: Instant) -> (Option<Oldest>, bool) {
+/// What the pollers know; `None` where one does not answer. One may be so young that messages of the one before it are still hidden.
+async fn in_hand(world: &World, first: Option<Instant>, now: Instant) -> Option<InHand> {
     let pollers = world.directory.pollers();
     if pollers.len() != world.ports.queues.len() {
-        return (None, false);
+        return None;
     }
-    let (mut oldest, mut is_all) = (Oldest::new(), true);
+    let (mut oldest, mut queues) = (Oldest::new(), BTreeMap::new());
+    let hidden = world.bounds.intake.visibility.saturating_add(TRANSIT);
     for poller in pollers {
         let answer = poller.send(HeldByTable).timeout(ANSWER_TIMEOUT).await;
-        let Some(Held { since, tables }) = answer.ok().flatten() else { return (None, false) };
-        let hidden = world.bounds.intake.visibility.saturating_add(TRANSIT);
-        is_all &= first.is_some_and(|first| since <= first) || since.plus(hidden) <= now;
+        let Held { queue, since, drained, tables } = answer.ok().flatten()?;
+        let is_first = first.is_some_and(|first| since <= first);
+        // A clock that was set back since has not seen the future.
+        let drained = drained.map(|drained| drained.min(now));
+        queues.insert(queue, known_until(drained, since, hidden, is_first));
         for held in tables {
             if let Some(at) = held.oldest_change {
                 oldest.entry(held.table).and_modify(|known| *known = at.min(*known)).or_insert(at);
             }
         }
     }
-    (Some(oldest), is_all)
+    let of =
+        |(cluster, queue): (&Arc<str>, &QueueId)| (Arc::clone(cluster), queues.get(queue).copied().flatten());
+    Some(InHand { oldest, drained: world.queue_of.iter().map(of).collect() })
 }
 
 fn show(world: &World, summary: &TableSummary) {

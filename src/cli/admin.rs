@@ -281,7 +281,10 @@ fn commits(table: &Value) -> String {
         commits.and_then(|commits| commits.get("lag_seconds")).and_then(Value::as_f64).unwrap_or_default();
     let lost = count(table, "vanished").saturating_add(count(table, "discarded"));
     let lost = if lost > 0 { format!(", but for {lost} lost files") } else { String::new() };
-    format!("{watermark} ({} ago; newest loaded {}{lost})", duration(lag), at("last_at").unwrap_or("unknown"))
+    let newest = at("last_at").unwrap_or("unknown");
+    let behind = commits.and_then(|commits| commits.get("behind")).and_then(|behind| text(behind, "text"));
+    let behind = behind.map(|behind| format!("; {behind}")).unwrap_or_default();
+    format!("{watermark} ({} ago; newest loaded {newest}{lost}{behind})", duration(lag))
 }
 
 /// One table, a line a figure.
@@ -336,6 +339,17 @@ mod tests {
         assert_eq!(table_path("a/s.t"), Ok("tables/a/s/t".to_owned()));
         assert_eq!(table_path("a/s.t/../x"), Ok("tables/a/s/t%2F%2E%2E%2Fx".to_owned()));
         assert!(table_path("s.t").unwrap_err().contains("cluster/schema.table"));
+    }
+
+    #[test]
+    fn a_mark_that_stands_still_says_why() {
+        let commits = |behind: Value| {
+            let of = json!({"watermark": "2026-11-23T00:00:00Z", "lag_seconds": 300.0, "last_at": null, "behind": behind});
+            details(&json!({"name": "a/s.t", "mode": "running", "commits": of}))
+        };
+        assert!(!commits(Value::Null).contains("queue"));
+        let shown = commits(json!({"what": "queue", "text": "queue not drained since noon"}));
+        assert!(shown.contains("newest loaded unknown; queue not drained since noon)"), "{shown}");
     }
 
     #[test]

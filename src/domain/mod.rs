@@ -39,6 +39,7 @@ pub mod source_type;
 pub mod summary;
 pub mod table;
 pub mod table_status;
+pub mod taking_over;
 pub mod transition;
 pub mod treatment;
 pub mod typed_view;

@@ -72,6 +72,8 @@ pub struct BatchRecord {
     pub state: BatchState,
     /// Its last attempt and what is known of it; none for a batch of zero rows.
     pub last_attempt: Option<(Attempt, AttemptOutcome)>,
+    /// When its state, or its last attempt, was written down last.
+    pub since: Instant,
 }
 
 /// The new home of a file of an abandoned batch.

@@ -3,24 +3,28 @@
 //!
 //! DMS writes the change files of a table in the order of their commits. So a loaded file vouches for its commit times where no
 //! older file is missing: where its event is before that of every file that is announced and not in the warehouse. Those are in
-//! hand, claimed, held, deferred, or poison that nobody has given up. What has vanished or was discarded is a loss that is
+//! hand, claimed, held, deferred, or poison that nobody has given up; and any that may still be in the queue: that was sent there after it was
+//! seen drained last (`domain::drain`). What has vanished or was discarded is a loss that is
 //! counted, and stands in nobody's way. Full loads have no commit times: they have no part in it.
 //!
-//! The mark never goes back. A file that is announced late, with an event before others that are loaded, cannot be foreseen.
+//! The mark never goes back. A file that is announced after others with later events are loaded cannot be foreseen.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::batch::{Batch, ManifestEntry};
 use super::file::FileId;
-use super::ids::TableId;
+use super::ids::{BatchId, TableId};
 use super::instant::Instant;
 use super::route::{FileKind, file_kind};
 
 /// The event time of a file of which none is known: it may be older than any other.
 pub const UNTOLD: Instant = Instant::from_micros(0);
 
+/// What is on its way is usually not older.
+const USUAL: Duration = Duration::from_secs(60);
 /// Loaded files whose turn has not come, of one table.
 const AHEAD_MAX: usize = 512;
 
@@ -103,24 +107,89 @@ fn joined(one: Reached, other: Reached) -> Reached {
 }
 
 /// What a process has said that it has in hand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hands {
     /// A name that no other process has, nor had.
     pub process: String,
-    /// When it was so.
+    /// When it said so.
     pub at: Instant,
     /// The oldest event of each table's change files. A list, for keys that are no texts.
     pub oldest: Vec<(TableId, Instant)>,
+    /// Of each cluster whose queue it receives from: what was sent there before was received and is known, to whomever it is; none where
+    /// that was not seen yet. Versions that do not look at it say nothing at all.
+    #[serde(default)]
+    pub drained: Option<Vec<(Arc<str>, Option<Instant>)>>,
+    /// The batches that it delivers, or will.
+    #[serde(default)]
+    pub batches: Vec<BatchId>,
 }
 
-/// From which event time on a file of the table may be in the hand of one of these, or of one that has not said anything yet. Who has
-/// spoken has since received files that were written then or later, or as long before as an announcement is on its way.
+impl Hands {
+    /// From which event time on a file of the table may be in its hand. Since it has spoken it has received what was sent to the queue after
+    /// that was drained last, and written as long before as an announcement is on its way.
+    fn may_have(&self, table: &TableId, transit: Duration) -> Option<Instant> {
+        let held = self.oldest.iter().filter(|(held, _)| held == table).map(|(_, at)| *at);
+        let drained = match &self.drained {
+            None => Some(UNTOLD),
+            // Of a queue that it does not receive from it gets nothing.
+            Some(drained) => drained
+                .iter()
+                .filter(|(cluster, _)| *cluster == table.cluster)
+                .map(|(_, at)| at.map_or(UNTOLD, |at| at.minus(transit)))
+                .min(),
+        };
+        held.chain(drained).min()
+    }
+}
+
+/// From which event time on a file of the table may be in the hand of one of these, or of one that has not said anything yet.
 pub fn in_other_hands(others: &[Hands], table: &TableId, now: Instant, transit: Duration) -> Instant {
-    let said = others.iter().flat_map(|hands| {
-        let own = hands.oldest.iter().filter(|(held, _)| held == table).map(|(_, at)| *at);
-        own.chain([hands.at.minus(transit)])
-    });
+    let said = others.iter().filter_map(|hands| hands.may_have(table, transit));
     said.chain([now.minus(transit)]).min().unwrap_or(UNTOLD)
+}
+
+/// What a watermark waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Behind {
+    /// A file that the ledger has and the warehouse has not.
+    Ledger,
+    /// A file in this process's hand.
+    Hand,
+    /// A file that another process has, or may have.
+    OtherHand,
+    /// A file that may be in the queue.
+    Queue,
+}
+
+impl Behind {
+    /// Its name in the API.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Ledger => "ledger",
+            Self::Hand => "hand",
+            Self::OtherHand => "other_hand",
+            Self::Queue => "queue",
+        }
+    }
+
+    /// Why a mark stands still that waits for this from an event time on, in words for people; none where that is what is usual: younger
+    /// than a minute.
+    pub fn told(self, from: Instant, now: Instant) -> Option<String> {
+        if now.since(from) < USUAL {
+            return None;
+        }
+        let known = (from != UNTOLD).then(|| from.rfc3339());
+        Some(match (self, known) {
+            (Self::Ledger, Some(at)) => format!("a file of {at} is not loaded"),
+            (Self::Ledger, None) => "a file that is not loaded may be of any time".to_owned(),
+            (Self::Hand, Some(at)) => format!("a file of {at} is in hand"),
+            (Self::Hand, None) => "a file in hand may be of any time".to_owned(),
+            (Self::OtherHand, Some(at)) => format!("another process may have a file of {at}"),
+            (Self::OtherHand, None) => "another process has not seen the queue drained yet".to_owned(),
+            (Self::Queue, Some(at)) => format!("queue not drained since {at}"),
+            (Self::Queue, None) => "queue not seen drained since the start, or of its poller".to_owned(),
+        })
+    }
 }
 
 /// What is known of a table. `loaded` and the frontier were read first, then what is in hand, then what the ledger has open: what
@@ -137,12 +206,26 @@ pub struct Known {
     pub in_hand: Option<Instant>,
     /// The same of what other processes have, or may have; none where there is no other.
     pub in_other_hands: Option<Instant>,
+    /// From which event time on a file may be in the queue: until when that was seen drained; `UNTOLD` where it was not. None where the table has
+    /// no queue.
+    pub in_queue: Option<Instant>,
 }
 
 impl Known {
     /// From which event time on something is missing, or may be.
     pub fn barrier(&self) -> Option<Instant> {
-        [self.in_ledger, self.in_hand, self.in_other_hands].into_iter().flatten().min()
+        self.behind().map(|(at, _)| at)
+    }
+
+    /// The same, with what that is.
+    pub fn behind(&self) -> Option<(Instant, Behind)> {
+        let all = [
+            (self.in_ledger, Behind::Ledger),
+            (self.in_hand, Behind::Hand),
+            (self.in_other_hands, Behind::OtherHand),
+            (self.in_queue, Behind::Queue),
+        ];
+        all.into_iter().filter_map(|(at, what)| Some((at?, what))).min()
     }
 
     /// The mark now; never earlier than it was. None where no file with commit times was loaded.
@@ -154,5 +237,7 @@ impl Known {
     }
 }
 
+#[cfg(test)]
+mod queue_tests;
 #[cfg(test)]
 mod tests;

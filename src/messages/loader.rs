@@ -1,12 +1,11 @@
 //! To the loader.
 
-use std::time::Duration;
-
 use actix::Message;
 
 use crate::domain::delivery::End;
 use crate::domain::file::FileId;
-use crate::domain::ids::{Generation, TableId};
+use crate::domain::ids::{BatchId, Generation, TableId};
+use crate::domain::taking_over::Look;
 use crate::domain::transition::BatchRecord;
 use crate::flow::lease::Lease;
 use crate::messages::fetcher::Fetched;
@@ -80,8 +79,8 @@ pub struct OpenBatchesListed {
     pub generation: Generation,
     /// Its question.
     pub question: u64,
-    /// Of those that another process has left: for how long. `None`: of earlier runs.
-    pub left_for: Option<Duration>,
+    /// Why it looks.
+    pub look: Look,
     /// Open batches, oldest first; `None` when the ledger did not answer.
     pub batches: Option<Vec<BatchRecord>>,
 }
@@ -118,6 +117,11 @@ pub struct HoldBatches(pub TableId);
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Option<Vec<(TableId, usize)>>")]
 pub struct LoadsByTable;
+
+/// Which batches do you deliver, or will? For other processes on the ledger, which leave them alone.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<Vec<BatchId>>")]
+pub struct BatchesInHand;
 
 /// What is in flight? Comes back with counts.
 #[derive(Clone, Copy, Debug, Message)]

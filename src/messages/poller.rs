@@ -2,15 +2,37 @@
 
 use actix::Message;
 
-use crate::domain::ids::TableId;
+use crate::domain::drain::Receive;
+use crate::domain::fault::FaultKind;
+use crate::domain::ids::{QueueId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::intake::{Arrived, Event};
 
-/// Messages were received and parsed. Sent by the poller's own receive loop; comes back with how many more may be
+/// Messages were received and parsed, perhaps none. Sent by the poller's own receive loop; comes back with how many more may be
 /// received. If it is lost, the messages become visible again.
 #[derive(Debug, Message)]
 #[rtype(result = "usize")]
-pub struct Received(pub Vec<Arrived>);
+pub struct Received {
+    /// The messages.
+    pub messages: Vec<Arrived>,
+    /// The call that brought them.
+    pub call: Receive,
+}
+
+/// A call that was to bring messages has failed. Sent by the poller's own receive loop.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct ReceiveFailed(pub FaultKind);
+
+/// So many messages wait in the queue, roughly. Sent by the poller's own task.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Counted {
+    /// When it was asked.
+    pub asked_at: Instant,
+    /// How many can be received.
+    pub visible: u64,
+}
 
 /// Things happened to held messages: leases ended, the ledger or the queue answered. Sent by the poller's own tasks. If
 /// it is lost, the messages become visible again.
@@ -46,8 +68,12 @@ pub struct HeldByTable;
 /// What a poller holds, by table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
+    /// Its queue.
+    pub queue: QueueId,
     /// Since when there is this poller: what another held before it may still be hidden.
     pub since: Instant,
+    /// What was sent to the queue before was received; none where that was not seen yet.
+    pub drained: Option<Instant>,
     /// Each table's.
     pub tables: Vec<TableIntake>,
 }

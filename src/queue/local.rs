@@ -168,7 +168,8 @@ impl State {
             self.hidden.insert((until, number));
             self.by_receipt.insert(receipt.clone(), number);
             let (id, body) = (stored.id.clone(), Arc::clone(&stored.body));
-            taken.push(Message { id, receipt, body, receive_count: stored.receive_count });
+            let age = Some(now.saturating_duration_since(stored.sent_at));
+            taken.push(Message { id, receipt, body, receive_count: stored.receive_count, age });
         }
         taken
     }

@@ -32,6 +32,8 @@ pub struct Message {
     pub body: Arc<str>,
     /// How many times it has been delivered, this time included.
     pub receive_count: u32,
+    /// How long ago it was sent, as far as the queue says.
+    pub age: Option<Duration>,
 }
 
 /// How many messages a queue holds, roughly.
@@ -50,7 +52,8 @@ pub struct Depth {
 /// `Ok` of `delete` does not promise that the message never comes back (the service does not either).
 #[async_trait]
 pub trait Queue: Send + Sync + 'static {
-    /// Waits up to `wait` for up to ten messages; each stays invisible for `visibility`. An empty answer is no error.
+    /// Waits up to `wait` for up to ten messages; each stays invisible for `visibility`. An empty answer is no error. After an error some may
+    /// be invisible that nobody has.
     async fn receive(&self, max: usize, wait: Duration, visibility: Duration) -> Result<Vec<Message>, Fault>;
 
     /// Deletes up to ten messages; answers the receipts that could not be deleted (stale, say).

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
@@ -186,7 +187,9 @@ impl Queue for SqsQueue {
             .visibility_timeout(seconds(visibility, VISIBILITY_MAX))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
-        let answer = call.send().await.map_err(|error| {
+        // Not repeated by the SDK: what an answer that was lost has hidden would not be known to be hidden.
+        let once = aws_sdk_sqs::config::Builder::new().retry_config(RetryConfig::disabled());
+        let answer = call.customize().config_override(once).send().await.map_err(|error| {
             fault(format!("cannot receive from {}", self.url), "sqs:ReceiveMessage", error)
         })?;
         let received = answer.messages.unwrap_or_default();
@@ -203,11 +206,13 @@ impl Queue for SqsQueue {
                 // Without a receipt it can be neither deleted nor extended: it comes back.
                 continue;
             };
+            let at = sent.map(|sent_ms| Instant::from_micros(sent_ms.saturating_mul(1_000)));
             messages.push(Message {
                 id: MessageId(id.into()),
                 receipt: Receipt(receipt.into()),
                 body: message.body.unwrap_or_default().into(),
                 receive_count: receives.and_then(|count| u32::try_from(count).ok()).unwrap_or(1),
+                age: at.map(|at| self.clock.now().since(at)),
             });
         }
         self.oldest_sent_ms.store(oldest.unwrap_or(0), Ordering::Relaxed);

@@ -93,6 +93,7 @@ catalogue! {
     QUEUE_VISIBLE = "landbridge_queue_visible_messages", Gauge, ["queue"], &[], "Messages waiting in the queue.";
     QUEUE_IN_FLIGHT = "landbridge_queue_in_flight_messages", Gauge, ["queue"], &[], "Messages received and not yet deleted, by anyone.";
     QUEUE_AGE = "landbridge_queue_oldest_age_seconds", Gauge, ["queue"], &[], "Age of the oldest waiting message.";
+    QUEUE_DRAINED = "landbridge_queue_drained_timestamp_seconds", Gauge, ["queue"], &[], "All that was sent to the queue before this time was received, as far as SQS lets it be seen; Unix time. No watermark of its tables passes it: where it stands still, there is a backlog, or the queue does not answer.";
     HELD_MESSAGES = "landbridge_held_messages", Gauge, ["queue"], &[], "Messages held by this process.";
     PARKED_FILES = "landbridge_parked_files", Gauge, ["queue"], &[], "Files waiting for a table that does not run or has enough in hand.";
     CREDIT_AVAILABLE = "landbridge_credit_available_bytes", Gauge, ["kind"], &[], "Credit that is free: memory, objects (on disk), the shares of both that are kept for rebuilds, spool, and what full loads have of all of these.";

@@ -226,7 +226,7 @@ pub struct TableView {
 }
 
 /// How far a table is loaded, by commit times at the source; none of a table whose files have none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct CommitsView {
     /// Everything that was committed before is in the warehouse, as far as it was announced.
     #[serde(serialize_with = "moment")]
@@ -236,6 +236,17 @@ pub struct CommitsView {
     /// The latest commit time in what is loaded.
     #[serde(serialize_with = "moment")]
     pub last_at: Option<Instant>,
+    /// Why the watermark stands still, where it does for more than a minute.
+    pub behind: Option<BehindView>,
+}
+
+/// What a watermark waits for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BehindView {
+    /// `ledger`, `hand`, `other_hand` or `queue`.
+    pub what: &'static str,
+    /// In words.
+    pub text: String,
 }
 
 /// The window of a table.

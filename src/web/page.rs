@@ -212,6 +212,9 @@ fn commits(table: &TableView, now: Instant) -> Markup {
                 "whole until " (ago(now, at)) " ago"
             }
         }
+        @if let Some(behind) = &table.commits.behind {
+            span class="small" title="why it is whole no further" { (behind.text) }
+        }
     }
 }
 
@@ -344,6 +347,10 @@ mod tests {
                 && page.contains("1\u{202f}234\u{202f}567")
         );
         assert!(shown(vec![table("a", TableMode::Running)]).contains("All well: 1 table running"));
+        let mut backlog = table("a", TableMode::Running);
+        let text = "queue not drained since <noon>".to_owned();
+        backlog.commits.behind = Some(crate::web::console::BehindView { what: "queue", text });
+        assert!(shown(vec![backlog]).contains("queue not drained since &lt;noon&gt;"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::actors::world::World;
 use crate::domain::delivery::Part;
 use crate::domain::fault::Fault;
 use crate::domain::ids::TableId;
+use crate::domain::taking_over::{Look, is_left};
 use crate::domain::transition::{BatchRecord, BatchState};
 use crate::domain::watchdog::Edge;
 use crate::messages::loader::{BatchesMarked, HoldBatches, OpenBatchesListed, ResumeBatches};
@@ -40,8 +41,8 @@ impl Loader {
         question
     }
 
-    /// Asks for the open batches of earlier runs, or, with an age, for those that another process has left for so long.
-    pub(super) fn list_open(&mut self, left_for: Option<Duration>, context: &mut Context<Self>) {
+    /// Asks for the open batches.
+    pub(super) fn list_open(&mut self, look: Look, context: &mut Context<Self>) {
         let (world, address, generation) = (Arc::clone(&self.world), context.address(), self.generation);
         let question = self.question();
         tokio::spawn(async move {
@@ -53,8 +54,34 @@ impl Loader {
                     None
                 }
             };
-            report(&address, OpenBatchesListed { generation, question, left_for, batches });
+            report(&address, OpenBatchesListed { generation, question, look, batches });
         });
+    }
+
+    /// True of a batch that no other process has.
+    fn is_left(&self, record: &BatchRecord, look: Look) -> bool {
+        let (own, now) = (self.world.process.as_str(), self.world.ports.clock.now());
+        is_left(record, own, &self.world.peers.borrow(), look, now)
+    }
+
+    /// Looks again at what others may have left.
+    fn look_again(&mut self, batches: Vec<BatchRecord>, context: &mut Context<Self>) {
+        let open: BTreeSet<_> = batches.iter().map(|record| record.batch.id.clone()).collect();
+        for record in batches {
+            if self.has(&record.batch.id) || !self.is_left(&record, Look::Again) {
+                continue;
+            }
+            let (table, was) = (&record.batch.table, self.left_to_others.remove(&record.batch.id));
+            let runs = self.world.directory.batcher(table).is_some() && !self.wishes.contains_key(table);
+            match record.state {
+                // What is of an earlier run goes on though its table may not run, as at the start.
+                BatchState::Open if runs || was => self.resume(record, context),
+                // Whoever resumed the table ended before its batches were let go.
+                BatchState::Held if runs => self.wish(record.batch.table, false, context),
+                BatchState::Open | BatchState::Held | BatchState::Loaded | BatchState::Abandoned => {}
+            }
+        }
+        self.left_to_others.retain(|batch| open.contains(batch));
     }
 
     /// The table's batches are to be held, or to go on. What came before and is not yet done gives way.
@@ -115,31 +142,25 @@ impl Handler<OpenBatchesListed> for Loader {
         self.asked.remove(&message.question);
         let Some(batches) = message.batches else {
             // Who looks for what others have left looks again anyway.
-            if message.left_for.is_none() {
-                context.run_later(LIST_AGAIN, |loader, context| loader.list_open(None, context));
+            if message.look == Look::First {
+                context.run_later(LIST_AGAIN, |loader, context| loader.list_open(Look::First, context));
             }
             return;
         };
-        if let Some(age) = message.left_for {
-            let now = self.world.ports.clock.now();
-            let left = batches.into_iter().filter(|record| now.since(record.batch.claimed_at) >= age);
-            for record in left.collect::<Vec<_>>() {
-                let table = &record.batch.table;
-                let runs = self.world.directory.batcher(table).is_some() && !self.wishes.contains_key(table);
-                match record.state {
-                    BatchState::Open if runs => self.resume(record, context),
-                    // Whoever resumed the table ended before its batches were let go.
-                    BatchState::Held if runs => self.wish(record.batch.table, false, context),
-                    BatchState::Open | BatchState::Held | BatchState::Loaded | BatchState::Abandoned => {}
-                }
-            }
-            return;
+        if message.look == Look::Again {
+            return self.look_again(batches, context);
         }
         let mut stranded = BTreeSet::new();
         for record in batches {
             if record.state != BatchState::Held {
-                self.resume(record, context);
-            } else if self.world.directory.batcher(&record.batch.table).is_some() {
+                if self.is_left(&record, Look::First) {
+                    self.resume(record, context);
+                } else {
+                    self.left_to_others.insert(record.batch.id);
+                }
+            } else if self.world.directory.batcher(&record.batch.table).is_some()
+                && self.is_left(&record, Look::First)
+            {
                 // Held batches wait for their table's resumption. Where the table runs, a crash came between its
                 // resumption and theirs, and no person waits for either.
                 stranded.insert(record.batch.table);
@@ -167,8 +188,15 @@ impl Handler<BatchesMarked> for Loader {
             Some(_) if wish.renewed => self.mark_batches(table, context),
             Some(batches) => {
                 self.wishes.remove(&table);
-                if !hold {
-                    batches.into_iter().for_each(|record| self.resume(record, context));
+                if hold {
+                    return;
+                }
+                for record in batches {
+                    // What was held is let go just now; what was not, another may have.
+                    let held = record.state == BatchState::Held;
+                    if held || self.is_left(&record, Look::First) || self.is_left(&record, Look::Again) {
+                        self.resume(record, context);
+                    }
                 }
             }
         }

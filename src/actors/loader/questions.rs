@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 use actix::Handler;
 
 use super::Loader;
-use crate::domain::ids::TableId;
+use super::search::Search;
+use crate::domain::ids::{BatchId, TableId};
 use crate::domain::watchdog::{Edge, Reading};
 use crate::messages::child::{self, Ping, Pulse};
-use crate::messages::loader::{LoaderSnapshot, LoadsByTable, Snapshot};
+use crate::messages::loader::{BatchesInHand, LoaderSnapshot, LoadsByTable, Snapshot};
 
 impl Handler<Snapshot> for Loader {
     type Result = Option<LoaderSnapshot>;
 
     fn handle(&mut self, _: Snapshot, _: &mut Self::Context) -> Self::Result {
-        Some(LoaderSnapshot { in_flight: self.in_flight.len(), recovered: self.recovered })
+        Some(LoaderSnapshot {
+            in_flight: self.in_flight.len(),
+            recovered: self.recovered && self.left_to_others.is_empty(),
+        })
     }
 }
 
@@ -27,6 +31,16 @@ impl Handler<LoadsByTable> for Loader {
             *loads.entry(one.table.clone()).or_default() += 1;
         }
         Some(loads.into_iter().collect())
+    }
+}
+
+impl Handler<BatchesInHand> for Loader {
+    type Result = Option<Vec<BatchId>>;
+
+    fn handle(&mut self, _: BatchesInHand, _: &mut Self::Context) -> Self::Result {
+        let waiting = self.in_flight.values().flat_map(|one| one.search.iter().flat_map(Search::untried));
+        let delivered = self.in_flight.values().filter_map(|one| one.batch.get());
+        Some(delivered.chain(waiting).cloned().collect())
     }
 }
 

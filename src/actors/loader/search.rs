@@ -24,9 +24,14 @@ pub(super) struct Search {
 }
 
 impl Search {
+    /// The parts that wait for their turn.
+    pub(super) fn untried(&self) -> impl Iterator<Item = &BatchId> {
+        self.parts.untried().iter().map(|part| &part.record.batch.id)
+    }
+
     /// True of a part that waits for its turn.
     pub(super) fn holds(&self, batch: &BatchId) -> bool {
-        self.parts.untried().iter().any(|part| part.record.batch.id == *batch)
+        self.untried().any(|part| part == batch)
     }
 }
 

@@ -31,7 +31,8 @@ impl Handler<HeldByTable> for Poller {
             oldest_event,
             oldest_change,
         });
-        Some(Held { since: self.since, tables: tables.collect() })
+        let (queue, drained) = (self.id.clone(), self.drain.drained());
+        Some(Held { queue, since: self.since, drained, tables: tables.collect() })
     }
 }
 

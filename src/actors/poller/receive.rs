@@ -8,16 +8,18 @@ use tokio::task::AbortHandle;
 
 use super::Poller;
 use crate::actors::world::World;
+use crate::domain::drain::Receive;
 use crate::domain::fault::MAY_BE_LOADED;
 use crate::domain::file::FileId;
 use crate::domain::ids::QueueId;
+use crate::domain::instant::Instant;
 use crate::domain::intake::{Announced, Arrived, Content, Plan};
 use crate::domain::notification::{Action, Announcement, Parsed, parse};
 use crate::domain::route::Route;
 use crate::domain::transition::Verdict;
 use crate::domain::watchdog::Edge;
 use crate::flow::pulse;
-use crate::messages::poller::Received;
+use crate::messages::poller::{ReceiveFailed, Received};
 use crate::queue::{MESSAGES_PER_CALL_MAX, Message};
 use crate::telemetry::events;
 
@@ -38,23 +40,29 @@ pub(super) fn spawn(poller: &Poller, address: WeakAddr<Poller>) -> AbortHandle {
             let visibility = world.bounds.intake.visibility;
             let max = free.min(MESSAGES_PER_CALL_MAX);
             pulse::working(Edge::Queue, "receiving messages");
+            let began = world.ports.clock.now();
             let receive = queue.receive(max, world.bounds.receive_wait, visibility);
             match world.heard(Edge::Queue, receive).await {
                 Ok(messages) => {
                     wait = FIRST_WAIT;
-                    if messages.is_empty() {
-                        continue;
+                    let call = call(&world, began, max, &messages);
+                    if !messages.is_empty() {
+                        events::MessagesReceived { queue: &id, count: messages.len() }.emit();
                     }
-                    events::MessagesReceived { queue: &id, count: messages.len() }.emit();
-                    let arrived = messages.into_iter().map(|message| arrived(&world, &id, message)).collect();
+                    let messages =
+                        messages.into_iter().map(|message| arrived(&world, &id, message)).collect();
                     let Some(address) = address.upgrade() else { return };
                     pulse::working(Edge::Actor, "handing messages over");
-                    if address.send(Received(arrived)).await.is_err() {
+                    if address.send(Received { messages, call }).await.is_err() {
                         return;
                     }
                 }
                 Err(fault) => {
                     events::QueueCallFailed { queue: &id, call: "receive", fault: &fault }.emit();
+                    let Some(address) = address.upgrade() else { return };
+                    if address.send(ReceiveFailed(fault.kind)).await.is_err() {
+                        return;
+                    }
                     pulse::waiting("its next try", tokio::time::sleep(wait)).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
@@ -62,6 +70,21 @@ pub(super) fn spawn(poller: &Poller, address: WeakAddr<Poller>) -> AbortHandle {
         }
     }));
     task.abort_handle()
+}
+
+/// What a call for `asked` messages, which was answered just now, says of its queue.
+fn call(world: &World, began: Instant, asked: usize, messages: &[Message]) -> Receive {
+    let ended = world.ports.clock.now();
+    let sent: Option<Vec<_>> = messages.iter().map(|message| Some(ended.minus(message.age?))).collect();
+    let sent = sent.unwrap_or_default();
+    Receive {
+        began,
+        ended,
+        wait: world.bounds.receive_wait,
+        asked,
+        brought: messages.len(),
+        sent: sent.iter().min().copied().zip(sent.iter().max().copied()),
+    }
 }
 
 /// Parses a message and decides what its files are.

@@ -64,7 +64,8 @@ fn after_a_crash_a_stream_is_sealed_and_never_written_to_again() {
     let batch = batch(&["x"]);
     for (rows, whole) in [(batch.manifest.rows(), true), (0, false)] {
         let last_attempt = Some((attempt(&batch, 1, "s1"), AttemptOutcome::Open));
-        let record = BatchRecord { batch: batch.clone(), state: BatchState::Open, last_attempt };
+        let (state, since) = (BatchState::Open, batch.claimed_at);
+        let record = BatchRecord { batch: batch.clone(), state, last_attempt, since };
         let mut delivery = Delivery::resume(record, "p".into(), Duration::from_secs(60));
         assert_eq!(play(&mut delivery, [Event::Begun]), Action::Ask(attempt(&batch, 1, "s1")));
         let action = play(&mut delivery, [sealed(rows)]);

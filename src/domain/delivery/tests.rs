@@ -57,6 +57,7 @@ fn resumed(batch: &Batch, outcome: AttemptOutcome) -> Delivery {
         batch: batch.clone(),
         state: super::super::transition::BatchState::Open,
         last_attempt: Some((batch.attempt(AttemptNumber(1), "p"), outcome)),
+        since: batch.claimed_at,
     };
     Delivery::resume(record, "p".into(), PATIENCE)
 }

@@ -53,7 +53,8 @@ fn record(state: Option<&FileState>, outcome: AttemptOutcome) -> Option<BatchRec
     };
     let batch = batch(None);
     let attempt = batch.attempt(AttemptNumber::FIRST, "plan");
-    Some(BatchRecord { batch, state, last_attempt: Some((attempt, outcome)) })
+    let since = batch.claimed_at;
+    Some(BatchRecord { batch, state, last_attempt: Some((attempt, outcome)), since })
 }
 
 /// Every transition: from, to, and by what.

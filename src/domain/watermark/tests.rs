@@ -109,6 +109,7 @@ impl World {
             in_ledger: self.oldest(&[Place::Claimed, Place::Deferred, Place::Poison]),
             in_hand: self.oldest(&[Place::Hand]),
             in_other_hands: None,
+            in_queue: None,
         };
         self.mark = known.mark(&self.frontier);
         self.mark.iter().for_each(|mark| self.frontier.passed(*mark));
@@ -206,14 +207,38 @@ fn what_another_process_has_in_hand_or_may_have_stands_in_the_way() {
     let transit = Duration::from_micros(10);
     let of = |others: &[Hands], table| in_other_hands(others, table, at(100), transit);
     assert_eq!(of(&[], &one), at(90), "one that has not spoken yet");
-    let said = |at_micros, oldest: &[(&TableId, i64)]| Hands {
-        process: String::new(),
-        at: at(at_micros),
+    let said = |drained: &[(&str, Option<i64>)], oldest: &[(&TableId, i64)]| Hands {
         oldest: oldest.iter().map(|(table, event)| ((*table).clone(), at(*event))).collect(),
+        drained: Some(drained.iter().map(|(cluster, micros)| ((*cluster).into(), micros.map(at))).collect()),
+        ..Hands::default()
     };
-    let others = [said(98, &[(&one, 70), (&two, 85)]), said(95, &[])];
+    let others = [said(&[("a", Some(98))], &[(&one, 70), (&two, 85)]), said(&[("a", Some(95))], &[])];
     assert_eq!((of(&others, &one), of(&others, &two)), (at(70), at(85)));
     assert_eq!(of(&others[1..], &one), at(85), "since it spoke it may have received more");
+    assert_eq!(of(&[said(&[("b", None)], &[])], &one), at(90), "it does not receive of this cluster");
+    assert_eq!(of(&[said(&[("a", None)], &[])], &one), UNTOLD, "it has not seen the queue drained");
+    let earlier: Hands = serde_json::from_str(r#"{"process":"x","at":99,"oldest":[]}"#).unwrap();
+    assert_eq!(of(&[earlier], &one), UNTOLD, "an earlier version does not look at it");
+}
+
+#[test]
+fn a_mark_waits_for_the_oldest_thing_that_may_be_missing() {
+    let known = Known {
+        loaded: Some(Reached::of(at(50), at(40))),
+        in_ledger: Some(at(60)),
+        in_queue: Some(at(50)),
+        ..Known::default()
+    };
+    assert_eq!((known.behind(), known.mark(&Frontier::default())), (Some((at(50), Behind::Queue)), None));
+    let minutes = |minutes: i64| at(minutes * 60_000_000);
+    assert_eq!(Behind::Queue.told(minutes(9), minutes(9)), None, "as usual");
+    let told = Behind::Queue.told(minutes(9), minutes(10));
+    assert_eq!(told.as_deref(), Some("queue not drained since 1970-01-01T00:09:00.000Z"));
+    assert!(Behind::Queue.told(UNTOLD, minutes(10)).is_some_and(|told| told.contains("since the start")));
+    let known = Known { in_queue: Some(at(61)), ..known };
+    assert_eq!(known.behind(), Some((at(60), Behind::Ledger)));
+    assert_eq!(known.mark(&Frontier::default()), Some(at(40)));
+    assert_eq!(Known { in_queue: Some(UNTOLD), ..known }.mark(&Frontier::default()), None);
 }
 
 #[test]

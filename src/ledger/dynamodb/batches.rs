@@ -245,13 +245,12 @@ fn read(id: &BatchId, items: &BTreeMap<String, Item>) -> Result<Option<StoredBat
         let Some(item) = items.get(name.text_of(SK)?) else { return Ok(None) };
         attempts.push(attempt_of(item, number, &batch)?);
     }
-    let record = BatchRecord { batch, state: state_of(own)?, last_attempt: attempts.last().cloned() };
-    Ok(Some(StoredBatch {
-        record,
-        attempts,
-        mark: own.maybe_text("b_homes")?.map(str::to_owned),
-        changed_at: instant("b_updated")?.unwrap_or(Instant::from_micros(0)),
-    }))
+    let changed_at = instant("b_updated")?.unwrap_or(Instant::from_micros(0));
+    // Every step on an attempt writes its time on the batch, too.
+    let last_attempt = attempts.last().cloned();
+    let record = BatchRecord { batch, state: state_of(own)?, last_attempt, since: changed_at };
+    let mark = own.maybe_text("b_homes")?.map(str::to_owned);
+    Ok(Some(StoredBatch { record, attempts, mark, changed_at }))
 }
 
 impl DynamoDbLedger {

@@ -322,7 +322,10 @@ pub(super) fn whole(step: &Transaction<'_>, stored: Stored) -> Result<BatchRecor
         return Err(StepError::Corrupt(text));
     };
     let last_attempt = attempt_of(step, stored.number, &batch)?;
-    Ok(BatchRecord { batch, state, last_attempt })
+    let mut select = step.prepare_cached("SELECT max(at) FROM attempts WHERE batch = ?1")?;
+    let attempted: Option<i64> = select.query_row([stored.number], |row| row.get(0))?;
+    let since = Instant::from_micros(stored.updated_at.max(attempted.unwrap_or(stored.updated_at)));
+    Ok(BatchRecord { batch, state, last_attempt, since })
 }
 
 /// The last attempt.

@@ -7,6 +7,7 @@ use tracing::{debug, error, warn};
 use super::{c, count, event, label, level};
 use crate::domain::fault::Fault;
 use crate::domain::ids::QueueId;
+use crate::domain::instant::Instant;
 
 /// A message may be received this often before SQS moves it to the dead-letter queue (architecture, section 10).
 const RECEIVES_WANTED: u32 = 20;
@@ -66,9 +67,12 @@ event! {
 
 event! {
     /// What a poller holds.
-    IntakeLevel<'a> { queue: &'a QueueId, held_messages: usize, parked_files: usize } |e| {
+    IntakeLevel<'a> { queue: &'a QueueId, held_messages: usize, parked_files: usize, drained: Option<Instant> } |e| {
         level(&c::HELD_MESSAGES, &[label("queue", e.queue)], e.held_messages as f64);
         level(&c::PARKED_FILES, &[label("queue", e.queue)], e.parked_files as f64);
+        if let Some(drained) = e.drained {
+            level(&c::QUEUE_DRAINED, &[label("queue", e.queue)], drained.seconds());
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use landbridge::domain::ids::TableId;
+use landbridge::domain::ids::{BatchId, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::watermark::Hands;
 use landbridge::ledger::SharedLedger;
@@ -76,8 +76,10 @@ async fn batches_are_paged() {
 async fn what_others_have_in_hand_is_known() {
     let at = Instant::from_micros;
     let (ledger, _) = both().await;
-    let table = TableId::new("a", "s", "t");
+    let (table, batch) = (TableId::new("a", "s", "t"), BatchId::from_stored("one"));
     let hands = |process: &str, said, event| Hands {
+        drained: Some(vec![("a".into(), None), ("b".into(), Some(at(said)))]),
+        batches: vec![batch.clone()],
         process: process.to_owned(),
         at: at(said),
         oldest: vec![(table.clone(), at(event))],

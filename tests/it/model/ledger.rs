@@ -8,7 +8,7 @@ use landbridge::domain::ids::{AttemptNumber, BatchId, JobId};
 use landbridge::domain::transition::rules::{self, Claiming, Ruling};
 use landbridge::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Claim, Home, Step, Verdict};
 
-use super::NOW;
+use super::{LONG_AGO, NOW};
 
 /// Where a file is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +69,8 @@ impl Ledger {
         }
         let last_attempt = attempt.cloned().map(|attempt| (attempt, AttemptOutcome::Open));
         let attempts = attempt.map(|attempt| (attempt.job_id.clone(), false)).into_iter().collect();
-        let record = BatchRecord { batch: batch.clone(), state: BatchState::Open, last_attempt };
+        let state = BatchState::Open;
+        let record = BatchRecord { batch: batch.clone(), state, last_attempt, since: LONG_AGO };
         self.batches.insert(batch.id.clone(), Row { record, mark: None, attempts });
     }
 

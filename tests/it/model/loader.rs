@@ -10,11 +10,12 @@ use landbridge::domain::delivery::{self, Action, Delivery, End, Event as Heard};
 use landbridge::domain::file::FileId;
 use landbridge::domain::intake;
 use landbridge::domain::table::{self, Outcome, Table};
+use landbridge::domain::taking_over::Look;
 use landbridge::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Home};
 
-use super::process::{InFlight, Leases, Part};
+use super::process::{InFlight, Leases, Part, Process};
 use super::world::World;
-use super::{NOW, bounds, table_id};
+use super::{LONG_AGO, NOW, bounds, table_id};
 
 impl World {
     pub fn resume_delivery(&mut self, p: usize, record: BatchRecord, leases: Leases) {
@@ -177,7 +178,8 @@ impl World {
         let leases: Leases = taken.collect();
         let in_hand = leases.keys().filter(|file| self.process(p).table.holds(file)).cloned().collect();
         let last_attempt = attempt.map(|attempt| (attempt, AttemptOutcome::Open));
-        ((BatchRecord { batch, state: BatchState::Open, last_attempt }, leases), in_hand)
+        let (state, since) = (BatchState::Open, LONG_AGO);
+        ((BatchRecord { batch, state, last_attempt, since }, leases), in_hand)
     }
 
     /// The table waits for a person: its files go back.
@@ -211,19 +213,14 @@ impl World {
     /// The second half of both, which may fail or come late: the batches are held, or let go.
     pub fn mark_batches(&mut self, p: usize, hold: bool) {
         self.process(p).wish = None;
-        let deliveries = self.process(p).deliveries.iter();
-        let running: BTreeSet<_> = deliveries
-            .flat_map(|one| {
-                let waiting = one.search.iter().flat_map(|search| search.untried());
-                waiting.map(|(record, _)| &record.batch.id).chain([&one.delivery.batch().id])
-            })
-            .cloned()
-            .collect();
+        let running: BTreeSet<_> = self.processes[p].iter().flat_map(Process::batches).collect();
         for record in self.ledger.open() {
             if (record.state == BatchState::Held) != hold {
                 self.ledger.hold(&record.batch.id, hold);
             }
-            if !hold && !running.contains(&record.batch.id) {
+            let held = record.state == BatchState::Held;
+            let left = held || [Look::First, Look::Again].iter().any(|look| self.is_left(p, &record, *look));
+            if !hold && left && !running.contains(&record.batch.id) {
                 self.resume_delivery(p, record, Leases::new());
             }
         }

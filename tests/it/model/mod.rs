@@ -10,6 +10,7 @@ use landbridge::domain::ids::TableId;
 use landbridge::domain::instant::Instant;
 use landbridge::domain::intake::IntakeBounds;
 use landbridge::domain::table::TableBounds;
+use landbridge::domain::taking_over::LEFT_AFTER;
 use stateright::{Checker, Model, Property};
 
 use self::mistakes::{Mistake, broken_by};
@@ -30,6 +31,8 @@ mod world;
 
 /// Time stands still.
 const NOW: Instant = Instant::from_micros(1_763_856_000_000_000);
+/// What nobody living has is left: the first of them takes it up.
+const LONG_AGO: Instant = Instant::from_micros(NOW.micros() - LEFT_AFTER.as_micros() as i64);
 /// Whatever waits is due.
 const LATER: Instant = Instant::from_micros(1_763_856_000_000_000 + 3_600_000_000);
 /// Whatever is parked is overdue.
@@ -82,7 +85,7 @@ impl Model for Explored {
                 vec![$(Property::always(PROPERTIES[$index].0, |_, world| (PROPERTIES[$index].1)(world))),*]
             };
         }
-        always!(0 1 2 3 4 5 6 7)
+        always!(0 1 2 3 4 5 6 7 8)
     }
 }
 

@@ -35,6 +35,9 @@ impl World {
             if process.runs && !self.ledger.deferred().is_empty() {
                 moves.push(Move::TakeUp(p));
             }
+            if !self.left_to(p).is_empty() {
+                moves.push(Move::TakeOver(p));
+            }
         }
         for (id, (upload, job)) in &self.warehouse.jobs {
             if *job == Job::Running {

@@ -9,10 +9,13 @@ use landbridge::domain::bisection::Bisection;
 use landbridge::domain::delivery::{Action, Delivery};
 use landbridge::domain::fault::FaultKind;
 use landbridge::domain::file::{FileId, FileState};
+use landbridge::domain::ids::BatchId;
 use landbridge::domain::instant::Instant;
 use landbridge::domain::intake::{self, Announced, Arrived, Content, Intake, ItemId, Plan};
 use landbridge::domain::table::{self, CloseReason, Table};
+use landbridge::domain::taking_over::{Look, is_left};
 use landbridge::domain::transition::{BatchRecord, BatchState};
+use landbridge::domain::watermark::Hands;
 
 use super::mistakes::Mistake;
 use super::world::World;
@@ -77,6 +80,16 @@ impl Process {
     pub fn message(&self, number: u64) -> usize {
         self.messages[&number]
     }
+
+    /// The batches that it delivers, or will.
+    pub fn batches(&self) -> Vec<BatchId> {
+        let of = |one: &InFlight| {
+            let waiting = one.search.iter().flat_map(|search| search.untried());
+            let waiting = waiting.map(|(record, _)| record.batch.id.clone());
+            waiting.chain([one.delivery.batch().id.clone()]).collect::<Vec<_>>()
+        };
+        self.deliveries.iter().flat_map(of).collect()
+    }
 }
 
 impl World {
@@ -85,12 +98,44 @@ impl World {
         let runs = !self.ledger.table_held;
         self.processes[p] = Some(Process::new(runs, self.scenario.plan_hash(p, self.lives)));
         for record in self.ledger.open() {
+            if !self.is_left(p, &record, Look::First) {
+                continue;
+            }
             if record.state == BatchState::Held {
                 if !runs {
                     continue;
                 }
                 self.ledger.hold(&record.batch.id, false);
             }
+            self.resume_delivery(p, record, Leases::new());
+        }
+    }
+
+    /// True of a batch that no other living process has: what the others say is never old here.
+    pub fn is_left(&self, p: usize, record: &BatchRecord, look: Look) -> bool {
+        let others = self.processes.iter().enumerate().filter(|(other, _)| *other != p);
+        let said = others.filter_map(|(other, process)| {
+            let batches = process.as_ref()?.batches();
+            Some(Hands { process: other.to_string(), at: NOW, batches, ..Hands::default() })
+        });
+        let takes_all = self.mistake == Some(Mistake::TakesUpTheLiving) && look == Look::First;
+        takes_all || is_left(record, &p.to_string(), &said.collect::<Vec<_>>(), look, NOW)
+    }
+
+    /// Open batches that the process may take up.
+    pub fn left_to(&self, p: usize) -> Vec<BatchRecord> {
+        let Some(process) = &self.processes[p] else { return Vec::new() };
+        let own = process.batches();
+        let takes = |record: &BatchRecord| {
+            let runs = process.runs && process.wish.is_none() && record.state == BatchState::Open;
+            runs && !own.contains(&record.batch.id) && self.is_left(p, record, Look::Again)
+        };
+        self.ledger.open().into_iter().filter(takes).collect()
+    }
+
+    /// The process takes up what another has left.
+    pub fn take_over(&mut self, p: usize) {
+        for record in self.left_to(p) {
             self.resume_delivery(p, record, Leases::new());
         }
     }

@@ -16,7 +16,9 @@ pub const LOADED_WHOLE: &str = "I-5: what is loaded was loaded whole, by the bat
 pub const NOT_DOUBLED: &str = "I-6: no row is in the warehouse twice";
 pub const GOES_ON: &str = "it goes on until every file is final";
 
-pub const PROPERTIES: [Property; 8] = [
+pub const LEFT_ALONE: &str = "no stream is sealed by another while its owner lives and works";
+
+pub const PROPERTIES: [Property; 9] = [
     ("I-1: every known file is in one state", every_file_has_a_state),
     ("I-2: every job was written down before", every_job_was_written_down),
     ("I-3: what is known to have failed has not loaded and never will", what_failed_has_failed),
@@ -25,6 +27,7 @@ pub const PROPERTIES: [Property; 8] = [
     (NOT_DOUBLED, no_row_is_doubled),
     ("what is in the warehouse is in a batch that may say so", rows_have_a_batch),
     (GOES_ON, it_goes_on),
+    (LEFT_ALONE, |world| !world.sealed_of_another),
 ];
 
 fn every_file_has_a_state(world: &World) -> bool {

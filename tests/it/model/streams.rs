@@ -49,7 +49,10 @@ impl World {
         }
     }
 
-    pub fn seal(&mut self, delivery: &Delivery, attempt: &Attempt, how: How) -> Heard {
+    pub fn seal(&mut self, p: usize, delivery: &Delivery, attempt: &Attempt, how: How) -> Heard {
+        let mut others = self.processes.iter().enumerate().filter(|(other, _)| *other != p);
+        self.sealed_of_another |=
+            others.any(|(_, other)| other.iter().any(|other| other.batches().contains(&delivery.batch().id)));
         let name = attempt.stream.as_ref().unwrap();
         let stream = self.warehouse.streams.get_mut(name).unwrap();
         stream.job = attempt.job_id.clone();

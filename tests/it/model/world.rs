@@ -35,6 +35,8 @@ pub struct World {
     pub lives: usize,
     /// A message was given up before all its files were final.
     pub given_up_early: bool,
+    /// A process has sealed the stream of a batch that another one delivers, which lives.
+    pub sealed_of_another: bool,
     /// Submissions under fresh ids, and the last of each batch (for a mistake).
     pub fresh: Vec<(JobId, JobId)>,
     /// Commits that were answered and are not done (for a mistake).
@@ -74,6 +76,7 @@ pub enum Move {
     Delete(usize, How),
     TryAgain(usize),
     TakeUp(usize),
+    TakeOver(usize),
     DeferParked(usize),
     MarkBatches(usize, bool),
     Start(usize),
@@ -104,6 +107,7 @@ impl World {
             left: scenario.faults,
             lives: 0,
             given_up_early: false,
+            sealed_of_another: false,
             fresh: Vec::new(),
             owed: Vec::new(),
         };
@@ -134,6 +138,7 @@ impl World {
             Move::Delete(p, how) => self.delete(p, how),
             Move::TryAgain(p) => self.try_again(p),
             Move::TakeUp(p) => self.take_up_deferred(p),
+            Move::TakeOver(p) => self.take_over(p),
             Move::DeferParked(p) => self.step_intake(p, DEFERRED_BY, intake::Event::Tick, None),
             Move::MarkBatches(p, hold) => self.mark_batches(p, hold),
             Move::Start(p) => {
@@ -228,7 +233,7 @@ impl World {
         let heard = match action {
             Action::Build { by_stream } => self.build(p, &delivery, by_stream),
             Action::Submit(attempt) if attempt.stream.is_some() => self.append(&delivery, &attempt, how),
-            Action::Ask(attempt) if attempt.stream.is_some() => self.seal(&delivery, &attempt, how),
+            Action::Ask(attempt) if attempt.stream.is_some() => self.seal(p, &delivery, &attempt, how),
             Action::CommitStream(attempt) => self.commit_stream(&delivery, &attempt, how),
             Action::Submit(attempt) => self.submit(&delivery, &attempt, how),
             Action::Ask(attempt) if how == How::Usual => Heard::Status(self.ask(&attempt)),

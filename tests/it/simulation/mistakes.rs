@@ -43,6 +43,8 @@ pub enum Mistake {
     ExistsIsSuccess,
     /// The rows of a stream are counted while it still takes more.
     CountedUnsealed,
+    /// A process that begins takes up the batches of those that live.
+    TakesUpTheLiving,
 }
 
 impl Mistake {
@@ -58,7 +60,7 @@ impl Mistake {
     ];
 
     /// Those that can be made with streams alone.
-    pub const OF_STREAMS: [Self; 2] = [Self::ExistsIsSuccess, Self::CountedUnsealed];
+    pub const OF_STREAMS: [Self; 3] = [Self::ExistsIsSuccess, Self::CountedUnsealed, Self::TakesUpTheLiving];
 }
 
 /// What one seed runs with: a mistake, or none.
@@ -92,7 +94,8 @@ impl Mistaken {
             | Mistake::ShortRebuild
             | Mistake::AdoptedUnlabelled
             | Mistake::ExistsIsSuccess
-            | Mistake::CountedUnsealed => Arc::new(Untampered),
+            | Mistake::CountedUnsealed
+            | Mistake::TakesUpTheLiving => Arc::new(Untampered),
         };
         Self { mistake: Some(mistake), tamper, known: Arc::default() }
     }

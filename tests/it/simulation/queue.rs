@@ -98,7 +98,8 @@ impl SimulatedQueue {
             let receipt = Receipt(format!("{number}#{}", stored.receives).into());
             stored.receipt = Some(receipt.clone());
             let (id, body) = (MessageId(number.to_string().into()), Arc::clone(&stored.body));
-            taken.push(Message { id, receipt, body, receive_count: stored.receives });
+            let age = Some(now.since(stored.sent_at));
+            taken.push(Message { id, receipt, body, receive_count: stored.receives, age });
         }
         Ok(taken)
     }

@@ -26,7 +26,8 @@ fn attempt(batch: &Batch, number: u32) -> Attempt {
 fn record(state: BatchState, last: Option<(u32, AttemptOutcome)>) -> BatchRecord {
     let batch = batch(&["x", "y"], 3);
     let last_attempt = last.map(|(number, outcome)| (attempt(&batch, number), outcome));
-    BatchRecord { batch, state, last_attempt }
+    let since = batch.claimed_at;
+    BatchRecord { batch, state, last_attempt, since }
 }
 
 const STATES: [BatchState; 4] =
