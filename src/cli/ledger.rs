@@ -139,19 +139,20 @@ fn line(name: &str, plan: &TablePlan) -> String {
 }
 
 fn shown(counts: &Counts) -> String {
-    let Counts { batches, files_in_batches, files, modes, dead_letters, shapes, usage } = *counts;
+    let Counts { batches, files_in_batches, files, modes, dead_letters, shapes, usage, watermarks } = *counts;
     let several = |count: u64, one: &str, more: &str| {
         format!("{} {}", number(count), if count == 1 { one } else { more })
     };
     format!(
-        "{} with {}, {} in none, {}, {}, {}, {}",
+        "{} with {}, {} in none, {}, {}, {}, {}, {}",
         several(batches, "batch", "batches"),
         several(files_in_batches, "file", "files"),
         several(files, "file", "files"),
         several(modes, "table that does not run", "tables that do not run"),
         several(shapes, "table with a shape", "tables with shapes"),
         several(dead_letters, "dead letter", "dead letters"),
-        several(usage, "day of usage", "days of usage")
+        several(usage, "day of usage", "days of usage"),
+        several(watermarks, "watermark", "watermarks")
     )
 }
 

@@ -93,6 +93,10 @@ pub struct Batch {
     /// The commit times in its change files, as far as they have any; no part of its identity.
     #[serde(default)]
     pub commits: Option<CommitSpan>,
+    /// From which event time on it stands in the watermark's way, where that is earlier than its events tell: of a file that was deferred,
+    /// or of one of the batch that it is a part of, nobody knows how old it is. No part of its identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks_from: Option<Instant>,
 }
 
 impl Batch {
@@ -105,7 +109,21 @@ impl Batch {
         manifest: Manifest,
     ) -> Self {
         let id = batch_id(&manifest, &destination, claimed_at, parent.as_ref());
-        Self { id, table, destination, claimed_at, parent, manifest, events: None, commits: None }
+        let (events, commits, blocks_from) = (None, None, None);
+        Self { id, table, destination, claimed_at, parent, manifest, events, commits, blocks_from }
+    }
+
+    /// The batch as a part of `parent`: what is known of its files is what is known of all of that one's.
+    pub fn part_of(self, parent: &Self) -> Self {
+        let (events, commits, blocks_from) = (parent.events, parent.commits, parent.blocks_from);
+        Self { events, commits, blocks_from, ..self }
+    }
+
+    /// The batch that stands in the way from `from` on, whatever its events tell.
+    pub fn blocking_from(self, from: Option<Instant>) -> Self {
+        let told = self.events.map(|events| events.oldest);
+        let blocks_from = from.filter(|from| told.is_some_and(|told| *from < told));
+        Self { blocks_from, ..self }
     }
 
     /// The job id of attempt `number`: `lb_{dataset}_{table}_{yyyymmddThhmmss}_{hash}_{attempt}`, a pure function of

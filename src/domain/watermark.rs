@@ -40,8 +40,20 @@ pub fn blocks_from(batch: &Batch, deferred: impl Fn(&FileId) -> Option<Option<In
     let announced = batch.events.map(|events| events.oldest);
     let event = |entry: &ManifestEntry| deferred(&entry.file).unwrap_or(announced).unwrap_or(UNTOLD);
     let changes = batch.manifest.entries.iter().filter(|entry| is_change(&entry.file));
-    // The files of a batch share the oldest event that was announced with them.
-    changes.map(event).min().map(|oldest| announced.map_or(oldest, |announced| announced.min(oldest)))
+    // The files of a batch share the oldest event that was announced with them, and what was handed down to it.
+    let shared = announced.into_iter().chain(batch.blocks_from).min();
+    changes.map(event).min().map(|oldest| shared.map_or(oldest, |shared| shared.min(oldest)))
+}
+
+/// The event time that a file of a batch which is given up takes along: it is not older than the oldest of the batch. None where nobody
+/// knows.
+pub fn handed_down(parent: &Batch, file: &FileId) -> Option<Instant> {
+    let oldest = parent.events.map(|events| events.oldest);
+    if !is_change(file) {
+        return oldest;
+    }
+    let from = oldest.map(|oldest| parent.blocks_from.map_or(oldest, |from| from.min(oldest)));
+    from.filter(|from| *from != UNTOLD)
 }
 
 /// A loaded file: what it vouches for once nothing older is missing.

@@ -57,6 +57,13 @@ pub enum Line {
         /// All entries, oldest first.
         entries: Vec<ShapeEntry>,
     },
+    /// How far a table is loaded.
+    Watermark {
+        /// The table.
+        table: TableId,
+        /// Everything that was committed before is loaded, as far as it was announced.
+        at: Instant,
+    },
     /// A message that could not be parsed.
     DeadLetter(DeadLetter),
     /// What a process has done on a day.
@@ -181,6 +188,9 @@ pub struct Counts {
     /// Days of usage, of each process that ran on them.
     #[serde(default)]
     pub usage: u64,
+    /// Tables that have a watermark.
+    #[serde(default)]
+    pub watermarks: u64,
 }
 
 impl Counts {
@@ -196,6 +206,7 @@ impl Counts {
             Line::DeadLetter(_) => self.dead_letters += 1,
             Line::Shape { .. } => self.shapes += 1,
             Line::Usage(_) => self.usage += 1,
+            Line::Watermark { .. } => self.watermarks += 1,
             Line::Ledger(_) | Line::End(_) => {}
         }
     }
@@ -315,6 +326,9 @@ pub async fn read(
     }
     for (table, entries) in reader.shapes().await? {
         take(Line::Shape { table, entries })?;
+    }
+    for (table, at) in reader.watermarks().await? {
+        take(Line::Watermark { table, at })?;
     }
     reader.usage(Day(0)).await?.into_iter().try_for_each(|usage| take(Line::Usage(usage)))?;
     loop {

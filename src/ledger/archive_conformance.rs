@@ -10,6 +10,7 @@ use landbridge::domain::instant::Instant;
 use landbridge::domain::notice::{Notice, NoticeId};
 use landbridge::domain::shape::{Change, ShapeEntry};
 use landbridge::domain::summary::{CommitSpan, EventSpan};
+use landbridge::domain::watermark::UNTOLD;
 use landbridge::ledger::archive::{Line, read, replay};
 use landbridge::ledger::reader::LedgerReader;
 use landbridge::ledger::{Home, Mending, SharedLedger, TableMode, Verdict};
@@ -67,6 +68,11 @@ async fn fill(ledger: &SharedLedger) -> Result<(), Fault> {
     ledger.settle(&[(file("g"), Verdict::Poison("given up".into()))], at(126)).await?;
     ledger.mend(&[(file("g"), at(126))], Mending::Discard, at(127)).await?;
     ledger.note_events(&[(file("d"), at(3)), (file("p"), at(2))]).await?;
+    // Of a deferred file nobody knows how old it is, in its batch neither.
+    ledger.settle(&[(file("w"), Verdict::Defer)], at(126)).await?;
+    let unknown = batch(&["w"], 60, 3);
+    ledger.claim(&unknown, Some(&first(&unknown)), at(127)).await?;
+    ledger.raise_watermarks(&[(TableId::new("a", "s", "t"), at(4))]).await?;
     ledger.set_mode(&TableId::new("a", "s", "t"), &TableMode::Held("look".into()), at(128)).await?;
     ledger.set_mode(&TableId::new("a", "s", "u"), &TableMode::Paused, at(128)).await?;
     let entries: Vec<_> = (0..300).map(|number| entry(&format!("c{number}"))).collect();
@@ -114,7 +120,7 @@ pub(crate) async fn a_copy_is_the_same_ledger(
 ) {
     fill(&ledger).await.unwrap();
     let written = lines(reader).await;
-    assert_eq!(written.len(), 5 + 4 + 2 + 1 + 1 + 1, "{written:#?}");
+    assert_eq!(written.len(), 6 + 4 + 2 + 1 + 1 + 1 + 1, "{written:#?}");
     let text: Vec<_> = written.iter().map(|line| serde_json::to_string(line).unwrap()).collect();
     let parsed: Vec<Line> = text.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
     assert_eq!(parsed, written);
@@ -130,6 +136,10 @@ pub(crate) async fn a_copy_is_the_same_ledger(
     assert_eq!((waiting.len(), &waiting), (1, &ledger.notices("fraud", 10).await.unwrap()));
     assert_eq!(other.summary(at(500)).await.unwrap(), ledger.summary(at(500)).await.unwrap());
     assert_eq!(other.blocking().await.unwrap(), ledger.blocking().await.unwrap());
+    let own = TableId::new("a", "s", "t");
+    assert_eq!(other.blocking().await.unwrap().get(&own), Some(&UNTOLD));
+    let of_own = other.summary(at(500)).await.unwrap().into_iter().find(|one| one.table == own).unwrap();
+    assert_eq!(of_own.watermark, Some(at(4)));
     let taken = batch(&["l1", "new"], 99, 3);
     let line = Line::Batch(landbridge::ledger::archive::KeptBatch::loaded(taken, "x"));
     let refused = replay(&*other, line, at(200)).await.unwrap_err();

@@ -482,6 +482,59 @@ pub(crate) async fn what_stands_in_the_way_is_known_wherever_it_moves(ledger: Sh
     assert_eq!(blocking().await, None);
 }
 
+/// Of a file that was deferred without a word of its event nobody knows how old it is, wherever its batch's files go.
+pub(crate) async fn what_nobody_knows_the_age_of_stays_so(ledger: SharedLedger) {
+    let blocking = async || ledger.blocking().await.unwrap().get(&table("t")).copied();
+    ledger.settle(&[(file("x"), Verdict::Defer)], at(50)).await.unwrap();
+    let one = Batch { events: EventSpan::of([at(70)]), ..batch(&["x", "y", "z", "w"], 3, 80) };
+    claim(&ledger, &one).await;
+    assert_eq!(blocking().await, Some(UNTOLD));
+    assert_eq!(ledger.batch(&one.id).await.unwrap().unwrap().batch.blocks_from, Some(UNTOLD));
+    ledger.fail_attempt(&one.id, AttemptNumber(1), "no", None, at(81)).await.unwrap();
+    let (half, attempt) = child(&one, &["x", "y"]);
+    let homes = [
+        Home::Batch { batch: half.clone(), attempt: Some(attempt) },
+        Home::Deferred(file("z")),
+        Home::Poison(file("w"), "bad".into()),
+    ];
+    assert_eq!(ledger.rehome(&one.id, &homes, at(82)).await.unwrap(), Step::Done);
+    // Each by itself.
+    let discard = async |at| ledger.mend(&[(file("w"), at)], Mending::Discard, at).await.unwrap();
+    assert_eq!(discard(at(82)).await, [true]);
+    ledger.settle(&[(file("z"), Verdict::Vanish)], at(83)).await.unwrap();
+    assert_eq!(blocking().await, Some(UNTOLD), "a half");
+    ledger.fail_attempt(&half.id, AttemptNumber(1), "no", None, at(84)).await.unwrap();
+    let (quarter, attempt) = child(&half, &["y"]);
+    let homes = [Home::Batch { batch: quarter.clone(), attempt: Some(attempt) }, Home::Deferred(file("x"))];
+    assert_eq!(ledger.rehome(&half.id, &homes, at(85)).await.unwrap(), Step::Done);
+    ledger.commit(&quarter.id, at(86)).await.unwrap();
+    assert_eq!(blocking().await, Some(UNTOLD), "it is deferred again");
+    let deferred = ledger.deferred(&table("t"), 10).await.unwrap();
+    assert_eq!(deferred, [DeferredFile { file: file("x"), since: at(85), event_at: None }]);
+    ledger.settle(&[(file("x"), Verdict::Poison("bad".into()))], at(87)).await.unwrap();
+    assert_eq!(blocking().await, Some(UNTOLD), "poison");
+    ledger.settle(&[(file("x"), Verdict::Vanish)], at(88)).await.unwrap();
+    assert_eq!(ledger.mend(&[(file("x"), at(87))], Mending::Discard, at(89)).await.unwrap(), [true]);
+    assert_eq!(blocking().await, None);
+}
+
+/// A batch is as old as its last attempt, or its last change: whoever looks for what is left goes by that.
+pub(crate) async fn a_batch_tells_when_it_was_written_last(ledger: SharedLedger) {
+    let one = batch(&["x"], 3, 1);
+    let since = async || ledger.batch(&one.id).await.unwrap().unwrap().since;
+    ledger.claim(&one, Some(&first(&one)), at(10)).await.unwrap();
+    assert_eq!(since().await, at(10));
+    let second = one.attempt(AttemptNumber(2), "plan");
+    ledger.fail_attempt(&one.id, AttemptNumber(1), "no", None, at(20)).await.unwrap();
+    assert_eq!(since().await, at(20));
+    ledger.fail_attempt(&one.id, AttemptNumber(1), "no", Some(&second), at(30)).await.unwrap();
+    assert_eq!(since().await, at(30));
+    ledger.hold(&one.id, true, at(40)).await.unwrap();
+    ledger.hold(&one.id, false, at(50)).await.unwrap();
+    assert_eq!(since().await, at(50));
+    assert_eq!(ledger.open_batches(None, 9).await.unwrap()[0].since, at(50));
+}
+
 /// What is loaded vouches for its commit times, in whatever order it came; the mark is kept, and only rises.
 pub(crate) async fn a_watermark_never_goes_back(ledger: SharedLedger) {
     let marked = async || {
@@ -780,7 +833,7 @@ macro_rules! suite {
             batches_are_held_and_let_go, verdicts_apply_only_where_they_may, a_file_may_be_settled_twice_at_once, deferred_files_come_oldest_first,
             strikes_and_modes_are_kept, loads_are_counted_once_on_their_day, homes_are_counted_as_files_move,
             the_oldest_waiting_event_is_known, poison_is_mended_as_it_was_seen, what_is_over_is_forgotten_after_the_horizon, a_race_has_one_winner,
-            what_stands_in_the_way_is_known_wherever_it_moves, a_watermark_never_goes_back, a_shape_grows_at_its_end, a_race_of_growths_has_one_winner,
+            what_stands_in_the_way_is_known_wherever_it_moves, what_nobody_knows_the_age_of_stays_so, a_batch_tells_when_it_was_written_last, a_watermark_never_goes_back, a_shape_grows_at_its_end, a_race_of_growths_has_one_winner,
             notices_stand_from_the_commit_until_they_are_told, usage_is_kept_by_day_and_process);
     };
     ($empty:expr; $($check:ident),*) => {

@@ -125,6 +125,9 @@ pub trait LedgerReader: Send + Sync {
     /// The shapes of all tables that have one, sorted by table.
     async fn shapes(&self) -> Result<Vec<(TableId, Vec<ShapeEntry>)>, Fault>;
 
+    /// The watermarks of all tables that have one, sorted by table.
+    async fn watermarks(&self) -> Result<Vec<(TableId, Instant)>, Fault>;
+
     /// What each process has done on that day and later, in any order.
     async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault>;
 

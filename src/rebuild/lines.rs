@@ -276,6 +276,7 @@ mod tests {
             | Line::Shape { .. }
             | Line::DeadLetter(_)
             | Line::Usage(_)
+            | Line::Watermark { .. }
             | Line::End(_) => None,
         };
         let ids: std::collections::BTreeSet<_> = lines.iter().filter_map(id).collect();

@@ -276,5 +276,15 @@ fn a_batch_stands_in_the_way_from_its_oldest_change_on() {
     assert_eq!(blocks_from(&of(&[&one, &two], &[5]), deferred(Some(3))), Some(at(3)));
     assert_eq!(blocks_from(&of(&[&two], &[]), deferred(Some(3))), Some(at(3)));
     assert_eq!(blocks_from(&of(&[&one, &two], &[5]), deferred(None)), Some(UNTOLD));
+    // What nobody knows of one is not known of those that came out of its batch.
+    let of_both = |from: i64| of(&[&one, &two, load], &[5]).blocking_from(Some(at(from)));
+    let half = of(&[&one], &[]).part_of(&of_both(0));
+    assert_eq!(blocks_from(&half, |_| None), Some(UNTOLD));
+    assert_eq!((of_both(0).blocks_from, of_both(5).blocks_from), (Some(UNTOLD), None));
+    assert_eq!(blocks_from(&of(&[load], &[]).part_of(&of_both(0)), |_| None), None);
+    let event = |from, key: &str| handed_down(&of_both(from), &file(key));
+    assert_eq!((event(0, &one), event(3, &one), event(9, &one)), (None, Some(at(3)), Some(at(5))));
+    assert_eq!(event(0, load), Some(at(5)));
+    assert_eq!(handed_down(&of(&[&one], &[]), &file(&one)), None);
     assert!(is_change(&file("any/name.parquet")) && !is_change(&file("s/t/SEGMENT1_LOAD0000000A.parquet")));
 }

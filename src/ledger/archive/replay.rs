@@ -31,6 +31,8 @@ pub async fn replay(ledger: &dyn Ledger, line: Line, now: Instant) -> Result<(),
         Line::DeadLetter(letter) => {
             ledger.dead_letter(&letter.queue, &letter.body, &letter.reason, letter.at).await
         }
+        // After the batches: a table has none before it has loaded something.
+        Line::Watermark { table, at } => ledger.raise_watermarks(&[(table, at)]).await,
         Line::Usage(usage) => ledger.keep_usage(&usage).await,
         Line::Ledger(_) | Line::End(_) => Ok(()),
     }

@@ -145,6 +145,8 @@ pub(super) fn new_batch(
     put(&mut own, "b_parent", batch.parent.as_ref().map(|parent| text(parent.as_str())));
     put(&mut own, "b_oldest", events.map(|events| number(events.oldest.micros())));
     put(&mut own, "b_newest", events.map(|events| number(events.newest.micros())));
+    let blocks = batch.clone().blocking_from(blocks_from).blocks_from;
+    put(&mut own, "b_blocks", blocks.map(|from| number(from.micros())));
     put(&mut own, "b_commit_first", batch.commits.map(|commits| number(commits.oldest.micros())));
     put(&mut own, "b_commit_last", batch.commits.map(|commits| number(commits.newest.micros())));
     if let Some(attempt) = attempt {
@@ -238,6 +240,7 @@ fn read(id: &BatchId, items: &BTreeMap<String, Item>) -> Result<Option<StoredBat
         commits: instant("b_commit_first")?
             .zip(instant("b_commit_last")?)
             .map(|(oldest, newest)| CommitSpan { oldest, newest }),
+        blocks_from: instant("b_blocks")?,
     };
     let mut attempts = Vec::new();
     for number in 1..=own.number_of::<u32>("b_attempts")? {

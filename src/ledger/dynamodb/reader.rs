@@ -261,6 +261,10 @@ impl LedgerReader for DynamoDbReader {
         self.ledger.told("shapes", self.ledger.stored_shapes().await)
     }
 
+    async fn watermarks(&self) -> Result<Vec<(TableId, Instant)>, Fault> {
+        self.ledger.told("watermarks", self.ledger.all_marks().await)
+    }
+
     async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault> {
         self.ledger.told("usage", self.ledger.usage_since(since).await)
     }

@@ -17,7 +17,7 @@ use crate::domain::instant::Instant;
 use crate::domain::summary::EventSpan;
 use crate::domain::transition::rules::{self, Claiming, Ruling};
 use crate::domain::transition::{Claim, Home, Step};
-use crate::domain::watermark::blocks_from;
+use crate::domain::watermark::{blocks_from, handed_down};
 
 /// The batch is open or held, and nobody has made another attempt.
 const UNDECIDED: &str = "b_state <= :held AND b_attempts = :last";
@@ -229,18 +229,12 @@ fn move_in(
         Home::Batch { batch, attempt } => {
             let entries = batch.manifest.entries.iter();
             changes.extend(entries.map(|entry| into_batch(&entry.file, &batch.id, Some(&was))));
-            let part = Batch { events: parent.events, commits: parent.commits, ..batch.clone() };
+            let part = batch.clone().part_of(parent);
             changes.extend(new_batch(&part, attempt.as_ref(), blocks_from(&part, |_| None), now)?);
             Ok(())
         }
-        Home::Poison(file, reason) => {
-            put_loose(file, POISON, Some(reason), parent.events.map(|events| events.oldest))
-        }
+        Home::Poison(file, reason) => put_loose(file, POISON, Some(reason), handed_down(parent, file)),
         Home::Vanished(file) => put_loose(file, VANISHED, None, None),
-        Home::Deferred(file) => {
-            // Its own event is not older than the oldest of its batch.
-            let oldest = parent.events.map_or(parent.claimed_at, |events| events.oldest);
-            put_loose(file, DEFERRED, None, Some(oldest))
-        }
+        Home::Deferred(file) => put_loose(file, DEFERRED, None, handed_down(parent, file)),
     }
 }

@@ -100,6 +100,18 @@ impl DynamoDbLedger {
         Ok(others)
     }
 
+    /// The marks of all tables that have one, sorted by table.
+    pub(super) async fn all_marks(&self) -> Result<Vec<(TableId, Instant)>, StepError> {
+        let mut marks = Vec::new();
+        for one in self.query("watermarks", "pk = :pk", item([(":pk", text("TABLES"))])).await? {
+            if let Some(at) = one.maybe_number("t_watermark")? {
+                marks.push((table_of(one.text_of(SK)?)?, Instant::from_micros(at)));
+            }
+        }
+        marks.sort();
+        Ok(marks)
+    }
+
     /// Of a table that has loaded something.
     pub(super) async fn raise_mark(&self, table: &TableId, at: Instant) -> Result<(), StepError> {
         let call = self.inner.client.update_item().table_name(&*self.inner.table);

@@ -15,7 +15,7 @@ use crate::domain::notice::Notice;
 use crate::domain::summary::{CommitSpan, EventSpan};
 use crate::domain::transition::rules::{self, Claiming, Ruling};
 use crate::domain::transition::{AttemptOutcome, BatchRecord, BatchState, Claim, Home, Step};
-use crate::domain::watermark::blocks_from;
+use crate::domain::watermark::{blocks_from, handed_down};
 use crate::ledger::stored::{from_json, manifest_of, manifest_text, table_of, table_text, to_json};
 
 const OPEN: i64 = 0;
@@ -217,20 +217,17 @@ fn move_in(step: &Transaction<'_>, parent: &Batch, home: &Home, now: Instant) ->
     match home {
         Home::Batch { batch, attempt } => {
             insert(step, batch, attempt.as_ref(), parent.events, now)?;
-            let part = Batch { events: parent.events, commits: parent.commits, ..batch.clone() };
+            let part = batch.clone().part_of(parent);
             watermark::note_blocking(step, &part, blocks_from(&part, |_| None))
         }
         Home::Poison(file, reason) => {
             files::put(step, file, POISON, Some(reason), now)?;
-            let oldest = parent.events.map(|events| events.oldest);
-            oldest.map_or(Ok(()), |oldest| summary::note_event(step, file, oldest))
+            handed_down(parent, file).map_or(Ok(()), |event| summary::note_event(step, file, event))
         }
         Home::Vanished(file) => files::put(step, file, VANISHED, None, now),
         Home::Deferred(file) => {
             files::put(step, file, DEFERRED, None, now)?;
-            // Its own event is not older than the oldest of its batch.
-            let oldest = parent.events.map(|events| events.oldest);
-            summary::note_event(step, file, oldest.unwrap_or(parent.claimed_at))
+            handed_down(parent, file).map_or(Ok(()), |event| summary::note_event(step, file, event))
         }
     }
 }
@@ -264,7 +261,7 @@ fn stored_state(state: BatchState) -> i64 {
 /// A batch as `stored` reads it.
 pub(super) const RECORD: &str =
     "SELECT number, id, table_id, state, destination, claimed_at, parent, manifest, oldest_event, newest_event, updated_at,
-         oldest_commit, newest_commit FROM batches";
+         oldest_commit, newest_commit, blocks_from FROM batches";
 
 pub(super) struct Stored {
     pub(super) number: i64,
@@ -280,6 +277,7 @@ pub(super) struct Stored {
     pub(super) updated_at: i64,
     oldest_commit: Option<i64>,
     newest_commit: Option<i64>,
+    blocks_from: Option<i64>,
 }
 
 pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
@@ -297,6 +295,7 @@ pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         updated_at: row.get(10)?,
         oldest_commit: row.get(11)?,
         newest_commit: row.get(12)?,
+        blocks_from: row.get(13)?,
     })
 }
 
@@ -316,7 +315,9 @@ pub(super) fn whole(step: &Transaction<'_>, stored: Stored) -> Result<BatchRecor
             oldest: Instant::from_micros(oldest),
             newest: Instant::from_micros(newest),
         }),
+        blocks_from: None,
     };
+    let batch = batch.blocking_from(stored.blocks_from.map(Instant::from_micros));
     let Some(state) = state_of(stored.state) else {
         let text = format!("batch {} has the unknown state {}", batch.id, stored.state);
         return Err(StepError::Corrupt(text));

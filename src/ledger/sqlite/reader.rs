@@ -14,7 +14,9 @@ use async_trait::async_trait;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{StepError, batches, expiry, fault_of, files, identity, notices, schema, shapes, tables, usage};
+use super::{
+    StepError, batches, expiry, fault_of, files, identity, notices, schema, shapes, tables, usage, watermark,
+};
 use crate::domain::audit::{BatchAccount, FileHome};
 use crate::domain::cost::usage::{Day, KeptUsage};
 use crate::domain::fault::{Fault, FaultKind};
@@ -183,6 +185,10 @@ impl LedgerReader for SqliteReader {
 
     async fn shapes(&self) -> Result<Vec<(TableId, Vec<ShapeEntry>)>, Fault> {
         self.read("shapes", shapes::shapes).await
+    }
+
+    async fn watermarks(&self) -> Result<Vec<(TableId, Instant)>, Fault> {
+        self.read("watermarks", watermark::all).await
     }
 
     async fn usage(&self, since: Day) -> Result<Vec<KeptUsage>, Fault> {

@@ -50,6 +50,21 @@ pub(super) fn raise(step: &Transaction<'_>, marks: &[(TableId, Instant)]) -> Res
     Ok(())
 }
 
+/// The marks of all tables that have one, sorted by table.
+pub(super) fn all(step: &Transaction<'_>) -> Result<Vec<(TableId, Instant)>, StepError> {
+    let mut select =
+        step.prepare_cached("SELECT table_id, watermark FROM last_loads WHERE watermark IS NOT NULL")?;
+    let rows = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    let mut marks = rows
+        .map(|row| {
+            row.map_err(StepError::from)
+                .and_then(|(table, at)| Ok((table_of(&table)?, Instant::from_micros(at))))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    marks.sort();
+    Ok(marks)
+}
+
 /// A batch with commit times was committed: both figures are those of whichever file has the latest.
 pub(super) fn reached(step: &Transaction<'_>, table: &str, reached: Reached) -> Result<(), StepError> {
     let mut update = step.prepare_cached(
