@@ -225,15 +225,13 @@ impl Tree {
         holding
     }
 
-    /// Of receivers that take nothing at present the ledger has the notices: the next start tells them.
+    /// Of receivers that take nothing at present, and of tables of which they take nothing, the ledger has the notices: the next
+    /// start tells them.
     async fn notices(&self) -> usize {
         let Some(outbox) = self.world.directory.outbox() else { return 0 };
         let answer = outbox.send(outbox::Snapshot).timeout(SNAPSHOT_TIMEOUT).await;
         let shown = answer.ok().flatten().unwrap_or_default().into_iter();
-        let left = |(_, shown): (_, Shown)| {
-            let waiting = if shown.failing.is_some() { 0 } else { shown.waiting };
-            waiting.saturating_add(shown.unwritten)
-        };
+        let left = |(_, shown): (_, Shown)| shown.fresh.saturating_add(shown.unwritten);
         shown.map(left).sum()
     }
 

@@ -14,7 +14,7 @@ use super::world::World;
 use crate::domain::fault::Fault;
 use crate::domain::notice::Notice;
 use crate::domain::outbox::{
-    Answer, Ask, Effects, Event, HELD_MAX, Outbox as Machine, READ_INTERVAL, Rules, Shown,
+    Answer, Ask, Effects, Event, Outbox as Machine, READ_INTERVAL, READ_MAX, Rules, Shown,
 };
 use crate::domain::watchdog::Edge;
 use crate::messages::child::{Ping, Pulse};
@@ -110,8 +110,9 @@ impl Outbox {
         tokio::spawn(async move {
             let ledger = &world.ports.ledger;
             let (step, answer) = match &ask {
-                Ask::Read => {
-                    let read = world.heard(Edge::Ledger, ledger.notices(&receiver, HELD_MAX)).await;
+                Ask::Read { after } => {
+                    let notices = ledger.notices(&receiver, after.as_ref(), READ_MAX);
+                    let read = world.heard(Edge::Ledger, notices).await;
                     ("notices", read.map(OutboxAnswer::Read))
                 }
                 Ask::Take(told) => {

@@ -1,8 +1,9 @@
 //! What becomes of the notices of one receiver: which is sent when, what an answer means, when one is given up, and when
 //! the ledger is read and told.
 //!
-//! The ledger has every notice until it was told, so that nothing depends on this memory: it holds the oldest ones, and what
-//! it has no room for is read when there is room again.
+//! The ledger has every notice until it was told, so that nothing depends on this memory: of each table it holds the oldest ones,
+//! and what it has no room for is read when there is room again. No table's notices wait for another table's: those that a receiver
+//! refuses occupy their own table's room, and slow down their own table alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,15 +12,22 @@ use super::ids::TableId;
 use super::instant::Instant;
 use super::notice::{Notice, NoticeId};
 
+mod line;
 mod pace;
-
 #[cfg(test)]
 mod tests;
+mod unread;
 
+use line::{Line, Rank};
 use pace::Pace;
+use unread::{Place, Unread};
 
-/// Notices of a receiver that are held in memory; the others wait in the ledger.
+/// Notices of a receiver that are held in memory; the others wait in the ledger. Beyond it each table may have one.
 pub const HELD_MAX: usize = 2_000;
+/// Of one table.
+pub const HELD_OF_TABLE_MAX: usize = 200;
+/// Notices that the ledger is asked for at one time.
+pub const READ_MAX: usize = 500;
 /// Notices on their way to a receiver at one time, of one table one: they come in the order of their loads as far as the
 /// receiver takes them.
 pub const IN_FLIGHT_MAX: usize = 8;
@@ -28,7 +36,8 @@ pub const IN_FLIGHT_MAX: usize = 8;
 pub const GATHER: Duration = Duration::from_secs(2);
 /// See `GATHER`.
 pub const GATHERED_MAX: usize = 100;
-/// How often the ledger is read for notices that another process, or a crash, has left behind.
+/// How often the ledger is read for notices that another process, or a crash, has left behind: `READ_MAX` of them, the next ones each
+/// time.
 pub const READ_INTERVAL: Duration = Duration::from_secs(30);
 /// How old a notice of another process is before it counts as left behind. Clocks may differ by less: where they differ by
 /// more, a notice may be told twice, or later.
@@ -71,7 +80,7 @@ pub enum Event {
     Committed(Notice),
     /// A notice that was sent was answered.
     Answered(NoticeId, Answer),
-    /// The ledger's oldest notices, at most as many as were asked for.
+    /// The ledger's oldest notices behind the place that was asked for, at most `READ_MAX`; fewer: there are no more.
     Read(Vec<Notice>),
     /// The ledger has taken out what was told.
     TakenOut,
@@ -84,8 +93,11 @@ pub enum Event {
 /// What the ledger is asked; one thing at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// Its oldest notices, at most `HELD_MAX`.
-    Read,
+    /// Its oldest notices, at most `READ_MAX`.
+    Read {
+        /// Only those behind this one.
+        after: Option<NoticeId>,
+    },
     /// To take out what was told or given up.
     Take(Vec<NoticeId>),
 }
@@ -131,23 +143,18 @@ pub struct Shown {
     pub failing: Option<(Instant, String)>,
     /// Told ones that the ledger has not taken out yet.
     pub unwritten: usize,
+    /// Of those that are held, how many nothing is in the way of: neither their receiver nor one of their table's notices has
+    /// failed. The others can wait for the next start.
+    pub fresh: usize,
 }
 
 /// Settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// A notice that is older is given up.
+    /// A notice that is older is given up, counted from the start of the process for those that were there before.
     pub give_up_after: Duration,
     /// Other processes tell notices of the same ledger.
     pub is_shared: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Waiting {
-    notice: Notice,
-    tries: u32,
-    not_before: Option<Instant>,
-    problem: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,18 +168,15 @@ enum Asked {
 #[derive(Clone, Debug)]
 pub struct Outbox {
     rules: Rules,
-    waiting: BTreeMap<NoticeId, Waiting>,
-    in_flight: BTreeMap<NoticeId, Waiting>,
+    /// When it was asked for the first time.
+    began: Option<Instant>,
+    lines: BTreeMap<TableId, Line>,
+    unread: Unread,
     /// Told or given up, and still in the ledger.
     done: BTreeSet<NoticeId>,
     done_since: Option<Instant>,
     asked: Asked,
     ledger_again: Option<Instant>,
-    read_at: Option<Instant>,
-    /// The ledger has more than is held.
-    more: bool,
-    /// One was not held since the ledger was asked last.
-    missed: bool,
     pace: Pace,
     overdue_told: Option<Instant>,
 }
@@ -182,15 +186,13 @@ impl Outbox {
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
-            waiting: BTreeMap::new(),
-            in_flight: BTreeMap::new(),
+            began: None,
+            lines: BTreeMap::new(),
+            unread: Unread::default(),
             done: BTreeSet::new(),
             done_since: None,
             asked: Asked::Nothing,
             ledger_again: None,
-            read_at: None,
-            more: false,
-            missed: false,
             pace: Pace::default(),
             overdue_told: None,
         }
@@ -198,8 +200,9 @@ impl Outbox {
 
     /// One step. `jitter` from 0 to 1 spreads the waits.
     pub fn step(&mut self, now: Instant, jitter: f64, event: Event) -> Effects {
+        self.began.get_or_insert(now);
         match event {
-            Event::Committed(notice) => self.take_in(notice),
+            Event::Committed(notice) => self.committed(notice),
             Event::Answered(id, answer) => self.answered(now, jitter, &id, answer),
             Event::Read(notices) => self.read(now, notices),
             Event::TakenOut => {
@@ -210,6 +213,7 @@ impl Outbox {
             }
             Event::LedgerFailed => {
                 self.asked = Asked::Nothing;
+                self.unread.failed();
                 self.ledger_again = Some(now.plus(LEDGER_AGAIN));
             }
             Event::Tick => {}
@@ -224,68 +228,85 @@ impl Outbox {
 
     /// What is shown.
     pub fn shown(&self) -> Shown {
-        let oldest = self.waiting.keys().chain(self.in_flight.keys()).map(|id| id.loaded_at).min();
+        let failing = self.pace.failing();
+        let fresh = if failing.is_some() { 0 } else { self.lines.values().map(Line::fresh).sum() };
         Shown {
-            waiting: self.waiting.len().saturating_add(self.in_flight.len()),
-            more: self.more,
-            oldest,
-            failing: self.pace.failing(),
+            waiting: self.held(),
+            more: self.unread.is_some(),
+            oldest: self.lines.values().filter_map(Line::oldest).min(),
+            failing,
             unwritten: self.done.len(),
+            fresh,
         }
     }
 
-    fn knows(&self, id: &NoticeId) -> bool {
-        self.waiting.contains_key(id) || self.in_flight.contains_key(id) || self.done.contains(id)
+    fn held(&self) -> usize {
+        self.lines.values().map(Line::held).sum()
     }
 
-    /// Holds the notice if there is room; else it waits in the ledger.
-    fn take_in(&mut self, notice: Notice) {
-        if self.knows(&notice.id) {
+    fn is_known(&self, notice: &Notice) -> bool {
+        self.done.contains(&notice.id)
+            || self.lines.get(&notice.table).is_some_and(|line| line.knows(&notice.id))
+    }
+
+    /// Whether one more of the table can be held, beside so many; each table has room for one.
+    fn has_room(&self, table: &TableId, most: usize) -> bool {
+        let of_table = self.lines.get(table).map_or(0, Line::held);
+        of_table == 0 || of_table < most && self.held() < HELD_MAX
+    }
+
+    /// Holds the notice if it is the next of its table and there is room; else it waits in the ledger.
+    fn committed(&mut self, notice: Notice) {
+        if self.is_known(&notice) {
             return;
         }
-        if self.waiting.len() >= HELD_MAX || self.more {
-            // Older ones are in the ledger, perhaps, and come first.
-            (self.more, self.missed) = (true, true);
-            return;
+        if self.unread.is_next(&notice.table) && self.has_room(&notice.table, HELD_OF_TABLE_MAX) {
+            self.lines.entry(notice.table.clone()).or_default().push(notice);
+        } else {
+            let last = self.lines.get(&notice.table).and_then(|line| line.last_before(&notice.id));
+            self.unread.miss(&notice.table, last);
         }
-        let id = notice.id.clone();
-        self.waiting.insert(id, Waiting { notice, tries: 0, not_before: None, problem: String::new() });
     }
 
     fn read(&mut self, now: Instant, notices: Vec<Notice>) {
         self.asked = Asked::Nothing;
-        self.read_at = Some(now);
-        // Committed since, or younger than what was answered.
-        let has_more = self.missed || notices.len() >= HELD_MAX;
-        self.more = false;
-        let rules = self.rules;
-        let is_left =
-            |notice: &Notice| !rules.is_shared || now.since(notice.id.loaded_at) >= LEFT_BEHIND_AFTER;
-        notices.into_iter().filter(is_left).for_each(|notice| self.take_in(notice));
-        self.more |= has_more;
+        let is_shared = self.rules.is_shared;
+        let is_young = |notice: &Notice| is_shared && now.since(notice.id.loaded_at) < LEFT_BEHIND_AFTER;
+        let mut unread = std::mem::take(&mut self.unread);
+        unread.read(now, notices, is_young, |notice, is_next| {
+            let is_known = self.is_known(&notice);
+            let takes = !is_known && is_next && self.has_room(&notice.table, HELD_OF_TABLE_MAX);
+            if takes {
+                self.lines.entry(notice.table.clone()).or_default().push(notice);
+            }
+            is_known || takes
+        });
+        self.unread = unread;
     }
 
     fn answered(&mut self, now: Instant, jitter: f64, id: &NoticeId, answer: Answer) {
-        let Some(mut waiting) = self.in_flight.remove(id) else { return };
-        match answer {
-            Answer::Taken => {
-                self.pace.took();
-                self.overdue_told = None;
-                self.finish(now, id);
-                return;
+        for line in self.lines.values_mut() {
+            let was_sent = match &answer {
+                Answer::Taken => line.took(id),
+                Answer::Unavailable { problem, .. } => line.unheard(id, problem),
+                Answer::Failed { problem } | Answer::Refused { problem } => {
+                    line.refused(now, jitter, id, problem)
+                }
+            };
+            if !was_sent {
+                continue;
             }
-            Answer::Unavailable { problem, wait } => {
-                self.pace.failed(now, jitter, wait, &problem);
-                waiting.problem = problem;
+            match answer {
+                Answer::Taken => {
+                    self.pace.took();
+                    self.finish(now, id);
+                }
+                Answer::Unavailable { problem, wait } => self.pace.failed(now, jitter, wait, &problem),
+                Answer::Failed { problem } | Answer::Refused { problem } => self.pace.noted(now, &problem),
             }
-            Answer::Failed { problem } | Answer::Refused { problem } => {
-                self.pace.failed(now, jitter, None, &problem);
-                waiting.tries = waiting.tries.saturating_add(1);
-                waiting.not_before = Some(now.plus(pace::of_a_notice(waiting.tries, jitter)));
-                waiting.problem = problem;
-            }
+            break;
         }
-        self.waiting.insert(id.clone(), waiting);
+        self.lines.retain(|_, line| line.held() > 0);
     }
 
     /// It is told or given up: the ledger is to take it out.
@@ -294,35 +315,38 @@ impl Outbox {
         self.done_since = self.done_since.or(Some(now));
     }
 
+    /// What is too old. What waited while no process ran has as long from the start on, and is tried first.
     fn give_up(&mut self, now: Instant) -> Vec<(Notice, String)> {
-        let mut given_up = Vec::new();
-        while let Some(oldest) = self.waiting.first_entry() {
-            if now.since(oldest.key().loaded_at) < self.rules.give_up_after {
-                break;
-            }
-            let (id, waiting) = oldest.remove_entry();
-            given_up.push((waiting.notice, waiting.problem));
-            self.finish(now, &id);
+        let patience = self.rules.give_up_after;
+        if self.began.is_none_or(|began| now.since(began) < patience) {
+            return Vec::new();
         }
+        let in_vain = self.pace.failing().filter(|(since, _)| now.since(*since) >= patience);
+        let in_vain = in_vain.as_ref().map(|(_, problem)| problem.as_str());
+        let of_line = |line: &mut Line| line.give_up(now.minus(patience), in_vain);
+        let given_up: Vec<_> = self.lines.values_mut().flat_map(of_line).collect();
+        given_up.iter().for_each(|(notice, _)| self.finish(now, &notice.id));
+        self.lines.retain(|_, line| line.held() > 0);
         given_up
     }
 
-    /// Those that may go now: oldest first, those that failed behind the others, of each table one.
+    /// Those that may go now, of each table one.
     fn send(&mut self, now: Instant) -> Vec<Notice> {
         let mut send = Vec::new();
+        let mut in_flight = self.in_flight();
         // What is told and cannot be taken out is bounded, too.
-        while self.in_flight.len() < self.pace.at_once(now) && self.done.len() < HELD_MAX {
-            let is_free = |waiting: &&Waiting| {
-                waiting.not_before.is_none_or(|at| at <= now)
-                    && self.in_flight.values().all(|other| other.notice.table != waiting.notice.table)
-            };
-            let next = self.waiting.values().filter(is_free).min_by_key(|waiting| waiting.tries);
-            let Some(id) = next.map(|waiting| waiting.notice.id.clone()) else { break };
-            let Some(waiting) = self.waiting.remove(&id) else { break };
-            send.push(waiting.notice.clone());
-            self.in_flight.insert(id, waiting);
+        while in_flight < self.pace.at_once(now) && self.done.len() < HELD_MAX {
+            let ranks = self.lines.iter().filter_map(|(table, line)| Some((line.next(now)?, table.clone())));
+            let Some(((_, _, id), table)): Option<(Rank, _)> = ranks.min() else { break };
+            let Some(notice) = self.lines.get_mut(&table).and_then(|line| line.send(&id)) else { break };
+            send.push(notice);
+            in_flight = in_flight.saturating_add(1);
         }
         send
+    }
+
+    fn in_flight(&self) -> usize {
+        self.lines.values().filter(|line| line.is_in_flight()).count()
     }
 
     fn ask(&mut self, now: Instant) -> Option<Ask> {
@@ -337,42 +361,42 @@ impl Outbox {
             self.asked = Asked::Take(take.clone());
             return Some(Ask::Take(take));
         }
-        let has_room = self.waiting.len() < HELD_MAX / 2;
-        let is_hungry = self.more && self.done.is_empty() && self.waiting.is_empty();
-        let interval = if is_hungry { GATHER } else { READ_INTERVAL };
-        if has_room && self.read_at.is_none_or(|at| now.since(at) >= interval) {
-            (self.asked, self.missed) = (Asked::Read, false);
-            return Some(Ask::Read);
-        }
-        None
+        let mut unread = std::mem::take(&mut self.unread);
+        let after = unread.ask(now, |table| self.has_room(table, HELD_OF_TABLE_MAX / 2));
+        self.unread = unread;
+        self.asked = if after.is_some() { Asked::Read } else { Asked::Nothing };
+        after.map(|after: Place| Ask::Read { after })
     }
 
     fn overdue(&mut self, now: Instant) -> Option<Overdue> {
-        let oldest = self.waiting.values().next()?;
-        let age = now.since(oldest.notice.id.loaded_at);
-        let told = self.overdue_told.is_some_and(|at| now.since(at) < OVERDUE_AGAIN);
+        let complaints =
+            self.lines.iter().filter_map(|(table, line)| Some((line.complaint()?, table.clone())));
+        let ((oldest, problem), table) = complaints.min_by_key(|((oldest, _), _)| *oldest)?;
+        let age = now.since(oldest);
+        if age < OVERDUE_AFTER {
+            self.overdue_told = None;
+            return None;
+        }
         // One that was never tried waits for others, which tell.
-        let problem = Some(&oldest.problem).filter(|problem| !problem.is_empty());
-        let problem = problem.cloned().or_else(|| self.pace.failing().map(|(_, problem)| problem))?;
-        if told || age < OVERDUE_AFTER {
+        let problem = problem.or_else(|| self.pace.failing().map(|(_, problem)| problem))?;
+        if self.overdue_told.is_some_and(|at| now.since(at) < OVERDUE_AGAIN) {
             return None;
         }
         self.overdue_told = Some(now);
-        let waiting = self.waiting.len().saturating_add(self.in_flight.len());
-        Some(Overdue { table: oldest.notice.table.clone(), age, waiting, problem })
+        Some(Overdue { table, age, waiting: self.held(), problem })
     }
 
     /// The next moment at which something may be due without anything else happening.
     fn wake(&self, now: Instant) -> Option<Instant> {
-        let mut moments: Vec<_> =
-            self.read_at.into_iter().flat_map(|at| [at.plus(GATHER), at.plus(READ_INTERVAL)]).collect();
+        let mut moments: Vec<_> = self.unread.moments().collect();
         moments.extend(self.done_since.map(|since| since.plus(GATHER)));
-        if self.in_flight.len() < IN_FLIGHT_MAX {
+        if self.in_flight() < IN_FLIGHT_MAX {
             moments.extend(self.pace.resumes_at());
-            moments.extend(self.waiting.values().filter_map(|waiting| waiting.not_before));
+            moments.extend(self.lines.values().flat_map(Line::moments));
         }
-        let oldest = self.waiting.keys().next().map(|id| id.loaded_at);
-        moments.extend(oldest.map(|at| at.plus(self.rules.give_up_after)));
+        let patience = self.rules.give_up_after;
+        let oldest = self.lines.values().filter_map(Line::oldest).min();
+        moments.extend(oldest.max(self.began).map(|at| at.plus(patience)));
         let later = moments.into_iter().filter(|at| *at > now).min();
         later.into_iter().chain(self.ledger_again.filter(|at| *at > now)).min()
     }

@@ -132,8 +132,8 @@ pub(crate) async fn a_copy_is_the_same_ledger(
     let letter = parsed.iter().find(|line| matches!(line, Line::DeadLetter(_)));
     replay(&*other, letter.unwrap().clone(), at(200)).await.unwrap();
     assert_eq!(sorted(lines(of_other).await), sorted(written));
-    let waiting = other.notices("fraud", 10).await.unwrap();
-    assert_eq!((waiting.len(), &waiting), (1, &ledger.notices("fraud", 10).await.unwrap()));
+    let waiting = other.notices("fraud", None, 10).await.unwrap();
+    assert_eq!((waiting.len(), &waiting), (1, &ledger.notices("fraud", None, 10).await.unwrap()));
     assert_eq!(other.summary(at(500)).await.unwrap(), ledger.summary(at(500)).await.unwrap());
     assert_eq!(other.blocking().await.unwrap(), ledger.blocking().await.unwrap());
     let own = TableId::new("a", "s", "t");

@@ -761,7 +761,7 @@ pub(crate) async fn notices_stand_from_the_commit_until_they_are_told(ledger: Sh
     };
     let told = |receiver: &'static str| {
         let ledger = Arc::clone(&ledger);
-        async move { ledger.notices(receiver, 10).await.unwrap() }
+        async move { ledger.notices(receiver, None, 10).await.unwrap() }
     };
     let (one, two, three) = (batch(&["x"], 3, 1), batch(&["y"], 3, 2), batch(&["z"], 3, 3));
     for batch in [&one, &two, &three] {
@@ -780,12 +780,16 @@ pub(crate) async fn notices_stand_from_the_commit_until_they_are_told(ledger: Sh
     // A commit that is repeated later has nothing more to tell.
     let again = ledger.commit_telling(&two.id, &[notice("fraud", &two, 9)], at(9)).await.unwrap();
     assert_eq!((again, told("fraud").await), (Step::Done, vec![of_two[0].clone(), of_one[0].clone()]));
-    assert_eq!(ledger.notices("fraud", 1).await.unwrap(), of_two[..1]);
+    assert_eq!(ledger.notices("fraud", None, 1).await.unwrap(), of_two[..1]);
+    assert_eq!(ledger.notices("fraud", Some(&of_two[0].id), 10).await.unwrap(), of_one[..1]);
+    assert_eq!(ledger.notices("fraud", Some(&of_one[0].id), 10).await.unwrap(), []);
     assert_eq!(told("frau").await, []);
 
     ledger.take_notices("fraud", &[of_two[0].id.clone()]).await.unwrap();
     ledger.take_notices("fraud", &[of_two[0].id.clone()]).await.unwrap();
     assert_eq!(told("fraud").await, of_one[..1]);
+    // Behind one that is gone.
+    assert_eq!(ledger.notices("fraud", Some(&of_two[0].id), 10).await.unwrap(), of_one[..1]);
     assert_eq!(told("fraud-2").await, [of_two[1].clone(), of_one[1].clone()]);
     // What nobody asks for any more is forgotten in the end.
     while ledger.expire(at(1_000), 10).await.unwrap() > 0 {}

@@ -187,8 +187,13 @@ impl Ledger for FrontedLedger {
         Ok(step)
     }
 
-    async fn notices(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, Fault> {
-        self.inner.notices(receiver, limit).await
+    async fn notices(
+        &self,
+        receiver: &str,
+        after: Option<&NoticeId>,
+        limit: usize,
+    ) -> Result<Vec<Notice>, Fault> {
+        self.inner.notices(receiver, after, limit).await
     }
 
     async fn take_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), Fault> {

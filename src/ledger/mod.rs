@@ -74,8 +74,14 @@ pub trait Ledger: Send + Sync + 'static {
     /// nothing is written: whoever committed it has written his own.
     async fn commit_telling(&self, batch: &BatchId, notices: &[Notice], now: Instant) -> Result<Step, Fault>;
 
-    /// The oldest notices of a receiver that nobody has told it, as far as the ledger knows; at most `limit`.
-    async fn notices(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, Fault>;
+    /// The oldest notices of a receiver that nobody has told it, as far as the ledger knows; only those behind `after`, and at most
+    /// `limit`.
+    async fn notices(
+        &self,
+        receiver: &str,
+        after: Option<&NoticeId>,
+        limit: usize,
+    ) -> Result<Vec<Notice>, Fault>;
 
     /// Takes notices out that the receiver was told, or that are given up. Those that are not there are none.
     async fn take_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), Fault>;

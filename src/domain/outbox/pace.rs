@@ -1,4 +1,5 @@
-//! How fast a receiver is told: all that may go while it takes them, one after the other with growing waits while it does not.
+//! How fast a receiver is told, or one table's notices to it: all that may go while they are taken, one after the other with growing
+//! waits while they are not.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ const NOTICE_FIRST: Duration = Duration::from_secs(1);
 /// See `NOTICE_FIRST`.
 const NOTICE_LONGEST: Duration = Duration::from_secs(300);
 
-/// The pace of one receiver.
+/// The pace of one receiver, or of one table's notices to it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pace {
     /// Failures since it took one.
@@ -35,13 +36,18 @@ impl Pace {
     /// It did not; it may have asked for a wait.
     pub(super) fn failed(&mut self, now: Instant, jitter: f64, asked: Option<Duration>, problem: &str) {
         self.failures = self.failures.saturating_add(1);
-        self.failing_since = self.failing_since.or(Some(now));
-        self.problem = problem.to_owned();
+        self.noted(now, problem);
         let own = spread(doubled(FIRST, self.failures, LONGEST), jitter);
         let wait = asked.map_or(own, |asked| asked.min(ASKED_MAX).max(own));
         // What was on its way at the same time may have been answered otherwise: the longest wait holds.
         let until = now.plus(wait);
         self.paused_until = Some(self.paused_until.map_or(until, |earlier| earlier.max(until)));
+    }
+
+    /// It did not take this one; others may go.
+    pub(super) fn noted(&mut self, now: Instant, problem: &str) {
+        self.failing_since = self.failing_since.or(Some(now));
+        problem.clone_into(&mut self.problem);
     }
 
     /// How many may be on their way.

@@ -16,12 +16,14 @@ fn notice(table: &str, loaded_at: Instant, number: usize) -> Notice {
     }
 }
 
+const READ: Ask = Ask::Read { after: None };
+
 const ALONE: Rules = Rules { give_up_after: Duration::from_secs(86_400), is_shared: false };
 
 /// An outbox that has found nothing in the ledger.
 fn started(rules: Rules) -> Outbox {
     let mut outbox = Outbox::new(rules);
-    assert_eq!(outbox.step(at(0), 0.5, Event::Tick).ask, Some(Ask::Read));
+    assert_eq!(outbox.step(at(0), 0.5, Event::Tick).ask, Some(READ));
     assert_eq!(outbox.step(at(0), 0.5, Event::Read(Vec::new())).ask, None);
     outbox
 }
@@ -109,7 +111,7 @@ fn one_that_is_refused_does_not_stop_the_others_and_is_given_up_in_the_end() {
             tries += 1;
             effects = outbox.step(now, 0.5, Event::Answered(sent.id, refused()));
         }
-        if effects.ask == Some(Ask::Read) {
+        if effects.ask == Some(READ) {
             effects = outbox.step(now, 0.5, Event::Read(vec![notice("x", at(1), 1)]));
         }
         if let Some(told) = &effects.overdue {
@@ -126,53 +128,195 @@ fn one_that_is_refused_does_not_stop_the_others_and_is_given_up_in_the_end() {
     assert_eq!(outbox.shown().waiting, 0);
 }
 
+/// The ledger and the receiver beside an outbox.
+struct Around {
+    outbox: Outbox,
+    ledger: std::collections::BTreeMap<NoticeId, Notice>,
+    now: Instant,
+    told: Vec<Notice>,
+    tried: std::collections::BTreeSet<NoticeId>,
+    given_up: Vec<NoticeId>,
+    answer: fn(&Notice) -> Answer,
+    most_held: usize,
+    wake: Option<Instant>,
+}
+
+impl Around {
+    fn new(ledger: Vec<Notice>, now: Instant, answer: fn(&Notice) -> Answer) -> Self {
+        Self {
+            outbox: Outbox::new(ALONE),
+            ledger: ledger.into_iter().map(|notice| (notice.id.clone(), notice)).collect(),
+            now,
+            told: Vec::new(),
+            tried: std::collections::BTreeSet::new(),
+            given_up: Vec::new(),
+            answer,
+            most_held: 0,
+            wake: None,
+        }
+    }
+
+    fn commit(&mut self, notice: Notice) {
+        self.ledger.insert(notice.id.clone(), notice.clone());
+        self.step(Event::Committed(notice));
+    }
+
+    /// One event and all that follows from it at once.
+    fn step(&mut self, event: Event) {
+        let mut events = std::collections::VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let effects = self.outbox.step(self.now, 0.5, event);
+            self.wake = effects.wake;
+            self.most_held = self.most_held.max(self.outbox.shown().waiting);
+            self.given_up.extend(effects.given_up.into_iter().map(|(notice, _)| notice.id));
+            for notice in effects.send {
+                let answer = (self.answer)(&notice);
+                self.tried.insert(notice.id.clone());
+                events.push_back(Event::Answered(notice.id.clone(), answer.clone()));
+                if answer == Answer::Taken {
+                    self.told.push(notice);
+                }
+            }
+            match effects.ask {
+                Some(Ask::Read { after }) => {
+                    let behind = self.ledger.values().filter(|notice| Some(&notice.id) > after.as_ref());
+                    events.push_back(Event::Read(behind.take(READ_MAX).cloned().collect()));
+                }
+                Some(Ask::Take(taken)) => {
+                    taken.iter().for_each(|id| assert!(self.ledger.remove(id).is_some(), "told twice"));
+                    events.push_back(Event::TakenOut);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn run(&mut self, seconds: i64) {
+        let end = self.now.plus(Duration::from_secs(seconds.unsigned_abs()));
+        while self.now < end {
+            self.step(Event::Tick);
+            let soonest = self.now.plus(Duration::from_secs(1));
+            self.now = self.wake.unwrap_or(soonest).clamp(soonest, end.max(soonest));
+        }
+    }
+}
+
 #[test]
 fn what_does_not_fit_waits_in_the_ledger() {
-    let mut outbox = started(ALONE);
     let all: Vec<_> = (0..HELD_MAX + 500).map(|n| notice("x", at(1), n)).collect();
-    for notice in &all {
-        outbox.step(at(1), 0.5, Event::Committed(notice.clone()));
-    }
-    assert!(outbox.shown().more && outbox.shown().waiting <= HELD_MAX + 1);
-    let (mut told, mut ledger) = (Vec::new(), all.clone());
-    let mut effects = outbox.step(at(1), 0.5, Event::Answered(all[0].id.clone(), Answer::Taken));
-    told.push(all[0].id.clone());
-    let mut now = at(2);
-    while !ledger.is_empty() {
-        let sent = std::mem::take(&mut effects.send);
-        for notice in sent {
-            told.push(notice.id.clone());
-            let next = outbox.step(now, 0.5, Event::Answered(notice.id, Answer::Taken));
-            effects = Effects { ask: effects.ask.or(next.ask), ..next };
+    let mut around = Around::new(Vec::new(), at(0), |_| Answer::Taken);
+    around.step(Event::Tick);
+    // While the receiver has the first, the others come.
+    around.answer = |_| unavailable(None);
+    all.iter().for_each(|notice| around.commit(notice.clone()));
+    assert!(around.outbox.shown().more && around.outbox.shown().waiting == HELD_OF_TABLE_MAX);
+    around.answer = |_| Answer::Taken;
+    around.run(120);
+    assert_eq!(around.told, all, "once each, oldest first");
+    assert!(around.ledger.is_empty() && around.outbox.shown() == Shown::default());
+}
+
+#[test]
+fn a_table_whose_notices_are_refused_keeps_no_other_waiting() {
+    let number = std::cell::Cell::new(0);
+    let make = |table: &str, at: Instant| {
+        number.set(number.get() + 1);
+        notice(table, at, number.get())
+    };
+    let refuses = |notice: &Notice| if &*notice.table.table == "bad" { refused() } else { Answer::Taken };
+    // From before the start: more of the one table than is held in all, and the others' behind them.
+    let mut ledger: Vec<_> = (0..HELD_MAX * 2).map(|_| make("bad", at(1))).collect();
+    ledger.extend((0..10).map(|n| make(&format!("old-{n}"), at(2))));
+    let mut around = Around::new(ledger, at(10), refuses);
+    around.step(Event::Tick);
+    assert_eq!(around.told.len(), 10, "at once, behind whatever is refused");
+    for minute in 1..=60 {
+        around.run(60);
+        for table in ["x", "y"] {
+            around.commit(make(table, around.now));
+            assert_eq!(around.told.len(), 10 + minute * 2 - usize::from(table == "x"), "at once");
         }
-        effects = match effects.ask.take() {
-            Some(Ask::Take(taken)) => {
-                ledger.retain(|notice| !taken.contains(&notice.id));
-                let next = outbox.step(now, 0.5, Event::TakenOut);
-                Effects { send: effects.send.into_iter().chain(next.send).collect(), ..next }
-            }
-            Some(Ask::Read) => {
-                let oldest = ledger.iter().take(HELD_MAX).cloned().collect();
-                outbox.step(now, 0.5, Event::Read(oldest))
-            }
-            None if effects.send.is_empty() => {
-                now = now.plus(Duration::from_secs(1));
-                outbox.step(now, 0.5, Event::Tick)
-            }
-            None => effects,
-        };
+        around.commit(make("bad", around.now));
     }
-    let ids: Vec<_> = all.iter().map(|notice| notice.id.clone()).collect();
-    assert_eq!(told, ids, "once each, oldest first");
+    assert!(around.most_held <= HELD_OF_TABLE_MAX + 12, "{}", around.most_held);
+    // Nobody waits for them at the end of the process.
+    around.run(5);
+    let shown = around.outbox.shown();
+    assert!(shown.waiting == HELD_OF_TABLE_MAX && shown.more, "{shown:?}");
+    assert_eq!((shown.fresh, shown.unwritten), (0, 0));
+    // What is refused is tried all the same, and goes when it is mended.
+    around.answer = |_| Answer::Taken;
+    around.run(600);
+    assert!(around.ledger.is_empty(), "{} are left", around.ledger.len());
+}
+
+#[test]
+fn of_many_tables_each_has_a_place() {
+    let refuses = |notice: &Notice| if &*notice.table.table == "good" { Answer::Taken } else { refused() };
+    let mut ledger: Vec<_> =
+        (0..60 * 300).map(|n| notice(&format!("bad-{}", n % 60), at(n as i64 / 60), n)).collect();
+    ledger.push(notice("good", at(1_000), 99_999));
+    let mut around = Around::new(ledger, at(2_000), refuses);
+    around.step(Event::Tick);
+    assert_eq!(around.told.len(), 1);
+    assert!(around.most_held <= HELD_MAX + 61, "{}", around.most_held);
+}
+
+#[test]
+fn what_waited_while_no_process_ran_is_tried_before_it_is_given_up() {
+    let day = 86_400;
+    let count = HELD_OF_TABLE_MAX + 20;
+    let old: Vec<_> = (0..count).map(|n| notice(if n % 20 == 0 { "1" } else { "0" }, at(1), n)).collect();
+    // Three days later.
+    let mut around = Around::new(old.clone(), at(3 * day), |_| Answer::Taken);
+    around.run(60);
+    assert_eq!((around.told.len(), around.given_up.len()), (count, 0));
+    // A receiver that is down has a day from the start on.
+    let mut around = Around::new(old.clone(), at(3 * day), |_| unavailable(None));
+    around.run(day - 10);
+    assert_eq!(around.given_up, []);
+    around.run(day);
+    assert_eq!(around.given_up.len(), count);
+    // Where it takes some all the time, none of the others is given up untried.
+    let refuses = |notice: &Notice| if &*notice.table.table == "0" { refused() } else { Answer::Taken };
+    let mut around = Around::new(old, at(3 * day), refuses);
+    for n in 0..25 {
+        around.run(3_600);
+        around.commit(notice("1", around.now, 2_000 + n));
+    }
+    assert!(!around.given_up.is_empty());
+    assert!(around.given_up.iter().all(|id| around.tried.contains(id)));
+}
+
+#[test]
+fn of_one_table_none_is_told_before_an_older_one_that_is_not_held() {
+    let mut around = Around::new(Vec::new(), at(0), |_| Answer::Taken);
+    around.step(Event::Tick);
+    around.answer = |_| unavailable(None);
+    let all: Vec<_> = (0..HELD_OF_TABLE_MAX + 3).map(|n| notice("x", at(1), n)).collect();
+    all.iter().for_each(|notice| around.commit(notice.clone()));
+    around.answer = |_| Answer::Taken;
+    let mut all = all;
+    for n in 0..300 {
+        around.now = around.now.plus(Duration::from_millis(100));
+        let one = notice("x", around.now.plus(Duration::from_secs(2)), 1_000 + n);
+        all.push(one.clone());
+        around.commit(one);
+        around.step(Event::Tick);
+    }
+    around.run(60);
+    assert_eq!(around.told, all);
 }
 
 #[test]
 fn what_another_process_has_just_committed_is_its_own() {
     let mut outbox = started(Rules { is_shared: true, ..ALONE });
     let theirs = vec![notice("x", at(5), 1), notice("y", at(20), 2)];
-    assert_eq!(outbox.step(at(30), 0.5, Event::Tick).ask, Some(Ask::Read));
+    assert_eq!(outbox.step(at(30), 0.5, Event::Tick).ask, Some(READ));
     assert_eq!(outbox.step(at(30), 0.5, Event::Read(theirs.clone())).send, theirs[..1]);
-    assert_eq!(started(ALONE).step(at(30), 0.5, Event::Read(theirs.clone())).send, theirs);
+    let mut outbox = started(ALONE);
+    assert_eq!(outbox.step(at(30), 0.5, Event::Tick).ask, Some(READ));
+    assert_eq!(outbox.step(at(30), 0.5, Event::Read(theirs.clone())).send, theirs);
 }
 
 proptest! {
@@ -217,10 +361,7 @@ proptest! {
             loop {
                 in_flight.append(&mut effects.send);
                 effects = match effects.ask {
-                    Some(Ask::Read) => {
-                        let known = Event::Read(Vec::new());
-                        outbox.step(now, 0.5, known)
-                    }
+                    Some(Ask::Read { .. }) => outbox.step(now, 0.5, Event::Read(Vec::new())),
                     Some(Ask::Take(_)) => outbox.step(now, 0.5, Event::TakenOut),
                     None => break,
                 };

@@ -188,8 +188,13 @@ impl Ledger for DynamoDbLedger {
         self.told("commit", self.commit_batch(batch, notices, now).await)
     }
 
-    async fn notices(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, Fault> {
-        self.told("notices", self.notices_of(receiver, limit).await)
+    async fn notices(
+        &self,
+        receiver: &str,
+        after: Option<&NoticeId>,
+        limit: usize,
+    ) -> Result<Vec<Notice>, Fault> {
+        self.told("notices", self.notices_of(receiver, after, limit).await)
     }
 
     async fn take_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), Fault> {

@@ -49,9 +49,15 @@ fn read(item: &Item) -> Result<Notice, StepError> {
 }
 
 impl DynamoDbLedger {
-    pub(super) async fn notices_of(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, StepError> {
+    pub(super) async fn notices_of(
+        &self,
+        receiver: &str,
+        after: Option<&NoticeId>,
+        limit: usize,
+    ) -> Result<Vec<Notice>, StepError> {
         let values = item([(":pk", text(NOTICES)), (":of", text(format!("{receiver}#")))]);
-        let (mut notices, mut from) = (Vec::new(), None);
+        // A key that was there, or might have been: the query goes on behind it.
+        let (mut notices, mut from) = (Vec::new(), after.map(|id| notice_key(receiver, id)));
         while notices.len() < limit {
             let condition = "pk = :pk AND begins_with(sk, :of)";
             let left = limit.saturating_sub(notices.len());

@@ -239,9 +239,14 @@ impl Ledger for SqliteLedger {
         self.step("commit", move |step| batches::commit(step, &batch, &notices, now)).await
     }
 
-    async fn notices(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, Fault> {
-        let receiver = receiver.to_owned();
-        self.step("notices", move |step| notices::of_receiver(step, &receiver, limit)).await
+    async fn notices(
+        &self,
+        receiver: &str,
+        after: Option<&NoticeId>,
+        limit: usize,
+    ) -> Result<Vec<Notice>, Fault> {
+        let (receiver, after) = (receiver.to_owned(), after.cloned());
+        self.step("notices", move |step| notices::of_receiver(step, &receiver, after.as_ref(), limit)).await
     }
 
     async fn take_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), Fault> {

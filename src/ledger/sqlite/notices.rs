@@ -20,16 +20,19 @@ pub(super) fn write(step: &Transaction<'_>, notices: &[Notice]) -> Result<(), St
     Ok(())
 }
 
-/// The oldest of a receiver.
+/// The oldest of a receiver, behind `after`.
 pub(super) fn of_receiver(
     step: &Transaction<'_>,
     receiver: &str,
+    after: Option<&NoticeId>,
     limit: usize,
 ) -> Result<Vec<Notice>, StepError> {
-    let mut select =
-        step.prepare_cached(&format!("{NOTICE} WHERE receiver = ?1 ORDER BY loaded_at, batch LIMIT ?2"))?;
+    let mut select = step.prepare_cached(&format!(
+        "{NOTICE} WHERE receiver = ?1 AND (loaded_at, batch) > (?2, ?3) ORDER BY loaded_at, batch LIMIT ?4"
+    ))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    select.query_map(params![receiver, limit], stored)?.map(|row| whole(row?)).collect()
+    let (at, batch) = after.map_or((i64::MIN, ""), |id| (id.loaded_at.micros(), id.batch.as_str()));
+    select.query_map(params![receiver, at, batch, limit], stored)?.map(|row| whole(row?)).collect()
 }
 
 /// Those of all receivers.

@@ -68,7 +68,7 @@ fn distinct(ids: &[String]) -> BTreeSet<&String> {
 /// What waits in the ledger for a receiver. No process may have it open.
 async fn waiting(folder: &Path, receiver: &str) -> usize {
     let ledger = SqliteLedger::open(&folder.join("state/ledger.db")).unwrap();
-    ledger.notices(receiver, 1_000).await.unwrap().len()
+    ledger.notices(receiver, None, 1_000).await.unwrap().len()
 }
 
 /// The example of docs/notify.md, on a request that was delivered.

@@ -322,8 +322,13 @@ impl Ledger for LedgerPort {
         .await
     }
 
-    async fn notices(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, Fault> {
-        self.watch.ledger.notices(receiver, limit).await
+    async fn notices(
+        &self,
+        receiver: &str,
+        after: Option<&NoticeId>,
+        limit: usize,
+    ) -> Result<Vec<Notice>, Fault> {
+        self.watch.ledger.notices(receiver, after, limit).await
     }
 
     async fn take_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), Fault> {

@@ -282,8 +282,13 @@ impl Ledger for Faulty<dyn Ledger> {
         self.faults.act("set_mode", self.inner.set_mode(table, mode, now)).await
     }
 
-    async fn notices(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, Fault> {
-        self.faults.act("notices", self.inner.notices(receiver, limit)).await
+    async fn notices(
+        &self,
+        receiver: &str,
+        after: Option<&NoticeId>,
+        limit: usize,
+    ) -> Result<Vec<Notice>, Fault> {
+        self.faults.act("notices", self.inner.notices(receiver, after, limit)).await
     }
 
     async fn take_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), Fault> {

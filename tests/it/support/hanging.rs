@@ -272,8 +272,13 @@ impl Ledger for Before<dyn Ledger> {
         self.inner.set_mode(table, mode, now).await
     }
 
-    async fn notices(&self, receiver: &str, limit: usize) -> Result<Vec<Notice>, Fault> {
-        self.inner.notices(receiver, limit).await
+    async fn notices(
+        &self,
+        receiver: &str,
+        after: Option<&NoticeId>,
+        limit: usize,
+    ) -> Result<Vec<Notice>, Fault> {
+        self.inner.notices(receiver, after, limit).await
     }
 
     async fn take_notices(&self, receiver: &str, told: &[NoticeId]) -> Result<(), Fault> {
