@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::Addr;
@@ -36,6 +36,7 @@ use crate::messages::root::{BeginDrain, FlushAll};
 use crate::messages::{batcher, loader, outbox, poller};
 use crate::telemetry::events;
 
+use self::costs::AtStart;
 use self::edges::patiently;
 
 pub mod console;
@@ -46,6 +47,7 @@ pub mod ledger;
 mod membership;
 mod poison;
 mod poison_copies;
+pub mod project_jobs;
 pub mod readers;
 pub mod receivers;
 pub mod run;
@@ -144,6 +146,8 @@ impl Tree {
         let modes = patiently("modes", async || ports.ledger.modes().await).await?.into_iter().collect();
         let sources = config.mappings.iter().map(|mapping| mapping.route.clone());
         let (fatal_sender, fatal) = watch::channel(None);
+        let AtStart { streams_are_free, is_slowed_down } =
+            costs::at_start(&config.cost, &*ports.ledger, ports.clock.now()).await?;
         let (memory_bytes, objects_bytes, spool_bytes) =
             (config.limits.memory_credit_bytes, config.spool.objects_limit_bytes, config.spool.limit_bytes);
         let world = Arc::new(World {
@@ -153,7 +157,9 @@ impl Tree {
             quotas: config.quotas(),
             windows: DashMap::new(),
             frontiers: DashMap::new(),
-            streams_are_free: AtomicBool::new(true),
+            streams_are_free: AtomicBool::new(streams_are_free),
+            is_slowed_down: AtomicBool::new(is_slowed_down),
+            strangers: Mutex::default(),
             watermarks: DashMap::new(),
             behind: DashMap::new(),
             queue_of: watermarks::queue_of(config),

@@ -1,11 +1,12 @@
 //! The planner: owns the budget of the warehouse's quotas, and says how long each table's window is, as `domain::planner`
 //! decides.
 //!
-//! It hears batchers (files) and deliveries (jobs), and publishes a window for each table, which the batchers read. When it
-//! dies, they go on with the last ones; a fresh planner reads from the ledger what the last day has used.
+//! It hears batchers (files), deliveries (jobs), the ledger (what other processes have begun) and the warehouse's list of jobs (what is
+//! in no ledger), and counts each job once. It publishes a window for each table, which the batchers read. When it dies, they go on with
+//! the last ones; a fresh planner reads from the ledger what the last day has used.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler};
@@ -13,35 +14,38 @@ use actix::{Actor, AsyncContext, Context, Handler};
 use super::supervision::report;
 use super::world::World;
 use crate::domain::fault::Fault;
-use crate::domain::ids::{AttemptNumber, BatchId};
 use crate::domain::instant::Instant;
 use crate::domain::lane::Lane;
-use crate::domain::planner::{DAY, Granted, Planner as Machine, Quotas, Submitted};
+use crate::domain::planner::{
+    Carrier, Counted, DAY, Granted, JobKey, ListedJob, Planner as Machine, Quotas, Submitted,
+};
 use crate::domain::watchdog::Edge;
+use crate::domain::watermark::living;
 use crate::messages::child::{Ping, Pulse};
 use crate::messages::planner::{
-    FileCame, FullLoadBegins, FullLoadUnused, GrantStatus, JobSubmitted, QuotaRefused, SlowDown,
-    StreamsAreFree, SubmissionsRead,
+    FileCame, FullLoadBegins, FullLoadUnused, GrantStatus, JobSubmitted, JobsListed, ProbeSubmitted,
+    QuotaRefused, SlowDown, Strangers, StreamMade, StreamsAreFree, SubmissionsRead,
 };
 use crate::telemetry::events;
 
 /// How often all windows are published, for tables that are quiet too, and the budget is shown.
 const PUBLISH_INTERVAL: Duration = Duration::from_secs(10);
-/// How often the ledger is read where others submit jobs, too, and how much of it is read again: an index of DynamoDB lags behind, and a batch that is
-/// tried again has the time of its claim.
+/// How often the ledger is read where others submit jobs, too, and how much of it is read again: an index of DynamoDB lags behind, and
+/// so do clocks.
 const READ_INTERVAL: Duration = Duration::from_secs(30);
-const READ_AGAIN: Duration = Duration::from_secs(900);
+const READ_AGAIN: Duration = Duration::from_secs(300);
 
 /// The actor.
 pub struct Planner {
     world: Arc<World>,
     machine: Machine,
-    /// Jobs that were counted, and when: of the time that is read again.
-    counted: BTreeMap<(BatchId, AttemptNumber), Instant>,
+    counted: Counted,
+    /// Until when all that others have begun was read.
+    read_until: Instant,
 }
 
 impl Planner {
-    /// A planner that knows what the last day has used of `quotas`.
+    /// A planner that knows what the last day has used of `quotas`, and how the month is.
     pub async fn load(world: Arc<World>, quotas: Quotas) -> Result<Self, Fault> {
         let now = world.ports.clock.now();
         let since = now.minus(DAY);
@@ -51,27 +55,57 @@ impl Planner {
         let needs = world.tables.iter().filter_map(|(table, setup)| Some((table.clone(), setup.needs?)));
         let mut planner = Self {
             machine: Machine::new(quotas, needs, since),
-            counted: BTreeMap::new(),
+            counted: Counted::default(),
+            read_until: now,
             world: Arc::clone(&world),
         };
-        submitted.into_iter().for_each(|one| planner.count(one, Lane::Changes));
+        planner.machine.streams_are_free(world.streams_are_free.load(Ordering::Relaxed));
+        planner.machine.slow_down(world.is_slowed_down.load(Ordering::Relaxed));
+        planner.count_members(now);
+        planner.count_of_others(submitted);
+        let strangers = world.strangers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        planner.count_listed(&strangers, now);
         Ok(planner)
     }
 
-    /// Counts a job once, however often it is told. Of which lane it was, only who submitted it knows.
-    fn count(&mut self, submitted: Submitted, lane: Lane) {
+    /// Counts an attempt of this process once, however often it is told. Of which lane it was, only who submitted it knows. Its stream was
+    /// counted when it was made.
+    fn count(&mut self, submitted: &Submitted, lane: Lane) {
         let Submitted { at, batch, number, table, carrier } = submitted;
-        let now = self.world.ports.clock.now();
-        if self.counted.insert((batch, number), now).is_none() {
-            match lane {
-                Lane::Changes => self.machine.attempted(&table, carrier, at),
-                Lane::FullLoads => self.machine.attempted_full_load(&table, carrier, number, at),
-            }
+        let is_new = self.counted.is_new(JobKey::of_attempt(batch, *number), self.world.ports.clock.now());
+        if !is_new || *carrier == Some(Carrier::StorageWrite) {
+            return;
         }
+        match lane {
+            Lane::Changes => self.machine.attempted(table, *carrier, *at),
+            Lane::FullLoads => self.machine.attempted_full_load(table, *carrier, *number, *at),
+        }
+    }
+
+    /// Counts attempts that the ledger has and this process has not told.
+    fn count_of_others(&mut self, mut submitted: Vec<Submitted>) {
+        let now = self.world.ports.clock.now();
+        submitted.retain(|one| self.counted.is_new(JobKey::of_attempt(&one.batch, one.number), now));
+        self.machine.attempted_by_peers(&submitted, now);
+    }
+
+    /// Counts listed jobs that are no attempts that are known. Answers which.
+    fn count_listed(&mut self, listed: &[ListedJob], now: Instant) -> Vec<ListedJob> {
+        let new = listed.iter().filter(|job| self.counted.is_new(job.key, now)).cloned();
+        let new: Vec<_> = new.collect();
+        self.machine.listed(&new, now);
+        new
+    }
+
+    /// How many processes plan on this ledger.
+    fn count_members(&mut self, now: Instant) {
+        let others = living(&self.world.peers.borrow(), now);
+        self.machine.members(u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1), now);
     }
 
     fn publish(&mut self) {
         let now = self.world.ports.clock.now();
+        self.count_members(now);
         let planned = self.world.tables.iter().filter(|(_, setup)| setup.needs.is_some());
         for table in planned.map(|(table, _)| table) {
             let window = self.machine.window(table, now);
@@ -79,17 +113,19 @@ impl Planner {
             events::WindowPlanned { table, window, jobs: self.machine.used_of(table, now) }.emit();
         }
         let (jobs, streams) = (self.machine.used(now), self.machine.streams_used(now));
-        events::BudgetShown { jobs, streams, reserve: self.machine.reserve(now) }.emit();
-        let kept = now.minus(READ_AGAIN.saturating_mul(2));
-        self.counted.retain(|_, counted_at| *counted_at >= kept);
+        let (strangers, reserve) = (self.machine.used_by_strangers(now), self.machine.reserve(now));
+        events::BudgetShown { jobs, streams, strangers, reserve, members: self.machine.member_count() }
+            .emit();
+        self.counted.forget(now);
     }
 
     fn read(&self, context: &mut Context<Self>) {
         let (world, address) = (Arc::clone(&self.world), context.address());
+        let since = self.read_until.minus(READ_AGAIN);
         tokio::spawn(async move {
-            let since = world.ports.clock.now().minus(READ_AGAIN);
+            let until = world.ports.clock.now();
             match world.heard(Edge::Ledger, world.ports.ledger.submitted_since(since)).await {
-                Ok(submitted) => report(&address, SubmissionsRead(submitted)),
+                Ok(submitted) => report(&address, SubmissionsRead { submitted, until }),
                 Err(fault) => world.ledger_failed("submitted_since", &fault),
             }
         });
@@ -126,7 +162,40 @@ impl Handler<JobSubmitted> for Planner {
     type Result = ();
 
     fn handle(&mut self, message: JobSubmitted, _: &mut Self::Context) {
-        self.count(message.job, message.lane);
+        self.count(&message.job, message.lane);
+    }
+}
+
+impl Handler<StreamMade> for Planner {
+    type Result = ();
+
+    fn handle(&mut self, _: StreamMade, _: &mut Self::Context) {
+        self.machine.stream_made(self.world.ports.clock.now());
+    }
+}
+
+impl Handler<ProbeSubmitted> for Planner {
+    type Result = ();
+
+    fn handle(&mut self, message: ProbeSubmitted, _: &mut Self::Context) {
+        let now = self.world.ports.clock.now();
+        if self.counted.is_new(JobKey::of_job(message.job.as_str()), now) {
+            self.machine.submitted_aside(Some(&message.table), now);
+        }
+    }
+}
+
+impl Handler<JobsListed> for Planner {
+    type Result = Option<Strangers>;
+
+    fn handle(&mut self, message: JobsListed, _: &mut Self::Context) -> Self::Result {
+        let now = self.world.ports.clock.now();
+        let new = self.count_listed(&message.0, now);
+        let counted = Strangers { new: new.len(), of_day: self.machine.used_by_strangers(now) };
+        let mut strangers = self.world.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        strangers.retain(|job| job.at >= now.minus(DAY));
+        strangers.extend(new);
+        Some(counted)
     }
 }
 
@@ -161,9 +230,14 @@ impl Handler<QuotaRefused> for Planner {
 impl Handler<GrantStatus> for Planner {
     type Result = bool;
 
-    fn handle(&mut self, _: GrantStatus, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: GrantStatus, _: &mut Self::Context) -> Self::Result {
         let now = self.world.ports.clock.now();
-        self.machine.grant_aside(now)
+        let granted = self.machine.grant_aside(now);
+        if granted {
+            // It counts here, and not again when it is listed.
+            self.counted.is_new(JobKey::of_job(&message.job), now);
+        }
+        granted
     }
 }
 
@@ -187,7 +261,8 @@ impl Handler<SubmissionsRead> for Planner {
     type Result = ();
 
     fn handle(&mut self, message: SubmissionsRead, _: &mut Self::Context) {
-        message.0.into_iter().for_each(|one| self.count(one, Lane::Changes));
+        self.read_until = self.read_until.max(message.until);
+        self.count_of_others(message.submitted);
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dashmap::{DashMap, DashSet};
@@ -25,7 +25,7 @@ use crate::domain::ids::{QueueId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::intake::IntakeBounds;
 use crate::domain::lane::{ByLane, Lane};
-use crate::domain::planner::{Carrier, Quotas, TableNeeds, Window};
+use crate::domain::planner::{Carrier, ListedJob, Quotas, TableNeeds, Window};
 use crate::domain::route::Router;
 use crate::domain::shape::{Shape, ShapeRules};
 use crate::domain::table::TableBounds;
@@ -138,6 +138,10 @@ pub struct World {
     pub frontiers: DashMap<TableId, Frontier>,
     /// Streams cost nothing yet in this month, as far as is known.
     pub streams_are_free: AtomicBool,
+    /// The month is going to cost more than it may, and tables that are not critical are to wait for it, as far as is known.
+    pub is_slowed_down: AtomicBool,
+    /// Jobs of the last day that were found in the warehouse's list and are no attempts of this ledger: for a planner that starts.
+    pub strangers: Mutex<Vec<ListedJob>>,
     /// The watermark of each table, as it was looked at last.
     pub watermarks: DashMap<TableId, Instant>,
     /// What the watermark of each table cannot pass, and from which event time on.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
+use super::edges::patiently;
 use crate::actors::supervision::tell;
 use crate::actors::world::World;
 use crate::config::types::Cost;
@@ -15,6 +16,7 @@ use crate::domain::cost::report::Report;
 use crate::domain::cost::usage::{Day, KEPT_DAYS};
 use crate::domain::fault::Fault;
 use crate::domain::instant::Instant;
+use crate::ledger::Ledger;
 use crate::ledger::usage::UsageKeeper;
 use crate::messages::planner::{SlowDown, StreamsAreFree};
 use crate::telemetry::events;
@@ -55,12 +57,41 @@ struct Counting {
     keeper: Arc<UsageKeeper>,
     latest: LatestReport,
     world: Arc<World>,
-    watch: Watch,
+    /// None before the first look, which learns from the ledger what was told before this process began.
+    watch: Option<Watch>,
+}
+
+/// How the month is, before anything is planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AtStart {
+    /// Streams cost nothing yet.
+    pub(super) streams_are_free: bool,
+    /// Tables that are not critical are to wait.
+    pub(super) is_slowed_down: bool,
+}
+
+/// What the ledger says of the month, before the tree starts.
+pub(super) async fn at_start(cost: &Cost, ledger: &dyn Ledger, now: Instant) -> Result<AtStart, Fault> {
+    let kept = patiently("usage", async || ledger.usage(Report::since(now)).await).await?;
+    let report = Report::new(&cost.prices, cost.budget_usd_month, &kept, now);
+    let is_over = report.projected_dollars().zip(report.budget).is_some_and(|(projected, budget)| {
+        let mut watch = Watch::default();
+        watch.step(projected, budget, now);
+        watch.has_passed()
+    });
+    Ok(AtStart {
+        streams_are_free: is_free(cost, &report),
+        is_slowed_down: is_over && cost.on_budget == OnBudget::SlowDown,
+    })
+}
+
+fn is_free(cost: &Cost, report: &Report) -> bool {
+    report.streamed_gib() < cost.prices.google.streamed_free_gib * FREE_SHARE
 }
 
 /// Begins to look at the cost; reports go into `latest`.
 pub(super) fn start(cost: Cost, keeper: Arc<UsageKeeper>, latest: LatestReport, world: Arc<World>) -> Costs {
-    let mut counting = Counting { cost, keeper, latest, world, watch: Watch::default() };
+    let mut counting = Counting { cost, keeper, latest, world, watch: None };
     // On the actors' thread, where it has little to do: it waits for others.
     let task = tokio::task::spawn_local(async move {
         tokio::time::sleep(FIRST).await;
@@ -88,7 +119,11 @@ impl Counting {
         let kept = ledger.usage(Report::since(now)).await?;
         let report = Arc::new(Report::new(&self.cost.prices, self.cost.budget_usd_month, &kept, now));
         events::CostShown { report: &report }.emit();
-        self.hold_against_budget(&report);
+        if self.hold_against_budget(&report, Watch::told_on(&kept)) {
+            // At once: whoever begins after this process must not tell it again.
+            self.keeper.note_budget_alert();
+            self.keeper.keep(&*ledger).await?;
+        }
         self.look_at_streams(&report);
         let is_young = self.latest.get().is_none_or(|before| Day::of(before.at) < Day::of(now));
         self.latest.set(report);
@@ -100,8 +135,7 @@ impl Counting {
 
     /// Tables that go by streams only while these are free go by load jobs from then on, until the month ends.
     fn look_at_streams(&self, report: &Report) {
-        let free_gib = self.cost.prices.google.streamed_free_gib;
-        let free = report.streamed_gib() < free_gib * FREE_SHARE;
+        let (free_gib, free) = (self.cost.prices.google.streamed_free_gib, is_free(&self.cost, report));
         if self.world.streams_are_free.swap(free, Ordering::Relaxed) != free {
             events::StreamsPriced { report, free, free_gib }.emit();
         }
@@ -110,23 +144,31 @@ impl Counting {
         }
     }
 
-    fn hold_against_budget(&mut self, report: &Report) {
-        let (Some(projected), Some(budget)) = (report.projected_dollars(), report.budget) else { return };
+    /// True when somebody was told that it passes.
+    fn hold_against_budget(&mut self, report: &Report, told: Option<Day>) -> bool {
+        let (Some(projected), Some(budget)) = (report.projected_dollars(), report.budget) else {
+            return false;
+        };
         let dearest =
             report.projected.iter().flatten().max_by(|one, other| one.dollars.total_cmp(&other.dollars));
         let dearest = dearest.map_or("nothing", |charge| charge.item.described().0);
-        match self.watch.step(projected, budget, report.at) {
+        let watch = self.watch.get_or_insert_with(|| Watch::resumed(told, report.at));
+        let said = watch.step(projected, budget, report.at);
+        match said {
             Said::Passed => events::BudgetPassed { projected, budget, dearest }.emit(),
             Said::Back => {
                 events::BudgetKept { projected, budget, remark: "windows are as the quotas admit" }.emit();
             }
             Said::Nothing => {}
         }
-        if self.cost.on_budget == OnBudget::SlowDown
-            && let Some(planner) = self.world.directory.planner()
-        {
-            tell(&planner, SlowDown(self.watch.has_passed()));
+        if self.cost.on_budget == OnBudget::SlowDown {
+            let is_slowed_down = watch.has_passed();
+            self.world.is_slowed_down.store(is_slowed_down, Ordering::Relaxed);
+            if let Some(planner) = self.world.directory.planner() {
+                tell(&planner, SlowDown(is_slowed_down));
+            }
         }
+        said == Said::Passed
     }
 }
 

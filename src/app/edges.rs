@@ -14,6 +14,7 @@ use super::console::TreeConsole;
 use super::costs::{self, Costs, LatestReport};
 use super::membership::{Opened, enter};
 use super::poison_copies::DeadLetterQueues;
+use super::project_jobs::{JobLists, Lister};
 use super::receivers;
 use super::table_status::{StatusWriter, Writer};
 use super::upkeep::{self, Upkeep};
@@ -41,6 +42,7 @@ use crate::telemetry::events;
 use crate::warehouse::Warehouse;
 use crate::warehouse::bigquery::audit::BigQueryAudit;
 use crate::warehouse::bigquery::{BigQuery, Keys};
+use crate::warehouse::jobs::ProjectJobs;
 use crate::warehouse::lake::Lake;
 use crate::warehouse::lake::audit::LakeAudit;
 use crate::warehouse::lineage::Lineage;
@@ -68,6 +70,8 @@ pub struct Edges {
     opened: Arc<Opened>,
     stamps: Arc<dyn Stamps>,
     status: Arc<dyn StatusTable>,
+    /// None of a warehouse without quotas.
+    jobs: Option<Arc<dyn ProjectJobs>>,
     /// The SQS queues.
     sqs: BTreeMap<QueueId, Arc<SqsQueue>>,
     /// Held for the process's life, where the ledger is not for one process alone.
@@ -80,7 +84,7 @@ impl Edges {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let meter = meter(config);
         let opened = open_ledger(config, &meter).await?;
-        let Warehouses { warehouse, lineage, stamps, status } = warehouse(config, &meter).await?;
+        let Warehouses { warehouse, lineage, stamps, status, jobs } = warehouse(config, &meter).await?;
         enter(config, &opened, &*stamps).await?;
         let (ledger, opened) = (opened.ledger(), Arc::new(opened));
         let spool = spool_lock(config)?;
@@ -136,7 +140,7 @@ impl Edges {
             receivers: receivers::open(config, &clock).await?,
             clock,
         };
-        Ok(Self { ports, queues, sqs, usage, opened, stamps, status, _spool: spool })
+        Ok(Self { ports, queues, sqs, usage, opened, stamps, status, jobs, _spool: spool })
     }
 
     /// Starts what is done to the ledger every hour.
@@ -161,6 +165,13 @@ impl Edges {
     /// Starts to look at what it costs.
     pub fn look_at_costs(&self, config: &Config, latest: &LatestReport, world: &Arc<World>) -> Costs {
         costs::start(config.cost.clone(), Arc::clone(&self.usage), latest.clone(), Arc::clone(world))
+    }
+
+    /// Starts to list the project's load jobs, where they are planned and are to be listed.
+    pub fn list_jobs(&self, config: &Config, world: &Arc<World>) -> Option<JobLists> {
+        let jobs = self.jobs.as_ref().filter(|_| config.planner.is_some_and(|planner| planner.lists_jobs))?;
+        world.quotas?;
+        Some(Lister::new(Arc::clone(jobs), Arc::clone(world)).start())
     }
 
     /// Starts an announcer for each directory.
@@ -198,6 +209,7 @@ struct Warehouses {
     lineage: Arc<dyn Lineage>,
     stamps: Arc<dyn Stamps>,
     status: Arc<dyn StatusTable>,
+    jobs: Option<Arc<dyn ProjectJobs>>,
 }
 
 /// Counts by the tables of the configuration.
@@ -212,14 +224,15 @@ async fn warehouse(config: &Config, meter: &Arc<Meter>) -> Result<Warehouses, Fa
             let lake = Arc::new(Lake::open(path.clone())?);
             let lineage = Arc::new(LakeAudit::open(path.clone())?);
             let (stamps, status) = (Arc::clone(&lake), Arc::clone(&lake));
-            Warehouses { warehouse: lake, lineage, stamps, status }
+            Warehouses { warehouse: lake, lineage, stamps, status, jobs: None }
         }
         WarehouseConfig::BigQuery(settings) => {
             let bigquery = Arc::new(BigQuery::metered(settings, keys(config), meter).await?);
             let asked = BigQuery::metered(settings, Keys::default(), meter).await?;
             let lineage = BigQueryAudit::new(asked, None);
             let (stamps, status) = (Arc::clone(&bigquery), Arc::clone(&bigquery));
-            Warehouses { warehouse: bigquery, lineage: Arc::new(lineage), stamps, status }
+            let jobs = Some(Arc::clone(&bigquery) as Arc<dyn ProjectJobs>);
+            Warehouses { warehouse: bigquery, lineage: Arc::new(lineage), stamps, status, jobs }
         }
     })
 }

@@ -103,6 +103,7 @@ pub async fn run(config: Config, until_idle: bool) -> Result<ExitCode, Fault> {
     edges.look_at_queues();
     let _upkeep = edges.keep_up(&config, &tree.world);
     let _how_far = edges.tell_how_far(&config, &tree.world, &own).await?;
+    let _jobs = edges.list_jobs(&config, &tree.world);
     let _costs = edges.look_at_costs(&config, &latest, &tree.world);
     let beats = beat(&tree, &health);
     health.set_ready(None);

@@ -49,7 +49,7 @@ impl Writer {
             loop {
                 tokio::time::sleep(LOOK_INTERVAL).await;
                 let slot = slot(self.world.ports.clock.now(), self.settings.every);
-                if done != Some(slot) && self.is_granted().await {
+                if done != Some(slot) && self.is_granted(slot).await {
                     self.write(slot).await;
                     done = Some(slot);
                 }
@@ -59,16 +59,24 @@ impl Writer {
     }
 
     /// A warehouse without quotas has no planner.
-    async fn is_granted(&self) -> bool {
+    async fn is_granted(&self, slot: Instant) -> bool {
         if self.world.quotas.is_none() {
             return true;
         }
         let Some(planner) = self.world.directory.planner() else { return false };
-        let granted = planner.send(GrantStatus).timeout(ANSWER_TIMEOUT).await.unwrap_or(false);
+        let granted = planner
+            .send(GrantStatus { job: self.job_id(slot) })
+            .timeout(ANSWER_TIMEOUT)
+            .await
+            .unwrap_or(false);
         if !granted {
             StatusPutOff.emit();
         }
         granted
+    }
+
+    fn job_id(&self, slot: Instant) -> String {
+        job_id(&self.settings.dataset, &self.ledger, slot)
     }
 
     async fn write(&self, slot: Instant) {
@@ -79,7 +87,7 @@ impl Writer {
         let rows = overview.tables.iter().map(|view| self.row(view, overview.at));
         let status = Status {
             dataset: Arc::clone(&self.settings.dataset),
-            job_id: job_id(&self.settings.dataset, &self.ledger, slot),
+            job_id: self.job_id(slot),
             rows: rows.collect(),
         };
         match self.table.write(&status).await {

@@ -15,6 +15,7 @@ use crate::config::types::GoogleCredentials;
 use crate::domain::cost::usage::Measure;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::flow::meter::Meter;
+use crate::flow::pace::Pace;
 use crate::flow::pulse;
 
 /// What landbridge may do, at most; the roles of the account say the rest.
@@ -30,6 +31,7 @@ pub struct Identity {
     /// `None`: anonymous.
     credentials: Option<AccessTokenCredentials>,
     meter: Arc<Meter>,
+    pace: Option<Arc<Pace>>,
 }
 
 impl Identity {
@@ -51,12 +53,17 @@ impl Identity {
             ),
             GoogleCredentials::File(path) => Some(from_key_file(path, scope)?),
         };
-        Ok(Self { credentials, meter: Arc::default() })
+        Ok(Self { credentials, meter: Arc::default(), pace: None })
     }
 
     /// Counts the calls that are made as it.
     pub fn metered(self, meter: &Arc<Meter>) -> Self {
         Self { meter: Arc::clone(meter), ..self }
+    }
+
+    /// Calls that are made as it wait for their turn.
+    pub fn paced(self, pace: Pace) -> Self {
+        Self { pace: Some(Arc::new(pace)), ..self }
     }
 
     /// The same account, for a client of Google's own.
@@ -69,6 +76,9 @@ impl Identity {
 
     /// A token for the next call; `None` when nobody is to be named.
     pub async fn token(&self) -> Result<Option<Secret>, Fault> {
+        if let Some(pace) = &self.pace {
+            pace.turn().await?;
+        }
         // Every call begins here, so that one after the other is seen to move on.
         pulse::moved();
         self.meter.add(Measure::GoogleCalls, 1);

@@ -232,6 +232,8 @@ pub struct Planner {
     pub max_staleness: Duration,
     /// Load jobs of the project in 24 hours.
     pub jobs_per_day: u64,
+    /// The project's load jobs are listed, to count those of others.
+    pub lists_jobs: bool,
 }
 
 /// The table of the tables' status.

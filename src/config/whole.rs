@@ -57,6 +57,7 @@ impl Settings<'_> {
             planner: (self.text("planner", "windows")? == "planned").then_some(Planner {
                 max_staleness: self.duration("planner", "max_staleness")?,
                 jobs_per_day: self.number("planner", "jobs_per_day")?,
+                lists_jobs: self.text("planner", "other_jobs")? == "listed",
             }),
             status: status::read(self)?,
             cost,

@@ -31,6 +31,7 @@ pub mod object;
 pub mod outbox;
 pub mod planner;
 pub mod pressure;
+pub mod rate;
 pub mod restart;
 pub mod route;
 pub mod shape;

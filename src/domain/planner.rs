@@ -14,8 +14,11 @@ use super::instant::Instant;
 
 mod budget;
 mod carrier;
+mod counted;
 mod demand;
+mod elsewhere;
 mod full_load;
+mod quotas;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -23,8 +26,11 @@ mod window;
 
 pub use budget::{Budget, DAY};
 pub use carrier::Carrier;
+pub use counted::{Counted, JobKey, ListedJob};
 pub use demand::Demand;
+use elsewhere::{PEERS_SPAN, STRANGERS_SPAN};
 pub use full_load::Granted;
+pub use quotas::Quotas;
 use share::{Claimant, shares};
 pub use window::{Why, Window};
 
@@ -81,50 +87,6 @@ impl Class {
     }
 }
 
-/// What BigQuery admits, and how much of it is planned with.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Quotas {
-    /// Load jobs of the project in any 24 hours.
-    pub jobs_per_day: u64,
-    /// Partitions of one table that may be modified in any 24 hours; a load into one partition modifies one.
-    pub modifications_per_table_and_day: u64,
-    /// Of both, what is never planned with: for whoever else uses the project, and for what nobody foresaw.
-    pub reserve: f64,
-    /// Of the jobs, what is kept for attempts after the first.
-    pub retries: f64,
-    /// Of the jobs, what full loads have for themselves; beyond it they have what changes do not need.
-    pub full_loads: f64,
-    /// Streams that a project may make in an hour (`CreateWriteStream`, "Quotas and limits", Storage Write API).
-    pub streams_per_hour: u64,
-}
-
-impl Quotas {
-    /// Of a project whose tables are partitioned by the time of the claim.
-    pub const BIGQUERY: Self = Self {
-        jobs_per_day: 100_000,
-        modifications_per_table_and_day: 30_000,
-        reserve: 0.05,
-        retries: 0.01,
-        full_loads: 0.01,
-        streams_per_hour: 10_000,
-    };
-
-    /// Jobs of the project that are planned with, for changes.
-    pub fn jobs(&self) -> f64 {
-        self.jobs_per_day as f64 * (1.0 - self.reserve - self.retries)
-    }
-
-    /// Streams of an hour that are planned with.
-    fn streams(&self) -> f64 {
-        self.streams_per_hour as f64 * (1.0 - self.reserve - self.retries)
-    }
-
-    /// Jobs of a table that are planned with.
-    fn jobs_of_table(&self) -> f64 {
-        self.modifications_per_table_and_day as f64 * (1.0 - self.reserve - self.retries)
-    }
-}
-
 /// What a table is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableNeeds {
@@ -174,6 +136,12 @@ pub struct Planner {
     /// Of the one table that is no table of the mapping.
     aside: Budget,
     full_loads: Budget,
+    /// What other processes use, and whoever else loads into the project: lately, and of the latter in a day.
+    peers: Budget,
+    strangers: Budget,
+    foreign: Budget,
+    /// Processes that plan on this ledger.
+    members: u32,
     tables: BTreeMap<TableId, Table>,
     shared_at: Option<Instant>,
     refused: Option<(Instant, f64)>,
@@ -200,7 +168,11 @@ impl Planner {
             project: Budget::new(quotas.jobs(), DAY, now),
             streams: Budget::new(quotas.streams(), HOUR, now),
             aside: Budget::new(OPERATIONS_PER_TABLE_AND_DAY * (1.0 - quotas.reserve), DAY, now),
-            full_loads: Budget::new(quotas.jobs_per_day as f64 * quotas.full_loads, DAY, now),
+            full_loads: Budget::new(quotas.full_loads(), DAY, now),
+            peers: Budget::new(quotas.jobs(), PEERS_SPAN, now),
+            strangers: Budget::new(quotas.jobs(), STRANGERS_SPAN, now),
+            foreign: Budget::new(quotas.jobs(), DAY, now),
+            members: 1,
             tables: tables.into_iter().map(|(id, needs)| (id, table(needs))).collect(),
             shared_at: None,
             refused: None,
@@ -221,16 +193,33 @@ impl Planner {
         self.slowed_down = slowed_down;
     }
 
+    /// True where an attempt goes by a stream: by what is known of it, else by what its table's mapping says.
+    fn streams(&self, table: &TableId, carrier: Option<Carrier>) -> bool {
+        let own = || self.tables.get(table).map(|table| table.needs.carrier);
+        carrier.or_else(own).unwrap_or_default().streams(carrier.is_some() || self.streams_are_free)
+    }
+
     /// An attempt was begun, now or before this process began: every one, whatever became of it. Where it is not known by what its
     /// rows went, it is what the table's mapping says.
     pub fn attempted(&mut self, table: &TableId, carrier: Option<Carrier>, at: Instant) {
-        let own = || self.tables.get(table).map(|table| table.needs.carrier);
-        let own = || own().filter(|own| own.streams(self.streams_are_free));
-        match carrier.or_else(own).unwrap_or_default() {
-            Carrier::LoadJobs => self.project.take(at),
-            Carrier::StorageWrite | Carrier::FreeStorageWrite => return self.streams.take(at),
+        if self.streams(table, carrier) {
+            return self.streams.take(at);
         }
+        self.project.take(at);
         if let Some(table) = self.tables.get_mut(table) {
+            table.budget.take(at);
+        }
+    }
+
+    /// A stream was made, whether anything is ever written to it or not. The attempt that goes by it is not told besides.
+    pub fn stream_made(&mut self, at: Instant) {
+        self.streams.take(at);
+    }
+
+    /// A load job of no batch was submitted by this process: of a table that is one of the mapping's, or another.
+    pub fn submitted_aside(&mut self, table: Option<&TableId>, at: Instant) {
+        self.project.take(at);
+        if let Some(table) = table.and_then(|table| self.tables.get_mut(table)) {
             table.budget.take(at);
         }
     }
@@ -323,8 +312,9 @@ impl Planner {
     fn share(&mut self, now: Instant) {
         self.shared_at = Some(now);
         let surplus = self.project.held(now) - self.project.capacity() / 2.0;
-        let per_second = (self.project.per_second() + surplus / BALANCED_WITHIN).max(0.0);
+        let per_second = (self.per_second(now) + surplus / BALANCED_WITHIN).max(0.0);
         let per_second = per_second / self.refused_factor(now);
+        let members = f64::from(self.members);
         let claimants: Vec<_> = self
             .tables
             .values()
@@ -333,7 +323,7 @@ impl Planner {
                 gap: table.demand.gap(now),
                 weight: table.demand.rows_per_second(now) * table.needs.class.weight(),
                 longest: table.needs.max_staleness,
-                per_second_max: table.budget.per_second()
+                per_second_max: table.budget.per_second() / members
                     + (table.budget.held(now) - table.budget.capacity() / 2.0).max(0.0) / BALANCED_WITHIN,
             })
             .collect();

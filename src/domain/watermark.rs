@@ -136,6 +136,14 @@ pub struct Hands {
     pub batches: Vec<BatchId>,
 }
 
+/// Who has not spoken for so long has ended, as far as the budgets are concerned that processes share: they speak every ten seconds.
+const LIVING: Duration = Duration::from_secs(45);
+
+/// How many of these processes have spoken lately.
+pub fn living(others: &[Hands], now: Instant) -> usize {
+    others.iter().filter(|hands| now.since(hands.at) < LIVING).count()
+}
+
 impl Hands {
     /// From which event time on a file of the table may be in its hand. Since it has spoken it has received what was sent to the queue after
     /// that was drained last, and written as long before as an announcement is on its way.

@@ -5,5 +5,6 @@ pub mod cpu;
 pub mod credit;
 pub mod lease;
 pub mod meter;
+pub mod pace;
 pub mod pulse;
 pub mod turns;

@@ -93,6 +93,9 @@ impl Clockwork<'_> {
                 let table = self.scenario.tables.get(running.lane);
                 let streamed = table.is_some_and(|table| table.carrier.streams(true));
                 let stream = (by_stream && streamed).then(|| "stream".into());
+                if let (Some(planner), Some(_)) = (&mut self.planner, &stream) {
+                    planner.stream_made(self.now);
+                }
                 Told::Built { plan_hash: "rules".into(), commits: None, stream }
             }
             Action::Claim(_) => {
@@ -102,8 +105,7 @@ impl Clockwork<'_> {
                 Told::Claim(Claim::Won)
             }
             Action::Submit(attempt) if attempt.stream.is_some() => {
-                let lane = running.lane;
-                return self.streamed(id, lane, attempt.number);
+                return self.streamed(id, attempt.number);
             }
             Action::Submit(attempt) => {
                 let lane = running.lane;
@@ -155,13 +157,10 @@ impl Clockwork<'_> {
     }
 
     /// Its rows are appended; that they are there is told when the stream is committed.
-    fn streamed(&mut self, id: u64, lane: usize, number: AttemptNumber) {
+    fn streamed(&mut self, id: u64, number: AttemptNumber) {
         let mut chance = self.chance_of(id, number);
         let takes = self.warehouse.stream(self.now, &mut chance);
         self.outcome.streams += 1;
-        if let (Some(planner), Some(table)) = (&mut self.planner, self.scenario.tables.get(lane)) {
-            planner.attempted(&table.id, Some(Carrier::StorageWrite), self.now);
-        }
         let Some(running) = self.running.get_mut(&id) else { return };
         let (told, takes) = match takes {
             Some(takes) => {

@@ -7,9 +7,10 @@ use landbridge::domain::column_type::ColumnType;
 use landbridge::domain::cost::usage::{Day, KeptUsage, Measure, Tally};
 use landbridge::domain::fault::FaultKind;
 use landbridge::domain::file::{FileId, FileState};
-use landbridge::domain::ids::{AttemptNumber, TableId};
+use landbridge::domain::ids::{AttemptNumber, BatchId, TableId};
 use landbridge::domain::instant::Instant;
 use landbridge::domain::notice::{Notice, NoticeId};
+use landbridge::domain::planner::Carrier;
 use landbridge::domain::shape::{Change, ShapeEntry};
 use landbridge::domain::summary::{CommitSpan, EventSpan, TableSummary};
 use landbridge::domain::watermark::{Reached, UNTOLD};
@@ -827,6 +828,62 @@ pub(crate) async fn usage_is_kept_by_day_and_process(ledger: SharedLedger) {
     assert!(ledger.summary(at(1)).await.unwrap().is_empty(), "it is nothing that is known of a table");
 }
 
+/// Every attempt is told by whoever asks what the quotas count: whatever became of it, and by what its rows went. A stream that was
+/// made for an attempt that failed was made all the same; a batch of no rows has none.
+pub(crate) async fn every_attempt_is_told_by_what_it_went(ledger: SharedLedger) {
+    let through = |attempt: Attempt, name: &str| {
+        attempt.through(Some(format!("projects/p/datasets/d/tables/t/streams/{name}").into()))
+    };
+    // Claimed an hour ago, refused twice since, and then halved.
+    let hour = 3_600_000_000;
+    let (whole, start) = (batch(&["x", "y"], 3, 10 * hour), 10 * hour);
+    let attempts = [
+        through(first(&whole), "one"),
+        through(whole.attempt(AttemptNumber(2), "plan"), "two"),
+        whole.attempt(AttemptNumber(3), "plan"),
+    ];
+    ledger.claim(&whole, Some(&attempts[0]), at(start)).await.unwrap();
+    for (failed, next, minutes) in [(1, Some(&attempts[1]), 40), (2, Some(&attempts[2]), 50), (3, None, 60)] {
+        let now = at(start + minutes * 60_000_000);
+        let step = ledger.fail_attempt(&whole.id, AttemptNumber(failed), "no", next, now).await.unwrap();
+        assert_eq!(step, Step::Done);
+    }
+    let (left, left_attempt) = child(&whole, &["x"]);
+    let (right, right_attempt) = child(&whole, &["y"]);
+    let homes = [(&left, through(left_attempt, "left")), (&right, right_attempt)]
+        .map(|(batch, attempt)| Home::Batch { batch: batch.clone(), attempt: Some(attempt) });
+    assert_eq!(ledger.rehome(&whole.id, &homes, at(start + 61 * 60_000_000)).await.unwrap(), Step::Done);
+    let loaded = batch(&["z"], 3, 10 * hour);
+    ledger.claim(&loaded, Some(&first(&loaded)), at(start + 70 * 60_000_000)).await.unwrap();
+    ledger.commit(&loaded.id, at(start + 71 * 60_000_000)).await.unwrap();
+    let empty = batch(&["nothing"], 0, 10 * hour);
+    ledger.claim(&empty, None, at(start + 72 * 60_000_000)).await.unwrap();
+    let told = async |minutes: i64| {
+        let told = ledger.submitted_since(at(start + minutes * 60_000_000)).await.unwrap();
+        let mut told: Vec<_> = told
+            .into_iter()
+            .map(|one| (one.batch, one.number.0, one.table, one.carrier, one.at >= at(start)))
+            .collect();
+        told.sort_unstable();
+        told
+    };
+    let one = |batch: &Batch, number: u32, streamed: bool| {
+        (batch.id.clone(), number, table("t"), Some(Carrier::of(streamed)), true)
+    };
+    let sorted = |mut all: Vec<(BatchId, u32, TableId, Option<Carrier>, bool)>| {
+        all.sort_unstable();
+        all
+    };
+    let of_whole = [one(&whole, 1, true), one(&whole, 2, true), one(&whole, 3, false)];
+    let later = vec![one(&left, 1, true), one(&right, 1, false), one(&loaded, 1, false)];
+    assert_eq!(told(0).await, sorted([of_whole.to_vec(), later.clone()].concat()));
+    // A further attempt, and a part, are as old as they are, and not as the claim.
+    let since = told(45).await;
+    assert!(later.iter().all(|one| since.contains(one)) && since.contains(&of_whole[2]), "{since:?}");
+    assert_eq!(told(61).await, sorted(later));
+    assert_eq!(told(72).await, []);
+}
+
 /// Runs every check on a ledger of its own.
 macro_rules! suite {
     ($empty:expr) => {
@@ -838,7 +895,8 @@ macro_rules! suite {
             strikes_and_modes_are_kept, loads_are_counted_once_on_their_day, homes_are_counted_as_files_move,
             the_oldest_waiting_event_is_known, poison_is_mended_as_it_was_seen, what_is_over_is_forgotten_after_the_horizon, a_race_has_one_winner,
             what_stands_in_the_way_is_known_wherever_it_moves, what_nobody_knows_the_age_of_stays_so, a_batch_tells_when_it_was_written_last, a_watermark_never_goes_back, a_shape_grows_at_its_end, a_race_of_growths_has_one_winner,
-            notices_stand_from_the_commit_until_they_are_told, usage_is_kept_by_day_and_process);
+            notices_stand_from_the_commit_until_they_are_told, usage_is_kept_by_day_and_process,
+            every_attempt_is_told_by_what_it_went);
     };
     ($empty:expr; $($check:ident),*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]

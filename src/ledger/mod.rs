@@ -174,7 +174,8 @@ pub trait Ledger: Send + Sync + 'static {
     async fn grow_shape(&self, table: &TableId, known: usize, entries: &[ShapeEntry]) -> Result<bool, Fault>;
 
     /// Attempts that were begun then or later, in any order (and some that were only ended then): what the quotas of a warehouse
-    /// count; Invariant I-2 makes it complete. DynamoDB tells the first attempts alone, by the times of their claims.
+    /// count; Invariant I-2 makes it complete. Where several processes write, one that was begun within the last seconds may not be
+    /// shown yet.
     async fn submitted_since(&self, since: Instant) -> Result<Vec<Submitted>, Fault>;
 
     /// Keeps what one process has done on one day, instead of what it had kept of it: repeated it changes nothing.

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use super::Ledger;
 use crate::domain::clock::Clock;
 use crate::domain::cost::book::Book;
+use crate::domain::cost::usage::Measure;
 use crate::domain::fault::Fault;
 use crate::flow::meter::Meter;
 
@@ -25,6 +26,11 @@ impl UsageKeeper {
         let writer: u64 = rand::random();
         let book = Mutex::new(Book::new(format!("{writer:016x}"), clock.now()));
         Self { meter, clock, book }
+    }
+
+    /// Somebody was told that the month is going to cost more than it may.
+    pub fn note_budget_alert(&self) {
+        self.meter.add(Measure::BudgetAlerts, 1);
     }
 
     /// Writes what was counted since the process began, a step for each day that is not done with.

@@ -68,8 +68,12 @@ catalogue! {
     WINDOW_SECONDS = "landbridge_window_seconds", Gauge, ["table"], &[], "How long the table's window stays open at the longest, as the planner says.";
     TABLE_JOBS = "landbridge_table_jobs", Gauge, ["table"], &[], "Load jobs of the table in the last 24 hours, failed ones among them.";
     PROJECT_STREAMS = "landbridge_project_streams", Gauge, [], &[], "Streams of the Storage Write API that landbridge made in the last hour, of the 10,000 that BigQuery admits in a project.";
-    PROJECT_JOBS = "landbridge_project_jobs", Gauge, [], &[], "Load jobs that landbridge submitted in the last 24 hours, of the 100,000 that BigQuery admits in a project.";
-    PROJECT_RESERVE = "landbridge_project_jobs_reserve_ratio", Gauge, [], &[], "The share of those 100,000 that landbridge has not used.";
+    PROJECT_JOBS = "landbridge_project_jobs", Gauge, [], &[], "Load jobs of the project in the last 24 hours, of the 100,000 that BigQuery admits: those of all landbridges on this ledger, and others as far as they are listed.";
+    PROJECT_STRANGERS = "landbridge_project_foreign_jobs", Gauge, [], &[], "Those among them that are in no ledger of this landbridge: other tools, another landbridge, loads of no rows.";
+    PROJECT_RESERVE = "landbridge_project_jobs_reserve_ratio", Gauge, [], &[], "The share of those 100,000 that nobody has used.";
+    PLANNERS = "landbridge_planners", Gauge, [], &[], "Processes that share the quotas, as far as this one has heard of them lately, itself among them.";
+    JOB_LISTINGS = "landbridge_job_listings_total", Counter, ["outcome"], &[], "Times that the project's load jobs were asked for, by what came of it: listed, in_part (there were too many), failed (what was counted stays).";
+    CALL_WAIT = "landbridge_warehouse_call_wait_seconds", Histogram, ["call"], CALL, "How long calls to BigQuery waited for their turn, of those that had to: rest (all calls of its REST API) or create_stream. Their rate is limited below what BigQuery admits.";
     QUOTA_REFUSALS = "landbridge_quota_refusals_total", Counter, ["table"], &[], "Jobs that BigQuery refused because a quota was used up, or a rate too high.";
     VALUES_CHANGED = "landbridge_values_changed_total", Counter, ["table", "column", "change"], &[], "Values loaded otherwise than the file has them, by what was done: nulled (the column's type does not hold them), replaced (no UTF-8: U+FFFD stands for what is not), or cut (as long as DMS's LobMaxSize: most likely cut before).";
     VIEW_FAILURES = "landbridge_view_failures_total", Counter, ["table", "reason"], &[], "Times that the typed view of a table could not be made or made anew; loads go on, and it is tried again after a later one.";

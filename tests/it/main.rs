@@ -33,6 +33,7 @@ mod page;
 mod peers;
 mod pipeline;
 mod plan;
+mod planning;
 mod refusals;
 mod s3;
 mod simulation;

@@ -9,10 +9,12 @@ use super::begin::lane_of;
 use crate::actors::supervision::report;
 use crate::actors::world::World;
 use crate::domain::batch::{Attempt, Batch};
-use crate::domain::fault::FaultKind;
+use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::planner::{Carrier, Granted, Submitted};
 use crate::flow::pulse;
-use crate::messages::planner::{FullLoadBegins, FullLoadUnused, JobSubmitted, QuotaRefused};
+use crate::messages::planner::{
+    FullLoadBegins, FullLoadUnused, JobSubmitted, ProbeSubmitted, QuotaRefused, StreamMade,
+};
 
 /// How long the planner may take to answer, and the longest wait until it is asked again.
 const ASKED: Duration = Duration::from_secs(5);
@@ -74,6 +76,24 @@ impl Performer {
             let carrier = Carrier::of(attempt.stream.is_some());
             let job = Submitted { at, batch: id, number, table, carrier: Some(carrier) };
             report(&planner, JobSubmitted { job, lane: lane_of(batch) });
+        }
+    }
+
+    /// A load of no rows is a job like any other, and in no ledger.
+    pub(super) fn tell_probe(&self, attempt: &Attempt) {
+        if let Some(planner) = self.world.directory.planner() {
+            report(&planner, ProbeSubmitted { job: attempt.job_id.clone(), table: self.table.clone() });
+        }
+    }
+
+    /// A stream counts from here on, whether anything is ever written to it or not. So does one of which no answer came.
+    pub(super) fn tell_stream(&self, opened: &Result<Option<Arc<str>>, Fault>) {
+        let is_made = match opened {
+            Ok(stream) => stream.is_some(),
+            Err(fault) => fault.kind == FaultKind::Unavailable,
+        };
+        if let Some(planner) = self.world.directory.planner().filter(|_| is_made) {
+            report(&planner, StreamMade);
         }
     }
 

@@ -54,6 +54,7 @@ impl Performer {
     async fn load_nothing(&self, attempt: &Attempt, body: &Body) -> Event {
         let (world, warehouse) = (&self.world, &self.world.ports.warehouse);
         pulse::working(Edge::Warehouse, "submitting a load of no rows");
+        self.tell_probe(attempt);
         if let Err(fault) = world.heard(Edge::Warehouse, warehouse.submit(attempt, body)).await {
             return match fault.kind {
                 FaultKind::ContentRefused

@@ -28,7 +28,9 @@ impl Performer {
         pulse::working(Edge::Warehouse, "making a stream");
         let warehouse = &self.world.ports.warehouse;
         let opened = warehouse.open_stream(destination, &built.body);
-        match self.world.heard(Edge::Warehouse, opened).await {
+        let opened = self.world.heard(Edge::Warehouse, opened).await;
+        self.tell_stream(&opened);
+        match opened {
             Ok(stream) => {
                 if stream.is_none() {
                     events::StreamUnfit { table: &self.table }.emit();

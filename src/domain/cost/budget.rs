@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::usage::{Day, KeptUsage, Measure};
 use crate::domain::instant::Instant;
 
 /// Below this share of the budget a projection that was above it is back within: one that goes up and down around it does not tell each
@@ -39,6 +40,17 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Of a process that begins at `now`, where it was told on `told` last: when on that day is not known, so it was at its end.
+    pub fn resumed(told: Option<Day>, now: Instant) -> Self {
+        Self { passed: false, told_at: told.map(|day| day.minus(-1).begins().min(now)) }
+    }
+
+    /// The last day on which it was told, as the ledger has it.
+    pub fn told_on(kept: &[KeptUsage]) -> Option<Day> {
+        let told = kept.iter().filter(|page| page.tally.shared.of(Measure::BudgetAlerts) > 0);
+        told.map(|page| page.day).max()
+    }
+
     /// The month is projected to so many dollars, and may cost `budget`.
     pub fn step(&mut self, projected: f64, budget: f64, now: Instant) -> Said {
         let was = self.passed;
@@ -75,5 +87,38 @@ mod tests {
         use Said::{Back, Nothing, Passed};
         assert_eq!(said, [Nothing, Passed, Nothing, Nothing, Back, Nothing, Back, Passed]);
         assert!(watch.has_passed());
+    }
+
+    #[test]
+    fn a_restart_does_not_tell_again_what_was_told_on_that_day() {
+        let at = |hours: u64| Instant::from_micros(0).plus(Duration::from_secs(hours * 3_600));
+        // Told on the first day, at some hour; begun again at its twentieth.
+        let mut watch = Watch::resumed(Some(Day(0)), at(20));
+        assert_eq!(watch.step(16.0, 15.0, at(20)), Said::Nothing);
+        assert!(watch.has_passed());
+        assert_eq!(
+            [watch.step(14.0, 15.0, at(21)), watch.step(16.0, 15.0, at(22))],
+            [Said::Back, Said::Nothing]
+        );
+        // And two days later, when it is news.
+        let mut watch = Watch::resumed(Some(Day(0)), at(49));
+        assert_eq!(watch.step(16.0, 15.0, at(49)), Said::Passed);
+        assert_eq!(Watch::resumed(None, at(49)).step(16.0, 15.0, at(49)), Said::Passed);
+    }
+
+    #[test]
+    fn the_ledger_knows_when_it_was_told() {
+        let page = |day, alerts| {
+            let mut page = KeptUsage {
+                day: Day(day),
+                writer: "w".to_owned(),
+                from: Instant::from_micros(0),
+                tally: Default::default(),
+            };
+            page.tally.shared.add(Measure::BudgetAlerts, alerts);
+            page
+        };
+        assert_eq!(Watch::told_on(&[page(1, 1), page(3, 1), page(4, 0)]), Some(Day(3)));
+        assert_eq!(Watch::told_on(&[page(1, 0)]), None);
     }
 }

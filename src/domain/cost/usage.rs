@@ -38,11 +38,13 @@ pub enum Measure {
     LogBytes,
     /// Seconds that a process ran.
     RunSeconds,
+    /// Times that somebody was told that the month is going to cost more than it may: so that a restart does not forget it.
+    BudgetAlerts,
 }
 
 impl Measure {
     /// Every measure.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::SqsRequests,
         Self::S3Gets,
         Self::S3Lists,
@@ -57,6 +59,7 @@ impl Measure {
         Self::DynamoDbWrites,
         Self::LogBytes,
         Self::RunSeconds,
+        Self::BudgetAlerts,
     ];
 
     /// Its name.
@@ -76,6 +79,7 @@ impl Measure {
             Self::DynamoDbWrites => "dynamodb_writes",
             Self::LogBytes => "log_bytes",
             Self::RunSeconds => "run_seconds",
+            Self::BudgetAlerts => "budget_alerts",
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tokio::task::JoinSet;
 
 use super::item::{Fields, Item, PK, SK, bytes, item, key, number, put, sortable, text};
+use super::submitted::{ATTEMPT, claimed};
 use super::transaction::Change;
 use super::{DynamoDbLedger, READS_MAX, StepError};
 use crate::domain::batch::{Attempt, Batch, Manifest};
@@ -69,7 +70,7 @@ pub(super) fn batch_key(batch: &BatchId) -> Item {
 }
 
 pub(super) fn attempt_key(batch: &BatchId, number: u32) -> Item {
-    key(partition(batch), if number == 1 { BATCH.to_owned() } else { format!("a#{number:010}") })
+    key(partition(batch), if number == 1 { BATCH.to_owned() } else { format!("{ATTEMPT}{number:010}") })
 }
 
 pub(super) fn open_key(batch: &BatchId, claimed_at: Instant) -> Item {
@@ -117,6 +118,7 @@ pub(super) fn next_attempt(batch: &Batch, attempt: &Attempt, now: Instant) -> Re
     check(batch, attempt)?;
     let mut item = attempt_key(&batch.id, attempt.number.0);
     put_attempt(&mut item, attempt, now);
+    item.extend(claimed(&table_text(&batch.table)?, now, &batch.id, Some(attempt)));
     Ok(Change::put(item).when("attribute_not_exists(pk)", Item::new()))
 }
 
@@ -129,7 +131,6 @@ pub(super) fn new_batch(
 ) -> Result<Vec<Change>, StepError> {
     let events = batch.events;
     let table = table_text(&batch.table)?;
-    let claimed = sortable(batch.claimed_at.micros());
     let mut own = batch_key(&batch.id);
     own.extend(item([
         ("b_state", number(OPEN)),
@@ -138,10 +139,9 @@ pub(super) fn new_batch(
         ("b_claimed", number(batch.claimed_at.micros())),
         ("b_attempts", number(attempt.map_or(0, |attempt| attempt.number.0))),
         ("b_updated", number(now.micros())),
-        // Index `claims`: the batches of a table in the order of their claims.
-        ("claim_table", text(&table)),
-        ("claim_order", text(format!("{claimed}#{}", batch.id))),
     ]));
+    // A part of a batch that was re-homed has that batch's claim time, and is begun later.
+    own.extend(claimed(&table, batch.claimed_at.max(now), &batch.id, attempt));
     put(&mut own, "b_parent", batch.parent.as_ref().map(|parent| text(parent.as_str())));
     put(&mut own, "b_oldest", events.map(|events| number(events.oldest.micros())));
     put(&mut own, "b_newest", events.map(|events| number(events.newest.micros())));

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::batches::{MANIFEST, StoredBatch, attempt_key, batch_key, partition};
 use super::files::{Counts, FILE, VANISHED, file_partition};
-use super::item::{Fields, PK, item, key, number, sortable, text};
+use super::item::{Fields, item, key, number, sortable, text};
+use super::submitted::{batch_of, is_batch};
 use super::transaction::{Change, Sent};
 use super::{DynamoDbLedger, StepError};
 use crate::domain::fault::Fault;
 use crate::domain::file::FileId;
-use crate::domain::ids::{AttemptNumber, BatchId, TableId};
+use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
-use crate::domain::planner::Submitted;
 use crate::domain::transition::BatchState;
 use crate::ledger::stored::{from_json, table_text};
 
@@ -48,36 +48,6 @@ impl DynamoDbLedger {
         Ok(stored.maybe_number("l_forgotten")?.map(Instant::from_micros))
     }
 
-    /// Batches that were claimed then or later.
-    pub(super) async fn claims_since(&self, since: Instant) -> Result<Vec<Submitted>, StepError> {
-        let mut found = Vec::new();
-        for table in self.known_tables().await? {
-            let from = text(sortable(since.micros()));
-            let values = item([(":table", text(table_text(&table)?)), (":from", from)]);
-            let condition = "claim_table = :table AND claim_order >= :from";
-            let mut next = None;
-            loop {
-                let step = "submitted_since";
-                let page =
-                    self.page(step, Some("claims"), condition, values.clone(), usize::MAX, next).await?;
-                for one in &page.items {
-                    let batch = BatchId::from_stored(one.text_of(PK)?.trim_start_matches("B#").to_owned());
-                    let claimed =
-                        one.text_of("claim_order")?.split('#').next().and_then(|at| at.parse().ok());
-                    let at = Instant::from_micros(claimed.unwrap_or_default());
-                    let number = AttemptNumber::FIRST;
-                    // The index does not say by what it went.
-                    found.push(Submitted { at, batch, number, table: table.clone(), carrier: None });
-                }
-                next = page.next;
-                if next.is_none() {
-                    break;
-                }
-            }
-        }
-        Ok(found)
-    }
-
     async fn expire_batches(&self, table: &TableId, before: Instant, limit: usize) -> Result<u64, StepError> {
         let values = item([(":table", text(table_text(table)?)), (":to", text(sortable(before.micros())))]);
         let condition = "claim_table = :table AND claim_order < :to";
@@ -86,8 +56,11 @@ impl DynamoDbLedger {
             let page = self.page("expire", Some("claims"), condition, values.clone(), limit, from).await?;
             let mut over = Vec::new();
             for one in &page.items {
-                let id = BatchId::from_stored(one.text_of(PK)?.trim_start_matches("B#").to_owned());
-                over.extend(self.stored_batch("expire", &id).await?.filter(|stored| is_over(stored, before)));
+                // Further attempts are forgotten with their batch.
+                if is_batch(one)? {
+                    let stored = self.stored_batch("expire", &batch_of(one)?).await?;
+                    over.extend(stored.filter(|stored| is_over(stored, before)));
+                }
             }
             // First: what is forgotten and not known to be would be loaded again.
             if let Some(youngest) = over.iter().map(|stored| stored.changed_at).max() {

@@ -66,6 +66,7 @@ mod setup;
 mod shapes;
 mod step_error;
 mod steps;
+mod submitted;
 mod tables;
 mod transaction;
 mod usage;
@@ -295,7 +296,7 @@ impl Ledger for DynamoDbLedger {
     }
 
     async fn submitted_since(&self, since: Instant) -> Result<Vec<Submitted>, Fault> {
-        self.told("submitted_since", self.claims_since(since).await)
+        self.told("submitted_since", self.attempts_since(since).await)
     }
 
     async fn shape(&self, table: &TableId) -> Result<Vec<ShapeEntry>, Fault> {

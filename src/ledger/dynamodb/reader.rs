@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::batches::StoredBatch;
 use super::files::{FILE, IN_BATCH, file_partition, loose};
 use super::item::{Fields, Item, PK, SK, item, key, sortable, text};
+use super::submitted::{batch_of, is_batch};
 use super::{DynamoDbLedger, READS_MAX, StepError};
 use crate::domain::audit::{BatchAccount, FileHome};
 use crate::domain::cost::usage::{Day, KeptUsage};
@@ -112,8 +113,10 @@ impl DynamoDbLedger {
             let condition = "claim_table = :table AND claim_order > :from";
             let page = self.page("batches", Some("claims"), condition, values, limit, None).await?;
             for one in &page.items {
-                let id = one.text_of(PK)?.trim_start_matches("B#");
-                batches.extend(self.account(&BatchId::from_stored(id.to_owned())).await?);
+                if is_batch(one)? {
+                    let account = self.account(&batch_of(one)?).await?;
+                    batches.extend(account.filter(|account| Some(account.batch.claimed_at) >= scope.since));
+                }
             }
             let last = page.items.last().map(|last| last.text_of("claim_order")).transpose()?;
             place.at = last.map(str::to_owned).or(place.at);

@@ -23,9 +23,11 @@ use crate::columns::body::Body;
 use crate::config::types::BigQuery as Settings;
 use crate::domain::batch::{Attempt, Destination};
 use crate::domain::fault::{Fault, FaultKind};
+use crate::domain::rate::Rate;
 use crate::domain::typed_view::TypedView;
 use crate::flow::cpu::blocking;
 use crate::flow::meter::Meter;
+use crate::flow::pace::Pace;
 
 mod answers;
 pub mod audit;
@@ -45,6 +47,13 @@ mod tables;
 mod views;
 
 pub use tables::Keys;
+
+/// Calls of the REST API, all methods together, of one of these. BigQuery takes 100 a second of each method from one account ("Quotas
+/// and limits", API): in no second are there more here, though a process has another one for its audits.
+pub const REST_RATE: Rate = Rate { per_second: 25, burst: 25 };
+/// `CreateWriteStream`: BigQuery slows down those who make more than 40 a second ("Storage Write API best practices"), and takes 10,000 an
+/// hour, which the planner counts.
+pub const STREAM_RATE: Rate = Rate { per_second: 10, burst: 20 };
 
 /// BigQuery, one project of it.
 pub struct BigQuery {
@@ -66,6 +75,7 @@ impl BigQuery {
     /// The same, and counts what is asked and sent.
     pub async fn metered(settings: &Settings, keys: Keys, meter: &Arc<Meter>) -> Result<Self, Fault> {
         let identity = Identity::new(&settings.credentials)?.metered(meter);
+        let identity = identity.paced(Pace::new("rest", REST_RATE));
         let http = rest::http_client()?;
         let client = ClientBuilder::new()
             .with_v2_base_url(format!("{}/bigquery/v2", settings.endpoint))

@@ -32,6 +32,8 @@ const PIECE_BYTES: u64 = 32 * PIECE_MULTIPLE_BYTES;
 const PIECE_MULTIPLE_BYTES: u64 = 256 << 10;
 /// Failures of one upload's pieces, one after the other, before it is given up.
 const PIECE_FAILURES_MAX: u32 = 3;
+/// Of a resource, this much is read: a page of a thousand jobs, a table with ten thousand columns.
+const RESOURCE_BYTES_MAX: usize = 32 << 20;
 /// The status that says: go on with the next piece.
 const RESUME_INCOMPLETE: u16 = 308;
 
@@ -89,7 +91,7 @@ impl Rest {
         match answer.status().as_u16() {
             404 => Ok(None),
             200 => {
-                let body = read(context, answer).await?;
+                let body = read_up_to(RESOURCE_BYTES_MAX, context, answer).await?;
                 let unreadable = |error| Fault::from_error(FaultKind::Unavailable, context.to_owned(), error);
                 serde_json::from_slice(&body).map(Some).map_err(unreadable)
             }
@@ -311,11 +313,15 @@ async fn refused(context: &str, answer: Response) -> Fault {
 }
 
 /// An answer's body, as far as it is of use.
-async fn read(context: &str, mut answer: Response) -> Result<BytesMut, Fault> {
+async fn read(context: &str, answer: Response) -> Result<BytesMut, Fault> {
+    read_up_to(ANSWER_BYTES_MAX, context, answer).await
+}
+
+async fn read_up_to(limit: usize, context: &str, mut answer: Response) -> Result<BytesMut, Fault> {
     let mut body = BytesMut::new();
     while let Some(piece) = answer.chunk().await.map_err(|error| transport(context, error))? {
         body.extend_from_slice(&piece);
-        if body.len() >= ANSWER_BYTES_MAX {
+        if body.len() >= limit {
             break;
         }
     }

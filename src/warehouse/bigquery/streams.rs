@@ -17,6 +17,7 @@ use google_cloud_bigquery::write::PendingWriter;
 use google_cloud_bigquery::write::format::Arrow;
 use tokio::sync::OnceCell;
 
+use super::STREAM_RATE;
 use super::schema::SqlType;
 use super::stream_answers::{Committing, Sealing, appended, built, committed, sealed};
 use crate::cloud::google::Identity;
@@ -27,6 +28,7 @@ use crate::domain::cost::usage::Measure;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::flow::cpu::blocking;
 use crate::flow::meter::Meter;
+use crate::flow::pace::Pace;
 use crate::flow::pulse;
 
 /// How long one call may take.
@@ -34,8 +36,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pieces that are sent and not answered yet.
 const UNANSWERED_MAX: usize = 2;
 
-/// To find a stream again and to use it are two calls; so is to make one and to append to it.
-const CALLS_A_STEP: u64 = 2;
+/// To make a stream is one call; to find one again and to use it are two.
+const CALLS_TO_MAKE: u64 = 1;
+const CALLS_TO_USE: u64 = 2;
 
 type Pending = PendingWriter<Arrow>;
 
@@ -45,16 +48,18 @@ pub(super) struct Streams {
     identity: Identity,
     meter: Arc<Meter>,
     client: OnceCell<Write>,
+    pace: Pace,
 }
 
 impl Streams {
     pub(super) fn new(endpoint: String, identity: Identity, meter: Arc<Meter>) -> Self {
-        Self { endpoint, identity, meter, client: OnceCell::new() }
+        let pace = Pace::new("create_stream", STREAM_RATE);
+        Self { endpoint, identity, meter, client: OnceCell::new(), pace }
     }
 
     /// The client, for one more stream to be made, or found again and used.
-    async fn client(&self) -> Result<&Write, Fault> {
-        self.meter.add(Measure::GoogleCalls, CALLS_A_STEP);
+    async fn client(&self, calls: u64) -> Result<&Write, Fault> {
+        self.meter.add(Measure::GoogleCalls, calls);
         let made = self.client.get_or_try_init(|| async {
             let builder = Write::builder().with_endpoint(&self.endpoint);
             let builder = builder.with_credentials(self.identity.credentials());
@@ -71,7 +76,8 @@ impl Streams {
         let Destination { project, dataset, table, .. } = destination;
         let parent = format!("projects/{project}/datasets/{dataset}/tables/{table}");
         let context = format!("cannot make a stream into {project}.{dataset}.{table}");
-        let builder = self.client().await?.create_stream(parent).build_arrow(ArrowSchema::new());
+        self.pace.turn().await?;
+        let builder = self.client(CALLS_TO_MAKE).await?.create_stream(parent).build_arrow(ArrowSchema::new());
         let writer: Result<Pending, _> = timed(&context, builder).await?;
         let writer = writer.map_err(|error| built(&context, error))?;
         Ok(writer.write_stream().into())
@@ -83,7 +89,7 @@ impl Streams {
         schema: ArrowSchema,
         context: &str,
     ) -> Result<Result<Pending, WriterBuilderError>, Fault> {
-        let builder = self.client().await?.attach_to_stream(stream).build_arrow(schema);
+        let builder = self.client(CALLS_TO_USE).await?.attach_to_stream(stream).build_arrow(schema);
         timed(context, builder).await
     }
 

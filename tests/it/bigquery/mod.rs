@@ -20,6 +20,7 @@ use landbridge::domain::instant::Instant;
 use landbridge::warehouse::bigquery::{BigQuery, Keys};
 
 mod identity;
+mod jobs;
 mod reasons;
 mod recorded;
 mod status;

@@ -6,6 +6,7 @@ mod cost;
 mod dead_letters;
 mod every_type;
 mod faults;
+mod foreign_jobs;
 pub mod journeys;
 mod notifications;
 pub mod process;
