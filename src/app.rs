@@ -351,6 +351,7 @@ pub(crate) fn tables(config: &Config) -> BTreeMap<TableId, TableSetup> {
                 has_typed_view,
                 bounds,
                 carrier: settings.delivery,
+                native_json: config.has_native_json(settings),
                 notify,
                 needs,
             };

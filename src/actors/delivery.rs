@@ -7,23 +7,21 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 
 use super::world::{TableSetup, World};
-use crate::columns::body::Body;
-use crate::columns::transcode::{BuildFailure, Input, build};
+use crate::columns::transcode::Input;
 use crate::domain::batch::{Attempt, Batch, Manifest, ManifestEntry};
 use crate::domain::delivery::{Action, Delivery, End, Event};
 use crate::domain::fault::{Fault, FaultKind};
-use crate::domain::file::FileId;
 use crate::domain::ids::{BatchId, TableId};
 use crate::domain::job::{FenceAnswer, JobStatus, Submission};
 use crate::domain::lane::Lane;
 use crate::domain::notice::Notice;
-use crate::domain::summary::CommitSpan;
 use crate::flow::credit::Credit;
 use crate::flow::pulse;
 use crate::flow::turns::Turns;
 use crate::telemetry::events;
 
 mod begin;
+mod building;
 mod ending;
 mod notices;
 mod places;
@@ -34,17 +32,8 @@ mod stages;
 mod streamed;
 
 pub use begin::Begin;
-use begin::lane_of;
+use building::Built;
 use stages::{Arrival, Stages};
-
-/// A number or a short text that is hashed becomes about so many times what it was.
-const TEXT_FACTOR: u64 = 4;
-
-/// The rows of a batch, ready to be submitted, and the disk that they occupy.
-struct Built {
-    body: Body,
-    _credit: Credit,
-}
 
 /// What the task holds.
 struct Performer {
@@ -300,71 +289,6 @@ impl Performer {
                 Event::FenceFailed
             }
         }
-    }
-
-    /// Builds the body, fetching the files first when they are not at hand.
-    async fn build(&mut self, batch: &Batch, by_stream: bool) -> Event {
-        // A body that was refused is built anew: what it occupies goes back before anything is waited for.
-        self.body = None;
-        if self.inputs.is_empty()
-            && let Err((file, fault)) = self.open_all(batch).await
-        {
-            self.inputs.clear();
-            self.credit.clear();
-            return self.unbuilt(Some(file), fault);
-        }
-        let bytes: u64 = batch.manifest.entries.iter().map(|entry| entry.file.size_bytes).sum();
-        // A body is rarely larger than its files; where it is, the estimate's error is bounded by the slots.
-        let bytes = if self.setup.rules.makes_text() { bytes.saturating_mul(TEXT_FACTOR) } else { bytes };
-        let credit = self.world.body_pool_of(lane_of(batch)).take(bytes).await;
-        let plan = match self.place_columns().await {
-            Ok(plan) => plan,
-            Err((file, fault)) => {
-                self.inputs.clear();
-                self.credit.clear();
-                return self.unbuilt(file, fault);
-            }
-        };
-        let inputs = std::mem::take(&mut self.inputs);
-        // Where a page makes the decoder panic, only a batch of one file tells whose page it was.
-        let alone = match batch.manifest.entries.as_slice() {
-            [entry] => Some(entry.file.clone()),
-            _ => None,
-        };
-        let (destination, batch, rules) =
-            (batch.destination.clone(), batch.clone(), Arc::clone(&self.setup.rules));
-        let (path, layout) = (self.world.next_body_path(), self.world.bounds.layout);
-        let wanted = Arc::new(());
-        let watch = Arc::downgrade(&wanted);
-        let job = move || {
-            let goes_on = || {
-                pulse::moved();
-                watch.strong_count() > 0
-            };
-            let result = build(&layout, &batch, &plan, &rules, &inputs, path, &goes_on);
-            (inputs, result)
-        };
-        let outcome = self.world.cpu.run("building a batch", job).await;
-        drop(wanted);
-        match outcome {
-            Ok((inputs, Ok(body))) => {
-                self.inputs = inputs;
-                let commits = CommitSpan::of(body.commits().values().copied());
-                self.body = Some(Built { body, _credit: credit });
-                self.stages.built();
-                self.open_stream(&destination, commits, by_stream).await
-            }
-            Ok((inputs, Err(BuildFailure { file, fault }))) => {
-                self.inputs = inputs;
-                self.unbuilt(file, fault)
-            }
-            Err(fault) => self.unbuilt(alone, fault),
-        }
-    }
-
-    fn unbuilt(&self, file: Option<FileId>, fault: Fault) -> Event {
-        events::BodyUnbuilt { table: &self.table, file: file.as_ref(), fault: &fault }.emit();
-        Event::Unbuilt { file, kind: fault.kind, reason: fault.chain() }
     }
 }
 

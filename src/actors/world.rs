@@ -63,6 +63,8 @@ pub struct TableSetup {
     pub bounds: TableBounds,
     /// By what its rows go.
     pub carrier: Carrier,
+    /// What is JSON at the source is JSON in its table, where its rows go by a stream. No part of the hash: a job's rows never are.
+    pub native_json: bool,
     /// The receivers that are told of its batches.
     pub notify: Arc<[Arc<str>]>,
     /// What the planner gives it; none where its window is what the mapping says.

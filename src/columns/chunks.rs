@@ -6,7 +6,7 @@
 //! must be, and is compressed anew. What a footer says only chooses the way to try; pages that are not as it says make the
 //! chunk begin again the next way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parquet::basic::{Compression, Encoding, Type as Physical};
@@ -27,7 +27,8 @@ use super::source::Source;
 use super::stored::Stored;
 use super::transcode::BuildFailure;
 use super::treated::{Changed, Treating};
-use super::values::{Step, byte_arrays};
+use super::types::ColumnType;
+use super::values::{Step, are_exact_json, byte_arrays};
 use crate::columns::limits::shown;
 use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::summary::CommitSpan;
@@ -47,6 +48,15 @@ pub(super) enum Way<'a> {
 }
 
 impl Way<'_> {
+    /// True of a column of JSON, whose values are asked whether it holds them exactly.
+    fn is_json(self) -> bool {
+        match self {
+            Self::Own(step) => step == Step::Json,
+            Self::Treated(treating) => treating.to == ColumnType::Json,
+            Self::Sequence | Self::CommitTime(_) => false,
+        }
+    }
+
     /// True when the pages may be copied, or their dictionaries gathered.
     fn keeps_bytes(self) -> bool {
         match self {
@@ -70,6 +80,10 @@ pub(super) struct Weaver<'a> {
     /// Of the chunk in hand.
     pub(super) changed: Changed,
     changes: BTreeMap<Arc<str>, Changed>,
+    /// The chunk in hand is of JSON, and a value of it is not held exactly.
+    is_inexact: bool,
+    /// The columns of which that is true.
+    pub(super) inexact: BTreeSet<Arc<str>>,
     /// The commit times in each file, by its place in the batch.
     pub(super) commits: BTreeMap<usize, CommitSpan>,
 }
@@ -86,6 +100,8 @@ impl<'a> Weaver<'a> {
             layout,
             changed: Changed::default(),
             changes: BTreeMap::new(),
+            is_inexact: false,
+            inexact: BTreeSet::new(),
             commits: BTreeMap::new(),
         })
     }
@@ -99,6 +115,9 @@ impl<'a> Weaver<'a> {
     ) -> Result<(), BuildFailure> {
         self.write_chunk(name, flags, parts)?;
         self.note_changes(name);
+        if std::mem::take(&mut self.is_inexact) {
+            self.inexact.insert(name.into());
+        }
         Ok(())
     }
 
@@ -190,6 +209,7 @@ impl<'a> Weaver<'a> {
     ) -> Result<bool, Problem> {
         let checked = match way {
             Way::Own(Step::Text) => self.layout.copied_texts_checked || part.lob_bytes.is_some(),
+            Way::Own(Step::Json) => true,
             // Numbers: their bytes stay as they are, whatever the digits.
             Way::Own(_) | Way::Treated(_) => part.lob_bytes.is_some(),
             // Looked into for the first and the last of them.
@@ -207,6 +227,7 @@ impl<'a> Weaver<'a> {
                     Way::Own(step) => {
                         step.check(content.values)?;
                         self.changed.cut += cut(content.values, part.lob_bytes);
+                        self.is_inexact |= step == Step::Json && !are_exact_json(content.values);
                     }
                     Way::Sequence if !dms::are_given(content.values) => return Ok(false),
                     Way::Sequence => Step::Text.check(content.values)?,
@@ -232,7 +253,7 @@ impl<'a> Weaver<'a> {
         rows <= Layout::DEFAULT.group_rows
             && parts.iter().any(|(part, _)| part.chunk.is_some())
             && parts.iter().all(|(part, way)| {
-                matches!(way, Way::Own(step) if step.keeps_bytes())
+                matches!(way, Way::Own(step) if step.keeps_bytes() && !way.is_json())
                     && part.chunk.is_none_or(has_dictionary)
                     && part.lob_bytes.is_none()
             })
@@ -262,7 +283,7 @@ impl<'a> Weaver<'a> {
 
     /// Puts the values of all parts into new pages.
     fn merge(&mut self, name: &str, flags: bool, parts: &[(Part<'_>, Way<'_>)]) -> Result<(), BuildFailure> {
-        let Self { output, press, filling, reading, changed, commits, .. } = self;
+        let Self { output, press, filling, reading, changed, is_inexact, commits, .. } = self;
         let mut out = output.begin(codec());
         filling.begin(true);
         for (part, way) in parts {
@@ -278,6 +299,7 @@ impl<'a> Weaver<'a> {
             let source = source_of(part.input);
             let cut_rows = matches!(way, Way::Treated(_));
             let merged = reading.read(part, &source, chunk, cut_rows, &mut |rows| {
+                let before = filling.values.len();
                 match way {
                     Way::Own(_) if flags => {
                         filling.flags.push_packed(rows.values, rows.levels.ones());
@@ -294,11 +316,13 @@ impl<'a> Weaver<'a> {
                     }
                     Way::Sequence => dms::sequences(rows, filling)?,
                     Way::CommitTime(stored) => {
-                        let before = filling.values.len();
                         dms::commit_times(rows, *stored, filling)?;
                         note_commits(commits, part, filling.values.get(before..).unwrap_or_default());
                     }
                 }
+                // Of what is kept: a value that becomes NULL is held by every column.
+                let kept = filling.values.get(before..).filter(|_| way.is_json() && !*is_inexact);
+                *is_inexact |= kept.is_some_and(|kept| !are_exact_json(kept));
                 if filling.is_full() { Ok(filling.write(press, output, &mut out)?) } else { Ok(()) }
             });
             merged.map_err(|problem| failure(name, part.input, &source, problem))?;

@@ -90,6 +90,18 @@ impl Footer {
         &self.inner.columns.plan
     }
 
+    /// The table's own columns, with JSON for those that are text and JSON at the source.
+    pub fn native(&self) -> Places {
+        let Columns { plan, own, .. } = &self.inner.columns;
+        let native = |((name, kind), leaf): (&(Arc<str>, ColumnType), &Leaf)| {
+            let is_json = leaf.stored == Stored::Text
+                && leaf.treated.keeps_meaning()
+                && self.inner.rules.source_type(name) == Some(&SourceType::Json);
+            (Arc::clone(name), if is_json { ColumnType::Json } else { *kind })
+        };
+        plan.columns().iter().zip(own).map(native).collect()
+    }
+
     /// The same file with the places of its own columns in the table, in their order: one each.
     pub fn placed(&self, places: Places) -> Self {
         Self { inner: Arc::clone(&self.inner), places: Some(Arc::new(places)) }

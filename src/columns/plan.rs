@@ -74,6 +74,17 @@ impl ColumnPlan {
         Self { columns: columns.collect() }
     }
 
+    /// True where a column is JSON: such rows go by a stream and by nothing else.
+    pub fn has_json(&self) -> bool {
+        self.columns.iter().any(|(_, kind)| *kind == ColumnType::Json)
+    }
+
+    /// The same columns without those that no load job takes from Parquet.
+    pub fn loadable(&self) -> Self {
+        let loadable = self.columns.iter().filter(|(_, kind)| *kind != ColumnType::Json);
+        Self { columns: loadable.cloned().collect() }
+    }
+
     /// The columns, in order.
     pub fn columns(&self) -> &[(Arc<str>, ColumnType)] {
         &self.columns

@@ -139,7 +139,7 @@ pub(super) fn failure(name: &str, input: &Input, source: &Source, problem: Probl
         }
         Problem::File(fault) => fault,
     };
-    BuildFailure { file: Some(input.file.clone()), fault }
+    BuildFailure::of_file(&input.file, fault)
 }
 
 /// Where a file's bytes come from.

@@ -33,7 +33,7 @@ impl Target {
             ColumnType::Int64 | ColumnType::Datetime | ColumnType::Timestamp | ColumnType::Time => {
                 (Physical::INT64, 0)
             }
-            ColumnType::String | ColumnType::Bytes => (Physical::BYTE_ARRAY, 0),
+            ColumnType::String | ColumnType::Json | ColumnType::Bytes => (Physical::BYTE_ARRAY, 0),
             ColumnType::Bool => (Physical::BOOLEAN, 0),
             ColumnType::Float64 => (Physical::DOUBLE, 0),
             ColumnType::Date => (Physical::INT32, 0),
@@ -87,7 +87,8 @@ impl Target {
             ColumnType::Decimal { precision, scale } => {
                 Some(LogicalType::decimal(i32::from(scale), i32::from(precision)))
             }
-            ColumnType::String => Some(LogicalType::String),
+            // A stream takes JSON as text, and nobody else is given any.
+            ColumnType::String | ColumnType::Json => Some(LogicalType::String),
             ColumnType::Date => Some(LogicalType::Date),
             ColumnType::Datetime => Some(timestamp(false)),
             ColumnType::Timestamp => Some(timestamp(true)),
@@ -103,7 +104,8 @@ impl Target {
             | ColumnType::Date
             | ColumnType::Datetime
             | ColumnType::Timestamp
-            | ColumnType::Time => (-1, -1),
+            | ColumnType::Time
+            | ColumnType::Json => (-1, -1),
         };
         Type::primitive_type_builder(name, self.physical)
             .with_repetition(if required { Repetition::REQUIRED } else { Repetition::OPTIONAL })

@@ -6,7 +6,7 @@
 // A failure ends its build: what its size costs is nothing beside it.
 #![allow(clippy::result_large_err)]
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use super::body::Body;
 use super::chunks::{Way, Weaver};
 use super::footer::{Footer, Leaf};
 use super::layout::{Layout, Run, groups};
+use super::limits::shown;
 use super::output::Output;
 use super::plan::ColumnPlan;
 use super::reading::{Part, Reading, chunk_of};
@@ -51,17 +52,33 @@ pub struct BuildFailure {
     pub file: Option<FileId>,
     /// What went wrong.
     pub fault: Fault,
+    /// Nothing is wrong with a file, but these columns of the plan are JSON and do not hold all its values exactly: they are to be
+    /// text.
+    pub inexact: BTreeSet<Arc<str>>,
 }
 
 impl From<Fault> for BuildFailure {
     fn from(fault: Fault) -> Self {
-        Self { file: None, fault }
+        Self { file: None, fault, inexact: BTreeSet::new() }
+    }
+}
+
+impl BuildFailure {
+    /// What is wrong with this file.
+    pub(super) fn of_file(file: &FileId, fault: Fault) -> Self {
+        Self { file: Some(file.clone()), ..fault.into() }
+    }
+
+    fn inexact(columns: BTreeSet<Arc<str>>) -> Self {
+        let names: Vec<_> = columns.iter().map(|name| shown(name)).collect();
+        let text = format!("JSON does not hold every value exactly of {}", names.join(", "));
+        Self { inexact: columns, ..Fault::new(FaultKind::Internal, text).into() }
     }
 }
 
 /// Writes all rows of `inputs`, which are the batch's files in the manifest's order, into a Parquet file at `path`,
-/// with the columns of `plan` and lineage. On failure nothing stays at `path`. `wanted` is asked before every
-/// page that is read: once it says no, the work ends.
+/// with the columns of `plan` and lineage. On failure nothing stays at `path`; columns of JSON that do not hold all their values
+/// exactly are one. `wanted` is asked before every page that is read: once it says no, the work ends.
 pub fn build(
     layout: &Layout,
     batch: &Batch,
@@ -88,6 +105,9 @@ pub fn build(
         }
         write_lineage(batch, inputs, &runs, &mut weaver)?;
         weaver.output.end_group(runs.iter().map(|run| run.rows).sum())?;
+    }
+    if !weaver.inexact.is_empty() {
+        return Err(BuildFailure::inexact(weaver.inexact));
     }
     let (changed, commits) = (weaver.changes(), std::mem::take(&mut weaver.commits));
     let body = weaver.output.finish(batch.manifest.rows(), plan.clone(), labels::of_batch(batch))?;
@@ -153,7 +173,7 @@ fn own_columns<'a>(plan: &'a ColumnPlan, inputs: &[Input]) -> Result<Vec<Column<
             let text =
                 format!("the batch's plan lacks {} columns of {}", parts.own.len() - placed, input.file);
             let fault = Fault::new(FaultKind::Internal, text);
-            return Err(BuildFailure { file: Some(input.file.clone()), fault });
+            return Err(BuildFailure::of_file(&input.file, fault));
         }
     }
     let columns = plan.columns().iter().zip(leaves).map(|((name, kind), leaves)| {
@@ -248,10 +268,7 @@ fn check_inputs(batch: &Batch, rules: &ColumnRules, inputs: &[Input]) -> Result<
                 entry.rows,
                 input.footer.rows()
             );
-            return Err(BuildFailure {
-                file: Some(input.file.clone()),
-                fault: Fault::new(FaultKind::Unreadable, text),
-            });
+            return Err(BuildFailure::of_file(&input.file, Fault::new(FaultKind::Unreadable, text)));
         }
     }
     Ok(())

@@ -40,6 +40,16 @@ pub(super) enum Treated {
     Masked(Mask),
 }
 
+impl Treated {
+    /// Its values are still what the source calls them: one that is text because nothing else is asked for may be JSON.
+    pub(super) fn keeps_meaning(self) -> bool {
+        match self {
+            Self::Own | Self::Judged { .. } => true,
+            Self::Spelled | Self::Masked(_) => false,
+        }
+    }
+}
+
 impl ColumnRules {
     /// What is done with the values of a column that are stored so, and the type that they are carried as.
     pub(super) fn treated(&self, column: &str, stored: Stored) -> (Treated, ColumnType) {
@@ -80,7 +90,8 @@ impl ColumnRules {
             | ColumnType::Bool
             | ColumnType::Float64
             | ColumnType::Date
-            | ColumnType::Timestamp => Fallback::Native,
+            | ColumnType::Timestamp
+            | ColumnType::Json => Fallback::Native,
         };
         match fallback {
             Fallback::Native => Some(own),
@@ -229,11 +240,12 @@ fn is_in_range(kind: ColumnType, value: &[u8], json: bool) -> bool {
             whole().is_some_and(|micros| DAYS.contains(&micros.div_euclid(MICROS_PER_DAY)))
         }
         ColumnType::Time => whole().is_some_and(|micros| (0..MICROS_PER_DAY).contains(&micros)),
-        ColumnType::String if json => {
+        ColumnType::String | ColumnType::Json if json => {
             let mut texts = byte_arrays(value);
             texts.all(|text| serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok())
         }
         ColumnType::String
+        | ColumnType::Json
         | ColumnType::Int64
         | ColumnType::Decimal { .. }
         | ColumnType::Bytes

@@ -14,7 +14,7 @@ impl ColumnType {
         match self {
             Self::Int64 => DataType::Int64,
             Self::Decimal { precision, scale } => DataType::Decimal128(precision, scale),
-            Self::String => DataType::Utf8,
+            Self::String | Self::Json => DataType::Utf8,
             Self::Bytes => DataType::Binary,
             Self::Bool => DataType::Boolean,
             Self::Float64 => DataType::Float64,

@@ -5,6 +5,7 @@ use parquet::basic::Type as Physical;
 use super::stored::Stored;
 use super::target::Target;
 use super::types::ColumnType;
+use crate::domain::exact_json::is_exact;
 
 const MICROS_PER_MILLI: i64 = 1000;
 
@@ -18,6 +19,8 @@ pub(super) enum Step {
     Same,
     /// Nothing: they are text, and must be UTF-8.
     Text,
+    /// The same, for a column of JSON: whether that holds them exactly is asked beside.
+    Json,
     /// Nothing, but no number may have more digits than its type.
     Digits { number: Number, limit: i128 },
     /// INT32 to INT64.
@@ -70,6 +73,7 @@ impl Step {
             | (Stored::TimeMicros, ColumnType::Time) => Self::Same,
             (Stored::Unsigned32 { max }, ColumnType::Int64) => Self::Unsigned { max },
             (Stored::Text, ColumnType::String) => Self::Text,
+            (Stored::Text, ColumnType::Json) => Self::Json,
             (Stored::Bytes, ColumnType::Bytes) if physical == Physical::BYTE_ARRAY => Self::Same,
             (Stored::Bytes, ColumnType::Bytes) => Self::Fixed { bytes },
             (Stored::Float, ColumnType::Float64) if physical == to.physical => Self::Same,
@@ -119,6 +123,7 @@ impl Step {
             Self::Digits { number, limit: _ } => Self::Digits { number, limit },
             Self::Same
             | Self::Text
+            | Self::Json
             | Self::Widen
             | Self::Unsigned { .. }
             | Self::Double
@@ -131,7 +136,7 @@ impl Step {
     /// True when the bytes of the values stay as they are.
     pub(super) fn keeps_bytes(self) -> bool {
         match self {
-            Self::Same | Self::Text | Self::Digits { .. } => true,
+            Self::Same | Self::Text | Self::Json | Self::Digits { .. } => true,
             Self::Widen
             | Self::Unsigned { .. }
             | Self::Double
@@ -145,7 +150,7 @@ impl Step {
     /// Holds values against what they must be.
     pub(super) fn check(self, values: &[u8]) -> Result<(), Refusal> {
         match self {
-            Self::Text => check_text(values),
+            Self::Text | Self::Json => check_text(values),
             Self::Digits { number, limit } => {
                 numbers(number, values, |value| within(value, limit).map(|_| ()))
             }
@@ -163,7 +168,7 @@ impl Step {
     /// Appends what `values` become to `out`.
     pub(super) fn carry(self, values: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
         match self {
-            Self::Same | Self::Text | Self::Digits { .. } => {
+            Self::Same | Self::Text | Self::Json | Self::Digits { .. } => {
                 self.check(values)?;
                 out.extend_from_slice(values);
             }
@@ -297,6 +302,11 @@ fn check_text(values: &[u8]) -> Result<(), Refusal> {
         simdutf8::compat::from_utf8(value).map_err(|error| format!("a text is not UTF-8: {error}"))?;
     }
     Ok(())
+}
+
+/// Whether BigQuery's JSON holds each of these texts exactly.
+pub(super) fn are_exact_json(values: &[u8]) -> bool {
+    byte_arrays(values).all(|value| simdutf8::basic::from_utf8(value).is_ok_and(is_exact))
 }
 
 /// Gives each number to `each`; `None` where none of at most 16 bytes is.

@@ -4,6 +4,8 @@ use super::ConfigError;
 use super::load::Settings;
 use super::types::{Config, TableSettings, Warehouse};
 use crate::domain::planner::{Carrier, Planner, Quotas, TableNeeds};
+use crate::domain::shape::Policy;
+use crate::domain::treatment::Fallback;
 
 impl Config {
     /// The quotas within which windows are planned; none where they are fixed, or the warehouse has none.
@@ -20,6 +22,21 @@ impl Config {
         let max_staleness = max_staleness.min(self.timing.defer_after / 2);
         let (class, carrier) = (table.class, table.delivery);
         table.window.is_none().then_some(TableNeeds { class, max_staleness, carrier })
+    }
+
+    /// What is JSON at the source is JSON in the table, as far as its rows go by streams (which no lake has). Not where they do so for a
+    /// part of each month only: half of a column would stand beside it. Nor where the table keeps its columns: a text that JSON does
+    /// not hold exactly would need another one.
+    pub fn has_native_json(&self, table: &TableSettings) -> bool {
+        let streams = match table.delivery {
+            Carrier::StorageWrite => true,
+            Carrier::LoadJobs | Carrier::FreeStorageWrite => false,
+        };
+        let grows = match table.schema_changes {
+            Policy::Evolve | Policy::Rescue => true,
+            Policy::Freeze => false,
+        };
+        streams && grows && self.json == Fallback::Native
     }
 }
 

@@ -56,6 +56,7 @@ settings! {
     "warehouse" "storage_endpoint", Kind::Text, "https://bigquerystorage.googleapis.com", "The address of BigQuery's Storage Write API, for tables with `delivery = \"storage_write\"`.";
     "warehouse" "datetimes", Kind::Choice(&["datetime", "timestamp", "string"]), "datetime", "What a MySQL DATETIME is loaded as, where the warehouse does not take DATETIME from Parquet: `timestamp` writes the same digits as if they were UTC, `string` as text. The typed view shows a DATETIME in any case.";
     "warehouse" "times", Kind::Choice(&["time", "string"]), "time", "What a TIME column of a file is loaded as. (DMS writes MySQL's TIME as text.)";
+    "warehouse" "json", Kind::Choice(&["json", "string"]), "json", "What a column with `type = \"json\"` is loaded as in a table with `delivery = \"storage_write\"` ([types.md](types.md)): `string` keeps every letter of the text. Everywhere else it is a STRING: load jobs of Parquet take no JSON. A column that is STRING already stays so.";
     "masking" "key", Kind::Secret, "", "The key of columns with `mask = \"hash\"` (HMAC-SHA256), at least 32 bytes. It is a secret: give it as `LANDBRIDGE__MASKING__KEY`. Under another key equal values no longer get equal hashes.";
     "masking" "key_file", Kind::Path, "", "A file that holds the key, instead.";
     "aws" "region", Kind::Text, "", "The region of the queues and buckets. Default: the one that a queue's URL names, then `AWS_REGION`, the profile, the machine's own.";

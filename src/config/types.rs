@@ -34,6 +34,8 @@ pub struct Config {
     pub datetimes: Fallback,
     /// `[warehouse] times`: what a TIME is carried as.
     pub times: Fallback,
+    /// `[warehouse] json`: what JSON is carried as where a table's rows go by streams.
+    pub json: Fallback,
     /// `[masking]`: the key of columns that are hashed.
     pub mask_key: Option<MaskKey>,
     /// `[aws]`

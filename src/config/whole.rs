@@ -39,6 +39,7 @@ impl Settings<'_> {
             warehouse,
             datetimes: Fallback::of(self.text("warehouse", "datetimes")?),
             times: Fallback::of(self.text("warehouse", "times")?),
+            json: Fallback::of(self.text("warehouse", "json")?),
             mask_key: None,
             aws: Aws {
                 region: self.text("aws", "region").map(str::to_owned),

@@ -39,6 +39,8 @@ pub enum ColumnType {
     Timestamp,
     /// A time of day, to the microsecond.
     Time,
+    /// A text that is JSON, in a column that holds its meaning and not its letters.
+    Json,
 }
 
 /// A text that is no type's.
@@ -85,9 +87,11 @@ impl ColumnType {
         self.unify(to)
     }
 
-    /// True when a column of this type holds every value of `other`, exactly, as it is.
+    /// True when a column of this type holds every value of `other`, exactly, as it is. Text holds every JSON, letter by letter.
     pub fn holds(self, other: Self) -> bool {
-        let Self::Decimal { precision, scale } = self else { return self == other };
+        let Self::Decimal { precision, scale } = self else {
+            return self == other || (self == Self::String && other == Self::Json);
+        };
         let whole = whole_digits(precision, scale);
         match other {
             Self::Int64 => whole >= INT64_DIGITS,
@@ -101,7 +105,8 @@ impl ColumnType {
             | Self::Date
             | Self::Datetime
             | Self::Timestamp
-            | Self::Time => false,
+            | Self::Time
+            | Self::Json => false,
         }
     }
 
@@ -117,7 +122,8 @@ impl ColumnType {
             | Self::Date
             | Self::Datetime
             | Self::Timestamp
-            | Self::Time => None,
+            | Self::Time
+            | Self::Json => None,
         }
     }
 
@@ -134,6 +140,7 @@ impl ColumnType {
             Self::Datetime => "datetime",
             Self::Timestamp => "timestamp",
             Self::Time => "time",
+            Self::Json => "json",
         }
     }
 }
@@ -161,6 +168,7 @@ impl fmt::Display for ColumnType {
             Self::Datetime => formatter.write_str("DATETIME"),
             Self::Timestamp => formatter.write_str("TIMESTAMP"),
             Self::Time => formatter.write_str("TIME"),
+            Self::Json => formatter.write_str("JSON"),
         }
     }
 }
@@ -180,6 +188,7 @@ impl FromStr for ColumnType {
             "DATETIME" => Self::Datetime,
             "TIMESTAMP" => Self::Timestamp,
             "TIME" => Self::Time,
+            "JSON" => Self::Json,
             other => return decimal_of(other).ok_or_else(|| NoSuchType(other.to_owned())),
         })
     }
@@ -234,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_column_widens_until_it_holds_both_and_never_rounds() {
-        use ColumnType::{Bool, Float64, Int64, String};
+        use ColumnType::{Bool, Float64, Int64, Json, String};
         let cases = [
             (Int64, decimal(10, 2), Some(decimal(21, 2))),
             (decimal(10, 2), Int64, Some(decimal(21, 2))),
@@ -249,6 +258,11 @@ mod tests {
             (Bool, Int64, None),
             (String, Int64, None),
             (String, String, Some(String)),
+            (String, Json, Some(String)),
+            (Json, String, None),
+            (Json, Json, Some(Json)),
+            (Int64, Json, None),
+            (Json, decimal(10, 2), None),
         ];
         for (from, to, expected) in cases {
             assert_eq!(from.widen(to), expected, "{from} to {to}");
@@ -272,6 +286,7 @@ mod tests {
             Datetime,
             Timestamp,
             Time,
+            Json,
         ] {
             assert_eq!(kind.to_string().parse(), Ok(kind));
             let json = serde_json::to_string(&kind).unwrap();

@@ -14,6 +14,7 @@ pub mod cost;
 pub mod dead_letter;
 pub mod delivery;
 pub mod drain;
+pub mod exact_json;
 pub mod fault;
 pub mod file;
 #[cfg(any(test, fuzzing))]

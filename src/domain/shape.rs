@@ -173,6 +173,17 @@ struct Known {
     change: Change,
 }
 
+impl Known {
+    /// Text in the column's own place, and not beside or among other things.
+    fn is_own_text(&self) -> bool {
+        let is_own = match self.change {
+            Change::Found | Change::Added | Change::Widened | Change::Narrowed | Change::Renamed => true,
+            Change::Beside | Change::Rescued => false,
+        };
+        self.kind == ColumnType::String && is_own
+    }
+}
+
 /// All entries of a table, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Shape {
@@ -207,9 +218,13 @@ impl Shape {
         &self.entries
     }
 
-    /// Where a column of this name and type goes, with the type of the whole shape; `None` when that is not decided.
+    /// Where a column of this name and type goes, with the type of the whole shape; `None` when that is not decided. JSON goes where
+    /// the column's text went before, into its own column: that holds every letter, and no table changes its mind.
     pub fn target(&self, source: &str, kind: ColumnType) -> Option<Target> {
-        let known = self.by_source.get(source)?.iter().find(|known| known.kind == kind)?;
+        let known = self.by_source.get(source)?;
+        let own = known.iter().find(|known| known.kind == kind);
+        let text = || known.iter().find(|known| kind == ColumnType::Json && known.is_own_text());
+        let known = own.or_else(text)?;
         Some(Target {
             name: Arc::clone(&known.target),
             kind: self.widest.get(&known.target).copied().unwrap_or(kind),

@@ -76,6 +76,7 @@ catalogue! {
     CALL_WAIT = "landbridge_warehouse_call_wait_seconds", Histogram, ["call"], CALL, "How long calls to BigQuery waited for their turn, of those that had to: rest (all calls of its REST API) or create_stream. Their rate is limited below what BigQuery admits.";
     QUOTA_REFUSALS = "landbridge_quota_refusals_total", Counter, ["table"], &[], "Jobs that BigQuery refused because a quota was used up, or a rate too high.";
     VALUES_CHANGED = "landbridge_values_changed_total", Counter, ["table", "column", "change"], &[], "Values loaded otherwise than the file has them, by what was done: nulled (the column's type does not hold them), replaced (no UTF-8: U+FFFD stands for what is not), or cut (as long as DMS's LobMaxSize: most likely cut before).";
+    JSON_AS_TEXT = "landbridge_json_as_text_total", Counter, ["table", "column"], &[], "Batches in which a column of JSON was loaded as text, beside the others, because BigQuery's JSON does not hold every value exactly.";
     VIEW_FAILURES = "landbridge_view_failures_total", Counter, ["table", "reason"], &[], "Times that the typed view of a table could not be made or made anew; loads go on, and it is tried again after a later one.";
     ATTEMPTS = "landbridge_attempts_total", Counter, ["table", "state", "reason"], &[], "Load attempts by state (submitted, duplicate, failed, fenced, unknown) and reason.";
     LOAD_SECONDS = "landbridge_load_seconds", Histogram, ["table"], CALL, "From the start of a batch's build to its commit.";

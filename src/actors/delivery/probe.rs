@@ -28,7 +28,8 @@ impl Performer {
         let own = self.body.as_ref().map(|built| built.body.plan().clone());
         // The machine has a body built before it asks.
         let Some(columns) = known_good.or(own) else { return Event::ProbeFailed { refused: None } };
-        let columns = self.world.as_it_is_now(&self.table, &columns);
+        // The question is a load job.
+        let columns = self.world.as_it_is_now(&self.table, &columns).loadable();
         let now = self.world.ports.clock.now();
         let (parent, nothing) = (Some(batch.id.clone()), Manifest { entries: Vec::new() });
         let empty = Batch::plan(self.table.clone(), batch.destination.clone(), now, parent, nothing);

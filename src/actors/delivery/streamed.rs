@@ -7,24 +7,20 @@ use super::Performer;
 use crate::domain::batch::{Attempt, Destination};
 use crate::domain::delivery::Event;
 use crate::domain::job::JobStatus;
-use crate::domain::summary::CommitSpan;
 use crate::domain::watchdog::Edge;
 use crate::flow::pulse;
 use crate::telemetry::events;
 
 impl Performer {
-    /// Makes the stream of the next attempt, where its rows go by one. It is there before the ledger names it, and the ledger
-    /// names it before anything is in it: what is made and not named is never written to.
-    pub(super) async fn open_stream(
-        &self,
-        destination: &Destination,
-        commits: Option<CommitSpan>,
-        by_stream: bool,
-    ) -> Event {
-        let plan_hash = Arc::clone(&self.setup.plan_hash);
-        let free = self.world.streams_are_free.load(Ordering::Relaxed);
-        let built = self.body.as_ref().filter(|_| by_stream && self.setup.carrier.streams(free));
-        let Some(built) = built else { return Event::Built { plan_hash, commits, stream: None } };
+    /// True where the rows of its table go by streams now.
+    pub(super) fn goes_by_streams(&self) -> bool {
+        self.setup.carrier.streams(self.world.streams_are_free.load(Ordering::Relaxed))
+    }
+
+    /// Makes the stream of the next attempt, if it can go by one. It is there before the ledger names it, and the ledger names it
+    /// before anything is in it: what is made and not named is never written to.
+    pub(super) async fn open_stream(&self, destination: &Destination) -> Option<Arc<str>> {
+        let built = self.body.as_ref()?;
         pulse::working(Edge::Warehouse, "making a stream");
         let warehouse = &self.world.ports.warehouse;
         let opened = warehouse.open_stream(destination, &built.body);
@@ -35,12 +31,12 @@ impl Performer {
                 if stream.is_none() {
                     events::StreamUnfit { table: &self.table }.emit();
                 }
-                Event::Built { plan_hash, commits, stream }
+                stream
             }
             // Nothing is claimed yet, or the attempt before is known to have failed: a load job is as good, and says what is wrong.
             Err(fault) => {
                 events::StreamNotMade { table: &self.table, fault: &fault }.emit();
-                Event::Built { plan_hash, commits, stream: None }
+                None
             }
         }
     }

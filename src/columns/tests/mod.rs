@@ -5,6 +5,7 @@ mod faults;
 mod foreign;
 mod genuine;
 mod hostile;
+mod json;
 mod lineage;
 mod shapes;
 mod treated;

@@ -47,3 +47,23 @@ fn a_table_says_by_what_its_rows_go_and_a_lake_has_no_streams() {
     let config = Place::new(&format!("{BIGQUERY}{}", delivery("storage_write_free"))).load(&[]).unwrap();
     assert_eq!(config.mappings[0].tables[0].delivery, Carrier::FreeStorageWrite);
 }
+
+#[test]
+fn json_is_native_where_all_rows_go_by_streams_and_columns_may_be_added() {
+    let native = |warehouse: &str, table: &str| {
+        let config = Place::new(&format!("{BIGQUERY}{warehouse}{MAPPING}{table}")).load(&[]).unwrap();
+        config.has_native_json(&config.mappings[0].tables[0])
+    };
+    let streamed = "delivery = \"storage_write\"\n";
+    assert!(native("", streamed));
+    assert!(native("", &format!("{streamed}schema_changes = \"rescue\"\n")));
+    for table in ["", "delivery = \"load_jobs\"\n", "delivery = \"storage_write_free\"\n"] {
+        assert!(!native("", table), "{table}");
+    }
+    assert!(!native("", &format!("{streamed}schema_changes = \"freeze\"\n")));
+    assert!(!native("json = \"string\"\n", streamed));
+    check(
+        &format!("{BIGQUERY}json = \"text\"\n{MAPPING}"),
+        &["warehouse.json: \"text\" is not what is expected", "`\"json\"` or `\"string\"`"],
+    );
+}

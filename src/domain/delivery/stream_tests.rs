@@ -113,6 +113,79 @@ fn after_two_short_streams_a_load_job_has_its_turn() {
     assert_eq!(play(&mut delivery, short()), Action::Build { by_stream: false });
 }
 
+/// What happens next, of what can happen to `action`: `draw` says which.
+fn answer(batch: &Batch, action: &Action, draw: u8, streams: &mut u32) -> Event {
+    let rows = batch.manifest.rows();
+    let pick = |events: Vec<Event>| events[usize::from(draw) % events.len()].clone();
+    let failed = |kind| Event::SubmitFailed { kind, reason: "no".into() };
+    let job_failed = |kind| Event::Status(JobStatus::Failed { kind, reason: "no".into() });
+    match action {
+        Action::Build { by_stream } => {
+            *streams += 1;
+            let stream: Arc<str> = format!("s{streams}").into();
+            let stream = (*by_stream && draw % 4 != 0).then_some(stream);
+            Event::Built { plan_hash: "p".into(), commits: None, stream }
+        }
+        Action::Claim(_) => Event::Claim(Claim::Won),
+        Action::Submit(_) => pick(vec![
+            Event::Submitted(Submission::Accepted),
+            failed(FaultKind::Unavailable),
+            failed(FaultKind::ContentRefused),
+            failed(FaultKind::DestinationRefused),
+        ]),
+        Action::Ask(attempt) if attempt.stream.is_some() => {
+            pick(vec![sealed(rows), sealed(rows - 1), sealed(0), Event::AskFailed])
+        }
+        Action::Ask(_) => pick(vec![
+            Event::Status(JobStatus::NotFound),
+            Event::Status(JobStatus::Running),
+            job_failed(FaultKind::Unavailable),
+            job_failed(FaultKind::ContentRefused),
+        ]),
+        Action::CommitStream(_) => pick(vec![Event::Status(JobStatus::Committed), Event::AskFailed]),
+        Action::Fence(_) => pick(vec![Event::Fence(FenceAnswer::Accepted), Event::FenceFailed]),
+        Action::Probe => Event::Probed(Err("no".into())),
+        Action::FailAttempt { .. } | Action::Rehome(_) | Action::Commit | Action::Hold => {
+            pick(vec![Event::Step(Step::Done), Event::LedgerFailed("no".into())])
+        }
+        Action::End(_) => Event::Begun,
+    }
+}
+
+proptest::proptest! {
+    /// JSON is native in a body that goes by a stream, and in no other: so no attempt takes what was built for another way.
+    #[test]
+    fn what_was_built_for_a_stream_goes_by_that_stream_alone(draws: Vec<u8>, resumed: Option<bool>) {
+        let batch = batch(&["x", "y"]);
+        let mut delivery = match resumed {
+            None => Delivery::plan(batch.clone(), "p".into(), Duration::from_secs(60)),
+            Some(open) => {
+                let outcome = if open { AttemptOutcome::Open } else { AttemptOutcome::Failed("no".into()) };
+                let last_attempt = Some((attempt(&batch, 1, "s0"), outcome));
+                let (batch, since) = (batch.clone(), batch.claimed_at);
+                let record = BatchRecord { batch, state: BatchState::Open, last_attempt, since };
+                Delivery::resume(record, "p".into(), Duration::from_secs(60))
+            }
+        };
+        let (mut built_for, mut streams) = (None, 0);
+        let mut action = play(&mut delivery, [Event::Begun]);
+        for draw in draws {
+            match &action {
+                Action::Submit(attempt) => {
+                    proptest::prop_assert_eq!(Some(&attempt.stream), built_for.as_ref(), "{:?}", attempt);
+                }
+                Action::End(_) => break,
+                _ => {}
+            }
+            let event = answer(&batch, &action, draw, &mut streams);
+            if let Event::Built { stream, .. } = &event {
+                built_for = Some(stream.clone());
+            }
+            action = play(&mut delivery, [event]);
+        }
+    }
+}
+
 /// A stream that is not found may be found again: it has failed when it was gone for longer than a commit can take, and is
 /// never taken for failed once it was whole.
 #[test]

@@ -253,6 +253,12 @@ impl<'a> Growth<'a> {
                 self.write(source, kind, lineage::RESCUED, ColumnType::String, Change::Rescued);
                 Ok(())
             }
+            // No type has changed at the source: a text that its JSON column does not hold has its place beside it, frozen or not.
+            Policy::Freeze if has == Some(ColumnType::Json) && kind == ColumnType::String => {
+                let (name, becomes) = self.beside(&base, kind);
+                self.write(source, kind, &name, becomes, Change::Beside);
+                Ok(())
+            }
             Policy::Freeze => Err(self.conflict(source, Cause::Frozen { target: base, has, kind })),
         }
     }
@@ -282,7 +288,7 @@ impl<'a> Growth<'a> {
 }
 
 /// The type in which values of `kind` are written into a column that the destination has as `has`. A warehouse's decimals
-/// are wider than those of any file: the file's own are written into them.
+/// are wider than those of any file: the file's own are written into them. JSON that goes into text is text.
 fn taken_over(has: ColumnType, kind: ColumnType) -> Option<ColumnType> {
-    if has != kind && has.holds(kind) { kind.as_decimal() } else { has.widen(kind) }
+    if has != kind && has.holds(kind) { kind.as_decimal().or(Some(has)) } else { has.widen(kind) }
 }

@@ -9,7 +9,7 @@ use crate::domain::column_type::ColumnType;
 use crate::domain::instant::Instant;
 use crate::domain::lineage;
 
-use ColumnType::{Bool, Float64, Int64, String as Text};
+use ColumnType::{Bool, Float64, Int64, Json, String as Text};
 
 type Existing<'a> = &'a [(&'a str, Option<ColumnType>)];
 
@@ -237,6 +237,57 @@ fn what_is_too_much_is_refused() {
 }
 
 #[test]
+fn text_that_a_json_column_does_not_hold_has_its_place_beside_it_whatever_the_policy() {
+    let (json, text) = ([("c", Json)], [("c", Text)]);
+    for (policy, expected) in [
+        (Policy::Evolve, "c STRING -> c__string STRING beside"),
+        (Policy::Rescue, "c STRING -> _rescued STRING rescued"),
+        (Policy::Freeze, "c STRING -> c__string STRING beside"),
+    ] {
+        let mut shape = Shape::default();
+        assert_eq!(told(&take(&mut shape, &json, &[], &evolve()).unwrap()), ["c JSON -> c JSON added"]);
+        assert_eq!(told(&take(&mut shape, &text, &[], &rules(policy)).unwrap()), [expected]);
+        // Both stay where they are.
+        assert_eq!(shape.target("c", Json).map(|target| target.kind), Some(Json));
+        assert_eq!(take(&mut shape, &json, &[], &evolve()).unwrap(), []);
+    }
+    // Any other type holds a frozen table, as ever.
+    let mut shape = Shape::default();
+    take(&mut shape, &json, &[], &evolve()).unwrap();
+    assert!(take(&mut shape, &[("c", Int64)], &[], &rules(Policy::Freeze)).is_err());
+}
+
+#[test]
+fn json_goes_on_as_text_in_a_column_that_is_text() {
+    let mut shape = Shape::default();
+    take(&mut shape, &[("c", Text)], &[], &evolve()).unwrap();
+    assert_eq!(take(&mut shape, &[("c", Json)], &[], &evolve()).unwrap(), []);
+    let target = shape.target("c", Json).unwrap();
+    assert_eq!((&*target.name, target.kind), ("c", Text));
+    // So it does where the shape was lost, and in a column that came beside another.
+    let mut shape = Shape::default();
+    let found = take(&mut shape, &[("c", Json)], &[("c", Some(Text))], &evolve()).unwrap();
+    assert_eq!(told(&found), ["c JSON -> c STRING found"]);
+    let mut shape = Shape::default();
+    take(&mut shape, &[("c", Int64)], &[], &evolve()).unwrap();
+    take(&mut shape, &[("c", Text)], &[], &evolve()).unwrap();
+    let later = take(&mut shape, &[("c", Json)], &[], &evolve()).unwrap();
+    assert_eq!(told(&later), ["c JSON -> c__string STRING narrowed"]);
+}
+
+#[test]
+fn a_lost_shape_finds_a_json_column_whichever_of_its_values_comes_first() {
+    let existing: Existing<'_> = &[("c", Some(Json)), ("c__string", Some(Text))];
+    for (first, second) in [(Json, Text), (Text, Json)] {
+        let mut shape = Shape::default();
+        take(&mut shape, &[("c", first)], existing, &evolve()).unwrap();
+        take(&mut shape, &[("c", second)], existing, &evolve()).unwrap();
+        let name = |kind| shape.target("c", kind).map(|target| target.name.to_string());
+        assert_eq!((name(Json).as_deref(), name(Text).as_deref()), (Some("c"), Some("c__string")));
+    }
+}
+
+#[test]
 fn a_column_that_comes_as_another_goes_is_a_hint() {
     let mut shape = Shape::default();
     let before = [("id", Int64), ("name", Text), ("flag", Bool)];
@@ -257,6 +308,7 @@ fn any_kind() -> impl Strategy<Value = ColumnType> {
         Just(ColumnType::Timestamp),
         Just(ColumnType::Datetime),
         Just(ColumnType::Bytes),
+        Just(Json),
         decimals.prop_map(|(precision, scale)| decimal(precision, scale)),
     ]
 }

@@ -15,7 +15,7 @@ pub enum Reading {
     AsIs,
     /// As text, whatever it is; bytes in Base64.
     Text,
-    /// A text as JSON; null where it is none.
+    /// A text as JSON; null where it is none. What is JSON stays as it is.
     Json,
     /// A text as the members of a SET: the empty text is the empty set.
     Set,
@@ -100,7 +100,8 @@ impl Reading {
         let is_text = kind == ColumnType::String;
         match self {
             Self::AsIs | Self::Text => true,
-            Self::Json | Self::Set => is_text,
+            Self::Json => is_text || kind == ColumnType::Json,
+            Self::Set => is_text,
             Self::Geography => kind == ColumnType::Bytes,
             Self::Bits => matches!(kind, ColumnType::Bytes | ColumnType::Int64 | ColumnType::Bool),
             Self::Number(_) => is_text || kind.as_decimal().is_some(),
@@ -116,7 +117,8 @@ impl Reading {
     fn changes(self, kind: ColumnType) -> bool {
         match self {
             Self::AsIs => false,
-            Self::Json | Self::Set | Self::Geography => true,
+            Self::Json => kind != ColumnType::Json,
+            Self::Set | Self::Geography => true,
             Self::Text => kind != ColumnType::String,
             Self::Bits => kind != ColumnType::Int64,
             Self::Number(_) => kind.as_decimal().is_none(),
@@ -132,7 +134,8 @@ impl Reading {
     pub(super) fn may_lose(self, kind: ColumnType) -> bool {
         match self {
             Self::AsIs | Self::Text | Self::Set => false,
-            Self::Json | Self::Geography => true,
+            Self::Json => kind != ColumnType::Json,
+            Self::Geography => true,
             Self::Bits => kind == ColumnType::Bytes,
             Self::Number(_) | Self::Date | Self::Datetime | Self::Timestamp | Self::Time => {
                 kind == ColumnType::String

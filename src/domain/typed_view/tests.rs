@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::instant::Instant;
 use crate::domain::shape::{ShapeEntry, ShapeRules};
-use ColumnType::{Bool, Bytes, Date, Datetime, Float64, Int64, String as Text, Time, Timestamp};
+use ColumnType::{Bool, Bytes, Date, Datetime, Float64, Int64, Json, String as Text, Time, Timestamp};
 
 /// A column of a view: its name, the columns behind it, how they are read.
 type Column<'a> = (&'a str, &'a str, Reading);
@@ -42,6 +42,29 @@ fn told(view: &TypedView) -> Vec<(String, String, Reading)> {
 
 fn expected(columns: &[Column<'_>]) -> Vec<(String, String, Reading)> {
     columns.iter().map(|(name, parts, reading)| ((*name).to_owned(), (*parts).to_owned(), *reading)).collect()
+}
+
+#[test]
+fn json_and_the_text_beside_it_are_one_column_of_json_and_one_of_all_letters() {
+    use Reading::{AsIs, Json as AsJson, Text as AsText};
+    let of = |kinds: &[ColumnType], types: &[(&str, &str)]| {
+        let files: Vec<_> = kinds.iter().map(|kind| [("c", *kind)]).collect();
+        let files: Vec<_> = files.iter().map(|file| &file[..]).collect();
+        told(&view(&shape(&files), types, &[], false))
+    };
+    let json = [("c", "json")];
+    // Nothing is lost of what is JSON.
+    assert_eq!(of(&[Json], &json), expected(&[("c", "c", AsIs)]));
+    let both = expected(&[
+        ("c", "c c__string", AsJson),
+        ("c__raw", "c c__string", AsText),
+        ("c__string", "c__string", AsIs),
+    ]);
+    assert_eq!(of(&[Json, Text], &json), both);
+    // The mapping says no more what it was.
+    let untyped = expected(&[("c", "c c__string", AsText), ("c__string", "c__string", AsIs)]);
+    assert_eq!(of(&[Json, Text], &[]), untyped);
+    assert_eq!(of(&[Int64, Json], &json)[0], expected(&[("c", "c c__json", AsText)])[0]);
 }
 
 #[test]

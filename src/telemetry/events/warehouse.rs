@@ -1,5 +1,7 @@
 //! What happens to batches and their attempts.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
@@ -158,6 +160,18 @@ event! {
     /// A batch has rows that no stream takes.
     StreamUnfit<'a> { table: &'a TableId } |e| {
         info!(table = %e.table, "a row is too large for a stream: the batch goes by a load job");
+    }
+}
+
+event! {
+    /// Values of a batch are no JSON, or none that BigQuery's JSON holds exactly: their columns go as text, beside those of JSON.
+    JsonInexact<'a> { table: &'a TableId, batch: &'a BatchId, columns: &'a BTreeSet<Arc<str>> } |e| {
+        let columns = e.columns.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
+        warn!(table = %e.table, batch = %e.batch, columns, "JSON does not hold every value of these columns exactly (cut by DMS, \
+            a key twice, a number that would be rounded): in this batch they are loaded as text, beside the others");
+        for column in e.columns {
+            count(&c::JSON_AS_TEXT, &[label("table", e.table), label("column", column)], 1);
+        }
     }
 }
 

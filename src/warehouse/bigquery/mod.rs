@@ -186,7 +186,12 @@ impl BigQuery {
     }
 
     async fn load(&self, attempt: &Attempt, body: &Body) -> Result<Submission, Fault> {
-        let schema = self.prepare(&attempt.destination, body).await?;
+        if body.plan().has_json() {
+            // It is built anew for a load job, with text.
+            let text = format!("the body of {} is one for a stream (report this)", attempt.job_id);
+            return Err(Fault::new(FaultKind::DestinationRefused, text));
+        }
+        let schema = schema::loadable(self.prepare(&attempt.destination, body).await?);
         let job = serde_json::to_value(job::load(attempt, schema))
             .map_err(|error| Fault::from_error(FaultKind::Internal, "cannot write a job", error))?;
         self.rest.upload(attempt, &job, body).await

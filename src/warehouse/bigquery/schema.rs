@@ -2,6 +2,7 @@
 
 use gcp_bigquery_client::model::field_type::FieldType;
 use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
+use gcp_bigquery_client::model::table_schema::TableSchema;
 use parquet::basic::{Compression, LogicalType, TimeUnit, Type as Physical};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::schema::types::ColumnDescriptor;
@@ -31,6 +32,7 @@ pub(super) enum SqlType {
     Datetime,
     Timestamp,
     Time,
+    Json,
 }
 
 impl SqlType {
@@ -54,6 +56,7 @@ impl SqlType {
             ColumnType::Datetime => Self::Datetime,
             ColumnType::Timestamp => Self::Timestamp,
             ColumnType::Time => Self::Time,
+            ColumnType::Json => Self::Json,
         }
     }
 
@@ -71,11 +74,10 @@ impl SqlType {
             FieldType::Date => Self::Date,
             FieldType::Time => Self::Time,
             FieldType::Datetime => Self::Datetime,
-            FieldType::Record
-            | FieldType::Struct
-            | FieldType::Geography
-            | FieldType::Json
-            | FieldType::Interval => return None,
+            FieldType::Json => Self::Json,
+            FieldType::Record | FieldType::Struct | FieldType::Geography | FieldType::Interval => {
+                return None;
+            }
         })
     }
 
@@ -92,6 +94,7 @@ impl SqlType {
             Self::Datetime => "DATETIME",
             Self::Timestamp => "TIMESTAMP",
             Self::Time => "TIME",
+            Self::Json => "JSON",
         }
     }
 
@@ -108,6 +111,7 @@ impl SqlType {
             Self::Datetime => TableFieldSchema::date_time(name),
             Self::Timestamp => TableFieldSchema::timestamp(name),
             Self::Time => TableFieldSchema::time(name),
+            Self::Json => TableFieldSchema::json(name),
         }
     }
 
@@ -130,7 +134,8 @@ impl SqlType {
             | Self::Date
             | Self::Datetime
             | Self::Timestamp
-            | Self::Time => false,
+            | Self::Time
+            | Self::Json => false,
         }
     }
 
@@ -148,6 +153,7 @@ impl SqlType {
             Self::Datetime => ColumnType::Datetime,
             Self::Timestamp => ColumnType::Timestamp,
             Self::Time => ColumnType::Time,
+            Self::Json => ColumnType::Json,
         }
     }
 
@@ -161,7 +167,7 @@ impl SqlType {
             | Self::Date
             | Self::Datetime
             | Self::Timestamp => true,
-            Self::Bytes | Self::Float64 | Self::Time => false,
+            Self::Bytes | Self::Float64 | Self::Time | Self::Json => false,
         }
     }
 }
@@ -185,6 +191,15 @@ pub(super) fn clustering(key: &[String], columns: &[(String, SqlType)]) -> Vec<S
     let column =
         |name: &&String| columns.iter().find(|(own, kind)| own.eq_ignore_ascii_case(name) && kind.clusters());
     key.iter().take_while(|name| column(name).is_some()).take(CLUSTERING_MAX).cloned().collect()
+}
+
+/// What of a table's schema a load of Parquet names: all but JSON, which is "Unsupported field type: JSON" there, whether the file has
+/// the column or not (googleapis/python-bigquery #1966, #2377). A nullable column that a load does not name is NULL in its rows.
+pub(super) fn loadable(mut schema: TableSchema) -> TableSchema {
+    if let Some(fields) = &mut schema.fields {
+        fields.retain(|field| SqlType::of_field(&field.r#type) != Some(SqlType::Json));
+    }
+    schema
 }
 
 /// A name that BigQuery takes for a column; lineage's own are among them.
@@ -255,7 +270,9 @@ fn is_taken(column: &ColumnDescriptor, kind: SqlType) -> bool {
         }
         SqlType::Float64 => matches!(physical, Physical::FLOAT | Physical::DOUBLE) && logical.is_none(),
         SqlType::Bool => physical == Physical::BOOLEAN && logical.is_none(),
-        SqlType::String => physical == Physical::BYTE_ARRAY && matches!(logical, Some(LogicalType::String)),
+        SqlType::String | SqlType::Json => {
+            physical == Physical::BYTE_ARRAY && matches!(logical, Some(LogicalType::String))
+        }
         SqlType::Bytes => {
             matches!(physical, Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY) && logical.is_none()
         }
@@ -306,12 +323,15 @@ mod tests {
             ("FIXED_LEN_BYTE_ARRAY(16) c (DECIMAL(38, 9))", Numeric),
             ("FIXED_LEN_BYTE_ARRAY(16) c (DECIMAL(38, 0))", Bignumeric),
         ];
-        let all = [Int64, Numeric, Bignumeric, String, Bytes, Bool, Float64, Date, Datetime, Timestamp, Time];
+        let all =
+            [Int64, Numeric, Bignumeric, String, Bytes, Bool, Float64, Date, Datetime, Timestamp, Time, Json];
         for (column, kind) in taken {
             let metadata = file(&format!("OPTIONAL {column};"));
             for other in all {
                 let result = check_file(&metadata, &[("c".to_owned(), other)]);
-                let expected = other == kind || (kind == Numeric && other == Bignumeric);
+                let expected = other == kind
+                    || (kind == Numeric && other == Bignumeric)
+                    || (kind == String && other == Json);
                 assert_eq!(result.is_ok(), expected, "{column} for {}", other.name());
             }
         }
@@ -329,6 +349,17 @@ mod tests {
         }
         assert!(check_file(&file("OPTIONAL INT64 c;"), &[("d".to_owned(), Int64)]).is_err());
         assert!(check_file(&file("OPTIONAL INT64 c;"), &[]).is_err());
+    }
+
+    #[test]
+    fn a_load_names_every_column_but_those_of_json() {
+        let fields =
+            [SqlType::Int64, SqlType::Json, SqlType::Datetime].map(|kind| kind.field(kind.name())).to_vec();
+        let left = loadable(TableSchema::new(fields)).fields.unwrap_or_default();
+        let names: Vec<_> = left.iter().map(|field| field.name.as_str()).collect();
+        assert_eq!(names, ["INT64", "DATETIME"]);
+        assert_eq!(SqlType::of(ColumnType::Json).column_type(), ColumnType::Json);
+        assert_eq!(SqlType::of_field(&SqlType::Json.field("c").r#type), Some(SqlType::Json));
     }
 
     #[test]

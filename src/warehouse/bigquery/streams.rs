@@ -161,7 +161,7 @@ pub(super) fn arrow_type(kind: SqlType) -> DataType {
         SqlType::Int64 => DataType::Int64,
         SqlType::Numeric => DataType::Decimal128(38, 9),
         SqlType::Bignumeric => DataType::Decimal256(76, 38),
-        SqlType::String => DataType::Utf8,
+        SqlType::String | SqlType::Json => DataType::Utf8,
         SqlType::Bytes => DataType::Binary,
         SqlType::Bool => DataType::Boolean,
         SqlType::Float64 => DataType::Float64,

@@ -389,7 +389,8 @@ mod tests {
             told(&[TableFieldSchema::string("id")]),
             "p.d.t: the column id is STRING, and the files have INT64"
         );
-        assert!(told(&[TableFieldSchema::json("id")]).contains("Json"));
+        assert!(told(&[TableFieldSchema::json("id")]).contains("is JSON, and the files have INT64"));
+        assert!(told(&[TableFieldSchema::geography("id")]).contains("Geography"));
         let mut repeated = TableFieldSchema::integer("id");
         repeated.mode = Some("REPEATED".to_owned());
         assert!(told(&[repeated]).contains("INT64 REPEATED"));

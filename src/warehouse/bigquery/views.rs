@@ -149,6 +149,7 @@ pub(super) fn identity(key: &[Part]) -> String {
     let grouped = |part: &Part| match part.kind {
         // BigQuery forms no groups by them.
         ColumnType::Float64 => format!("CAST(`{}` AS STRING)", part.name),
+        ColumnType::Json => json_text(&format!("`{}`", part.name)),
         ColumnType::Int64
         | ColumnType::Decimal { .. }
         | ColumnType::String
@@ -174,6 +175,11 @@ fn column(column: &ViewColumn) -> String {
     if whole == name { name } else { format!("{whole} AS {name}") }
 }
 
+/// A column of JSON as text. Of NULL, GoogleSQL's own function makes a text.
+fn json_text(name: &str) -> String {
+    format!("IF({name} IS NULL, NULL, TO_JSON_STRING({name}))")
+}
+
 /// One column, read so. Nothing here raises, whatever its value is.
 fn read(part: &Part, reading: Reading) -> String {
     let name = format!("`{}`", part.name);
@@ -183,8 +189,10 @@ fn read(part: &Part, reading: Reading) -> String {
         Reading::AsIs => name,
         Reading::Text if is(ColumnType::String) => name,
         Reading::Text if is(ColumnType::Bytes) => format!("TO_BASE64({name})"),
+        Reading::Text if is(ColumnType::Json) => json_text(&name),
         Reading::Text => format!("CAST({name} AS STRING)"),
         // MySQL's numbers are of any length in a JSON, BigQuery's are not: without the mode such a text is none at all.
+        Reading::Json if is(ColumnType::Json) => name,
         Reading::Json => format!("SAFE.PARSE_JSON({name}, wide_number_mode => 'round')"),
         Reading::Set => format!("IF({name} = '', ARRAY<STRING>[], SPLIT({name}, ','))"),
         Reading::Geography => {
@@ -234,10 +242,10 @@ mod tests {
 
     #[test]
     fn every_reading_is_spelled_so_that_it_does_not_raise() {
-        use ColumnType::{Bool, Bytes, Date, Datetime, Float64, Int64, String, Time, Timestamp};
+        use ColumnType::{Bool, Bytes, Date, Datetime, Float64, Int64, Json, String, Time, Timestamp};
         let long = ColumnType::Decimal { precision: 65, scale: 30 };
         let short = ColumnType::Decimal { precision: 10, scale: 2 };
-        let cases: [(&[ColumnType], Reading, &str); 21] = [
+        let cases: [(&[ColumnType], Reading, &str); 23] = [
             (&[Int64], Reading::AsIs, "`c`"),
             (&[Int64, long], Reading::AsIs, "COALESCE(`c`, `c__x`) AS `c`"),
             (
@@ -251,6 +259,16 @@ mod tests {
                 "COALESCE(CAST(`c` AS STRING), CAST(`c__x` AS STRING), CAST(`c__y` AS STRING)) AS `c`",
             ),
             (&[String], Reading::Json, "SAFE.PARSE_JSON(`c`, wide_number_mode => 'round') AS `c`"),
+            (
+                &[Json, String],
+                Reading::Json,
+                "COALESCE(`c`, SAFE.PARSE_JSON(`c__x`, wide_number_mode => 'round')) AS `c`",
+            ),
+            (
+                &[Json, String],
+                Reading::Text,
+                "COALESCE(IF(`c` IS NULL, NULL, TO_JSON_STRING(`c`)), `c__x`) AS `c`",
+            ),
             (&[String], Reading::Set, "IF(`c` = '', ARRAY<STRING>[], SPLIT(`c`, ',')) AS `c`"),
             (
                 &[Bytes],

@@ -8,6 +8,7 @@ mod every_type;
 mod faults;
 mod foreign_jobs;
 pub mod journeys;
+mod native_json;
 mod notifications;
 pub mod process;
 mod proxy;

@@ -27,7 +27,7 @@ pub async fn until_column(process: &Process, dataset: &str, table: &str, column:
     process.until(&what, || async { columns(dataset, &view).await.iter().any(|name| name == column) }).await;
 }
 
-fn texts(values: &[Option<&str>]) -> ArrayRef {
+pub fn texts(values: &[Option<&str>]) -> ArrayRef {
     Arc::new(StringArray::from(values.to_vec()))
 }
 
@@ -35,11 +35,11 @@ fn bytes(values: &[Option<&[u8]>]) -> ArrayRef {
     Arc::new(BinaryArray::from(values.to_vec()))
 }
 
-fn numbers(values: Vec<Option<i64>>) -> ArrayRef {
+pub fn numbers(values: Vec<Option<i64>>) -> ArrayRef {
     Arc::new(Int64Array::from(values))
 }
 
-fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+pub fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     let rows = RecordBatch::try_from_iter_with_nullable(
         columns.into_iter().map(|(name, values)| (name, values, true)),
     )
