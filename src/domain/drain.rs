@@ -135,7 +135,7 @@ pub fn known_until(
     hidden: Duration,
     is_first: bool,
 ) -> Option<Instant> {
-    drained.filter(|drained| is_first || *drained >= since.plus(hidden))
+    drained.filter(|drained| is_first || *drained > since.plus(hidden))
 }
 
 #[cfg(test)]

@@ -48,9 +48,19 @@ impl World {
         }
     }
 
-    /// Up to ten, whichever SQS pleases.
+    /// Up to ten, whichever SQS pleases. A poll that finds none waits for the first that comes again; of the last second of its wait it
+    /// may miss what comes.
     fn receive(&mut self, pick: usize, lost: bool) {
         let began = self.now;
+        if !lost && self.files.iter().all(|(_, place)| *place != Place::Queue) {
+            let again = self.files.iter().filter_map(|(_, place)| match place {
+                Place::Hidden(until) => Some(*until),
+                Place::Queue | Place::Hand | Place::Loaded => None,
+            });
+            if let Some(first) = again.min().filter(|first| *first < began + 19) {
+                self.wait(first - began);
+            }
+        }
         let mut waiting: Vec<usize> =
             (0..self.files.len()).filter(|file| self.files[*file].1 == Place::Queue).collect();
         let mut brought = Vec::new();
