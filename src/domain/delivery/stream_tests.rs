@@ -123,7 +123,7 @@ fn answer(batch: &Batch, action: &Action, draw: u8, streams: &mut u32) -> Event 
         Action::Build { by_stream } => {
             *streams += 1;
             let stream: Arc<str> = format!("s{streams}").into();
-            let stream = (*by_stream && draw % 4 != 0).then_some(stream);
+            let stream = (*by_stream && !draw.is_multiple_of(4)).then_some(stream);
             Event::Built { plan_hash: "p".into(), commits: None, stream }
         }
         Action::Claim(_) => Event::Claim(Claim::Won),
@@ -170,12 +170,11 @@ proptest::proptest! {
         let (mut built_for, mut streams) = (None, 0);
         let mut action = play(&mut delivery, [Event::Begun]);
         for draw in draws {
-            match &action {
-                Action::Submit(attempt) => {
-                    proptest::prop_assert_eq!(Some(&attempt.stream), built_for.as_ref(), "{:?}", attempt);
-                }
-                Action::End(_) => break,
-                _ => {}
+            if let Action::Submit(attempt) = &action {
+                proptest::prop_assert_eq!(Some(&attempt.stream), built_for.as_ref(), "{:?}", attempt);
+            }
+            if matches!(action, Action::End(_)) {
+                break;
             }
             let event = answer(&batch, &action, draw, &mut streams);
             if let Event::Built { stream, .. } = &event {

@@ -301,7 +301,11 @@ fn full_loads_that_wait_leave_room_to_hear_of_changes() {
                 Effect::Delete(messages) => {
                     Event::Deleted(messages.iter().map(|(message, _)| *message).collect())
                 }
-                _ => continue,
+                Effect::Settle(..)
+                | Effect::Strike(..)
+                | Effect::Redrive { .. }
+                | Effect::DeadLetter { .. }
+                | Effect::Extend(_) => continue,
             };
             effects.extend(intake.step(at(number), event));
         }

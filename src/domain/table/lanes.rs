@@ -121,7 +121,7 @@ mod tests {
     }
 
     fn names(files: &[DeferredFile]) -> Vec<&str> {
-        files.iter().map(|one| &one.file.key[4..]).collect()
+        files.iter().filter_map(|one| one.file.key.strip_prefix("s/t/")).collect()
     }
 
     #[test]
