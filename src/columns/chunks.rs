@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use parquet::basic::{Compression, Encoding, Type as Physical};
+use parquet::basic::Compression;
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::commit_time::note_commits;
@@ -20,9 +20,10 @@ use super::output::Output;
 use super::output::header::{PageHeader, PageKind};
 use super::output::indices::{Indices, write_dictionary};
 use super::output::pages::{Filling, PAGE_ROWS, Press, codec};
-use super::pages::chunk::{ChunkPages, Stored as StoredPage};
-use super::pages::{dictionary_offset, gzip_claims};
+use super::pages::chunk::ChunkPages;
+use super::pages::dictionary_offset;
 use super::reading::{Part, Problem, Reading, failure, source_of};
+use super::signs::{is_odd, is_plain};
 use super::source::Source;
 use super::stored::Stored;
 use super::transcode::BuildFailure;
@@ -394,21 +395,4 @@ pub(super) fn steps(rows: u64) -> impl Iterator<Item = usize> {
         left -= step;
         (step > 0).then(|| usize::try_from(step).unwrap_or(PAGE_ROWS))
     })
-}
-
-/// True when a chunk states PLAIN pages only.
-// Encodings belong to parquet and grow; whatever is not named below is read and written anew.
-#[allow(deprecated)]
-fn is_plain(chunk: &ColumnChunkMetaData) -> bool {
-    dictionary_offset(chunk).is_none()
-        && chunk.column_type() != Physical::BOOLEAN
-        && chunk
-            .encodings()
-            .all(|encoding| matches!(encoding, Encoding::PLAIN | Encoding::RLE | Encoding::BIT_PACKED))
-}
-
-/// True when a page's own bytes do not say what its header says: it is then looked into.
-fn is_odd(page: &StoredPage, codec: Compression) -> bool {
-    let claims = matches!(codec, Compression::GZIP(_)).then(|| gzip_claims(page.bytes()));
-    claims.is_some_and(|claims| claims != u32::try_from(page.unpacked_bytes()).ok())
 }

@@ -27,6 +27,7 @@ pub mod plan;
 mod reading;
 mod rescue;
 pub mod rules;
+mod signs;
 mod source;
 mod spelling;
 mod stored;

@@ -394,10 +394,8 @@ impl Outbox {
             moments.extend(self.pace.resumes_at());
             moments.extend(self.lines.values().flat_map(Line::moments));
         }
-        let patience = self.rules.give_up_after;
         let oldest = self.lines.values().filter_map(Line::oldest).min();
-        moments.extend(oldest.max(self.began).map(|at| at.plus(patience)));
-        let later = moments.into_iter().filter(|at| *at > now).min();
-        later.into_iter().chain(self.ledger_again.filter(|at| *at > now)).min()
+        moments.extend(oldest.max(self.began).map(|at| at.plus(self.rules.give_up_after)));
+        moments.into_iter().chain(self.ledger_again).filter(|at| *at > now).min()
     }
 }

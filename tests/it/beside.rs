@@ -1,15 +1,10 @@
 //! Two processes on one ledger.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-use landbridge::app::watermarks::{Looks, look};
 
 use landbridge::domain::file::FileState;
 use landbridge::domain::transition::{BatchState, TableMode};
 use landbridge::ledger::Ledger;
-use landbridge::messages::loader::BatchesInHand;
 use landbridge::messages::root::{HoldTable, PauseTable, ResumeTable, Snapshot};
 
 use crate::pipeline::file_id;
@@ -20,16 +15,12 @@ use crate::support::{Disk, Running, paused};
 const CONFIG: &str = "[batching]\nwindow = \"10s\"\n";
 
 /// A process on the disk, beside others: its spool is its own.
-async fn beside(disk: &mut Disk, name: &str, hanging: Option<&Arc<Hanging>>) -> Running {
-    among(disk, name, Faults::none_among_others(), hanging).await
-}
-
-async fn among(disk: &mut Disk, name: &str, faults: Arc<Faults>, hanging: Option<&Arc<Hanging>>) -> Running {
+async fn beside(disk: &mut Disk, name: &str, hanging: Option<&std::sync::Arc<Hanging>>) -> Running {
     let config = disk.config(&format!("{CONFIG}[spool]\npath = \"spool-{name}\"\n"));
     Running::start(disk, &config, |edges| {
-        let edges = faults.wrap(edges);
+        let edges = Faults::none_among_others().wrap(edges);
         let Some(hanging) = hanging else { return edges };
-        let ledger = Arc::clone(&edges.ledger);
+        let ledger = std::sync::Arc::clone(&edges.ledger);
         // What the hanging calls stand before does not tell of others: the ledger stays as it is.
         crate::support::Edges { ledger, ..hanging.wrap(edges) }
     })
@@ -60,56 +51,6 @@ fn what_a_process_leaves_behind_another_takes_over() {
         let state = disk.ledger.lookup(std::slice::from_ref(file)).await.unwrap().remove(0);
         assert!(matches!(state, Some(FileState::Loaded { .. })), "{state:?}");
         other.idle().await;
-    });
-    let result = disk.reconcile();
-    assert!(result.is_good(), "{:?}", result.culprits);
-    assert_eq!(result.total.files.loaded, 3);
-}
-
-/// A batch whose job takes ten minutes is left alone, by one that was there and by one that begins, as long as its process says that it lives.
-#[test]
-fn what_a_living_process_delivers_is_left_alone() {
-    let mut disk = Disk::new(&["x"]);
-    (0..3).for_each(|_| drop(disk.put("x", 4)));
-    let said = Arc::new(Mutex::new(Vec::new()));
-    paused(async {
-        let hanging = Hanging::new("x", Place::Nowhere, 0);
-        hanging.running.store(1_000, Ordering::SeqCst);
-        let mut lookers = Vec::new();
-        let start = async |disk: &mut Disk, name: &str, hanging| {
-            let one = among(disk, name, Faults::none_among(&said), hanging).await;
-            disk.stay_in_session();
-            one
-        };
-        let owner = start(&mut disk, "a", Some(&hanging)).await;
-        let clock = tokio::time::Instant::now();
-        lookers.push((start(&mut disk, "b", None).await, Looks::new(false)));
-        owner.announce_all(&disk).await;
-        let mut looks = Looks::new(false);
-        let has = async |one: &Running| {
-            let loader = one.tree.world.directory.loader().unwrap();
-            loader.send(BatchesInHand).await.unwrap().unwrap()
-        };
-        let mut taken = None;
-        for second in (0..900).step_by(10) {
-            tokio::time::sleep_until(clock + Duration::from_secs(second)).await;
-            if second == 300 {
-                lookers.push((start(&mut disk, "c", None).await, Looks::new(false)));
-            }
-            // Then it is frozen.
-            if second < 600 {
-                look(&owner.tree.world, &mut looks).await.unwrap();
-            }
-            for (one, looks) in &mut lookers {
-                look(&one.tree.world, looks).await.unwrap();
-                if !has(one).await.is_empty() {
-                    taken.get_or_insert((second, one.tree.world.process.clone()));
-                }
-            }
-        }
-        assert_eq!(has(&owner).await.len(), 1, "its job runs");
-        let (second, by) = taken.expect("somebody takes it over");
-        assert!((640..700).contains(&second) && by.ends_with("spool-b"), "{second} {by}");
     });
     let result = disk.reconcile();
     assert!(result.is_good(), "{:?}", result.culprits);

@@ -4,11 +4,8 @@ use std::time::Duration;
 
 use landbridge::app::watermarks::{Looks, look};
 use landbridge::demo::record::Fate;
-use landbridge::domain::fault::FaultKind;
 use landbridge::domain::instant::Instant;
-use landbridge::domain::watermark::Behind;
 use landbridge::ledger::{Ledger, Mending};
-use landbridge::queue::Queue;
 
 use crate::pipeline::{CONFIG, file_id};
 use crate::support::{Disk, Running, paused};
@@ -73,47 +70,6 @@ fn a_bad_file_holds_the_mark_over_restarts_until_a_person_has_seen_to_it() {
             assert_eq!(mark(&disk).await, last_commit(if mending.is_none() { 5 } else { 7 }));
         });
     }
-}
-
-/// A queue gives a younger file first, and then nothing for a while.
-#[test]
-fn an_older_file_that_waits_in_the_queue_holds_the_mark() {
-    let mut disk = Disk::new(&["x"]);
-    let (early, late) = (disk.put("x", 4), disk.put("x", 9));
-    let config = disk.config(CONFIG);
-    paused(async {
-        let mut looks = Looks::new(true);
-        let running = Running::start(&mut disk, &config, |edges| edges).await;
-        look(&running.tree.world, &mut looks).await.unwrap();
-        // Longer than one long poll.
-        tokio::time::sleep(Duration::from_secs(25)).await;
-        let now = running.clock.now();
-        running.queue.fail_next_receives(1, FaultKind::Throttled);
-        running.announce_as_of(&early, now.minus(Duration::from_secs(3))).await;
-        running.announce_as_of(&late, now.minus(Duration::from_secs(2))).await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        // It is hidden while the poller receives the other one.
-        let taken = running.queue.receive(1, Duration::ZERO, Duration::from_secs(2)).await.unwrap();
-        assert!(taken[0].body.contains(&early.key));
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        running.queue.fail_next_receives(6, FaultKind::Throttled);
-        tokio::time::sleep(Duration::from_secs(19)).await;
-        assert_eq!(disk.reconcile().total.files.loaded, 1);
-        for _ in 0..2 {
-            look(&running.tree.world, &mut looks).await.unwrap();
-        }
-        assert_eq!(mark(&disk).await, None, "the older one is in the queue");
-        let table = Running::table("x");
-        let behind = running.tree.world.behind.get(&table).map(|behind| *behind);
-        assert!(matches!(behind, Some((at, Behind::Queue)) if at < now), "{behind:?}");
-        running.idle().await;
-        assert_eq!(disk.reconcile().total.files.loaded, 2);
-        tokio::time::sleep(Duration::from_secs(25)).await;
-        for _ in 0..2 {
-            look(&running.tree.world, &mut looks).await.unwrap();
-        }
-        assert_eq!(mark(&disk).await, last_commit(9));
-    });
 }
 
 #[test]

@@ -25,10 +25,8 @@ const ABANDONED: i64 = 3;
 
 /// A batch's number in the file, and the batch.
 pub(super) fn find(step: &Transaction<'_>, batch: &BatchId) -> Result<Option<(i64, BatchRecord)>, StepError> {
-    let row = step
-        .prepare_cached(&format!("{RECORD} WHERE id = ?1"))?
-        .query_row([batch.as_str()], stored)
-        .optional()?;
+    let mut select = step.prepare_cached(&format!("{RECORD} WHERE id = ?1"))?;
+    let row = select.query_row([batch.as_str()], stored).optional()?;
     row.map(|stored| Ok((stored.number, whole(step, stored)?))).transpose()
 }
 
@@ -50,8 +48,7 @@ pub(super) fn claim(
         Claiming::Already => Ok(Claim::Won),
         Claiming::Lost(taken) => Ok(Claim::Lost(taken)),
         Claiming::Write => {
-            let mut events = batch.events;
-            let mut deferred = BTreeMap::new();
+            let (mut events, mut deferred) = (batch.events, BTreeMap::new());
             for (entry, state) in entries.iter().zip(states) {
                 // Its message is gone: the ledger alone knows how old its event is.
                 if matches!(state, Some(FileState::Deferred { .. })) {

@@ -21,7 +21,6 @@ use landbridge::domain::planner::Submitted;
 use landbridge::domain::shape::ShapeEntry;
 use landbridge::domain::summary::TableSummary;
 use landbridge::domain::typed_view::TypedView;
-use landbridge::domain::watermark::Hands;
 use landbridge::ledger::{
     BatchRecord, Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
 };
@@ -51,8 +50,6 @@ pub struct Faults {
     no_claims: bool,
     /// The ledger says that other processes write to it.
     other_writers: bool,
-    /// What the processes on it have said that they have in hand.
-    said: Option<Arc<Mutex<Vec<Hands>>>>,
     pub crashed: Notify,
     /// The names of the calls, in order.
     pub log: Mutex<Vec<&'static str>>,
@@ -88,11 +85,6 @@ impl Faults {
     /// A ledger that other processes share.
     pub fn none_among_others() -> Arc<Self> {
         Arc::new(Self { other_writers: true, ..Self::default() })
-    }
-
-    /// A ledger that other processes share, where each says what it has in hand.
-    pub fn none_among(said: &Arc<Mutex<Vec<Hands>>>) -> Arc<Self> {
-        Arc::new(Self { other_writers: true, said: Some(Arc::clone(said)), ..Self::default() })
     }
 
     pub fn calls(&self) -> usize {
@@ -325,15 +317,6 @@ impl Ledger for Faulty<dyn Ledger> {
 
     async fn forget_usage(&self, before: Day) -> Result<u64, Fault> {
         self.faults.act("forget_usage", self.inner.forget_usage(before)).await
-    }
-
-    async fn declare_hands(&self, own: &Hands, _: Instant) -> Result<Vec<Hands>, Fault> {
-        let Some(said) = &self.faults.said else { return Ok(Vec::new()) };
-        let mut said = said.lock().unwrap();
-        said.retain(|hands| hands.process != own.process);
-        let others = said.clone();
-        said.push(own.clone());
-        Ok(others)
     }
 
     fn has_other_writers(&self) -> bool {

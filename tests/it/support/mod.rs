@@ -93,11 +93,6 @@ impl Disk {
         }
     }
 
-    /// The next session has the clock of this one, as processes beside each other have.
-    pub fn stay_in_session(&mut self) {
-        self.sessions -= 1;
-    }
-
     /// Lets days pass until the next session.
     pub fn pass_days(&mut self, days: u64) {
         self.sessions += 24 * days;
