@@ -332,8 +332,7 @@ impl Outbox {
 
     /// Those that may go now, of each table one.
     fn send(&mut self, now: Instant) -> Vec<Notice> {
-        let mut send = Vec::new();
-        let mut in_flight = self.in_flight();
+        let (mut send, mut in_flight) = (Vec::new(), self.in_flight());
         // What is told and cannot be taken out is bounded, too.
         while in_flight < self.pace.at_once(now) && self.done.len() < HELD_MAX {
             let ranks = self.lines.iter().filter_map(|(table, line)| Some((line.next(now)?, table.clone())));
