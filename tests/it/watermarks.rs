@@ -65,7 +65,7 @@ fn a_bad_file_holds_the_mark_over_restarts_until_a_person_has_seen_to_it() {
                 last_commit(5),
                 "what the last process had in hand may still be hidden"
             );
-            tokio::time::sleep(HIDDEN).await;
+            tokio::time::sleep(HIDDEN + Duration::from_secs(1)).await;
             look(&running.tree.world, &mut looks).await.unwrap();
             assert_eq!(mark(&disk).await, last_commit(if mending.is_none() { 5 } else { 7 }));
         });
@@ -96,7 +96,7 @@ fn a_file_in_hand_holds_the_mark_and_one_without_commit_times_does_not() {
         let now = running.clock.now();
         running.announce_as_of(&late, now.plus(Duration::from_secs(2))).await;
         running.idle().await;
-        tokio::time::sleep(HIDDEN).await;
+        tokio::time::sleep(HIDDEN + Duration::from_secs(1)).await;
         // Its window is open.
         running.announce_as_of(&early, now.plus(Duration::from_secs(1))).await;
         tokio::time::sleep(Duration::from_secs(3)).await;
