@@ -16,7 +16,7 @@ use crate::domain::file::{FileId, FileState};
 use crate::domain::ids::{Generation, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::lane::{ByLane, Lane};
-use crate::domain::table::{CloseReason, Effect, Event, Lanes, Outcome, TableBounds};
+use crate::domain::table::{CloseReason, Effect, Event, Lanes, Outcome, TableBounds, TakeUp};
 use crate::domain::transition::Verdict;
 use crate::domain::watchdog::Edge;
 use crate::flow::lease::Lease;
@@ -51,8 +51,8 @@ pub struct Batcher {
     /// How often files were deferred, as far as this batcher heard.
     deferrals: u64,
     none_deferred: bool,
-    /// How many deferred files that are not in hand are asked for.
-    look_at: usize,
+    /// How far is looked for deferred files.
+    look: TakeUp,
 }
 
 impl Batcher {
@@ -72,7 +72,7 @@ impl Batcher {
             take_up_asked: None,
             deferrals: 0,
             none_deferred: false,
-            look_at: deferred::TAKE_UP_FILES,
+            look: TakeUp::default(),
         }
     }
 

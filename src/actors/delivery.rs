@@ -17,7 +17,7 @@ use crate::domain::lane::Lane;
 use crate::domain::notice::Notice;
 use crate::flow::credit::Credit;
 use crate::flow::pulse;
-use crate::flow::turns::Turns;
+use crate::flow::slots::Slots;
 use crate::telemetry::events;
 
 mod begin;
@@ -61,7 +61,7 @@ pub async fn run(
     world: Arc<World>,
     table: TableId,
     begin: Begin,
-    (share, slots): (Arc<Semaphore>, Arc<Turns>),
+    (share, slots): (Arc<Semaphore>, Arc<Slots>),
     planned: Arc<OnceLock<BatchId>>,
 ) -> End {
     let Ok(_share) = pulse::waiting("a load slot", share.acquire()).await else { return End::Superseded };

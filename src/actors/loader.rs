@@ -29,7 +29,7 @@ use crate::domain::watchdog::Doing;
 use crate::flow::cpu::panic_text;
 use crate::flow::lease::Lease;
 use crate::flow::pulse::Pulse as TaskPulse;
-use crate::flow::turns::Turns;
+use crate::flow::slots::Slots;
 use crate::messages::batcher::{DeliveryEnded, FileEnd};
 use crate::messages::child::Stop;
 use crate::messages::loader::{AbortDeliveries, DeliveryCrashed, DeliveryDone, LoadBatch};
@@ -68,7 +68,7 @@ struct InFlight {
 pub struct Loader {
     world: Arc<World>,
     generation: Generation,
-    slots: ByLane<Arc<Turns>>,
+    slots: ByLane<Arc<Slots>>,
     /// One table's share of the slots. What is resumed or re-homed counts too: a table whose loads do not end keeps no
     /// other waiting.
     shares: HashMap<(TableId, Lane), Arc<Semaphore>>,
@@ -91,7 +91,7 @@ impl Loader {
     pub fn new(world: Arc<World>, generation: Generation) -> Self {
         let all = world.bounds.loads_in_flight.max(1);
         // Beside the others: no change waits for a full load.
-        let slots = ByLane { changes: Turns::new(all), full_loads: Turns::new(all / FULL_LOADS_SHARE) };
+        let slots = ByLane { changes: Slots::new(all), full_loads: Slots::new(all / FULL_LOADS_SHARE) };
         let (shares, in_flight, asked) = (HashMap::new(), BTreeMap::new(), BTreeMap::new());
         Self {
             world,

@@ -99,7 +99,7 @@ impl Planner {
 
     /// How many processes plan on this ledger.
     fn count_members(&mut self, now: Instant) {
-        let others = living(&self.world.peers.borrow(), now);
+        let others = living(&self.world.peers.borrow(), now).count();
         self.machine.members(u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1), now);
     }
 
@@ -180,7 +180,7 @@ impl Handler<ProbeSubmitted> for Planner {
     fn handle(&mut self, message: ProbeSubmitted, _: &mut Self::Context) {
         let now = self.world.ports.clock.now();
         if self.counted.is_new(JobKey::of_job(message.job.as_str()), now) {
-            self.machine.submitted_aside(Some(&message.table), now);
+            self.machine.submitted(&message.table, now);
         }
     }
 }

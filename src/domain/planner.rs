@@ -205,10 +205,7 @@ impl Planner {
         if self.streams(table, carrier) {
             return self.streams.take(at);
         }
-        self.project.take(at);
-        if let Some(table) = self.tables.get_mut(table) {
-            table.budget.take(at);
-        }
+        self.submitted(table, at);
     }
 
     /// A stream was made, whether anything is ever written to it or not. The attempt that goes by it is not told besides.
@@ -216,10 +213,10 @@ impl Planner {
         self.streams.take(at);
     }
 
-    /// A load job of no batch was submitted by this process: of a table that is one of the mapping's, or another.
-    pub fn submitted_aside(&mut self, table: Option<&TableId>, at: Instant) {
+    /// A load job into a table was submitted by this process, of a batch or of none.
+    pub fn submitted(&mut self, table: &TableId, at: Instant) {
         self.project.take(at);
-        if let Some(table) = table.and_then(|table| self.tables.get_mut(table)) {
+        if let Some(table) = self.tables.get_mut(table) {
             table.budget.take(at);
         }
     }

@@ -20,10 +20,12 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 mod event;
 mod lanes;
+mod take_up;
 mod window;
 
 pub use event::{CloseReason, Effect, Event, Outcome, TableBounds};
 pub use lanes::Lanes;
+pub use take_up::{Listed, TakeUp, WHEN_SOME};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Then {

@@ -8,12 +8,10 @@ use std::time::Duration;
 
 use super::instant::Instant;
 use super::transition::BatchRecord;
-use super::watermark::Hands;
+use super::watermark::{Hands, living};
 
 /// How long after its last change a batch that no living process names is taken to be left.
 pub const LEFT_AFTER: Duration = Duration::from_secs(120);
-/// A process that has said nothing for so long is taken to be gone: more than four times it should have.
-pub const LIVES_FOR: Duration = Duration::from_secs(45);
 /// Of several that live the first by name takes a batch up, and names it; the others wait so much longer, in case it does not.
 pub const TURN: Duration = Duration::from_secs(120);
 
@@ -28,13 +26,13 @@ pub enum Look {
 
 /// True of an open batch that `own` may take up, which does not have it, by what the others have said last.
 pub fn is_left(record: &BatchRecord, own: &str, others: &[Hands], look: Look, now: Instant) -> bool {
-    let living = || others.iter().filter(|other| now.since(other.at) < LIVES_FOR);
+    let living: Vec<_> = living(others, now).collect();
     match look {
-        Look::First => living().next().is_none(),
+        Look::First => living.is_empty(),
         Look::Again => {
-            let is_first = living().all(|other| own < other.process.as_str());
+            let is_first = living.iter().all(|other| own < other.process.as_str());
             let patience = if is_first { LEFT_AFTER } else { LEFT_AFTER + TURN };
-            !living().any(|other| other.batches.contains(&record.batch.id))
+            !living.iter().any(|other| other.batches.contains(&record.batch.id))
                 && now.since(record.since) >= patience
         }
     }

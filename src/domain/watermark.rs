@@ -136,12 +136,12 @@ pub struct Hands {
     pub batches: Vec<BatchId>,
 }
 
-/// Who has not spoken for so long has ended, as far as the budgets are concerned that processes share: they speak every ten seconds.
-const LIVING: Duration = Duration::from_secs(45);
+/// A process that has said nothing for so long is taken to be gone: more than four times it should have.
+const LIVES_FOR: Duration = Duration::from_secs(45);
 
-/// How many of these processes have spoken lately.
-pub fn living(others: &[Hands], now: Instant) -> usize {
-    others.iter().filter(|hands| now.since(hands.at) < LIVING).count()
+/// Those of these processes that have spoken lately.
+pub fn living(others: &[Hands], now: Instant) -> impl Iterator<Item = &Hands> {
+    others.iter().filter(move |hands| now.since(hands.at) < LIVES_FOR)
 }
 
 impl Hands {

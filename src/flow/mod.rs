@@ -7,4 +7,4 @@ pub mod lease;
 pub mod meter;
 pub mod pace;
 pub mod pulse;
-pub mod turns;
+pub mod slots;

@@ -7,23 +7,11 @@ use actix::{AsyncContext, Context, Handler};
 
 use super::Batcher;
 use crate::actors::supervision::report;
-use crate::domain::batch::FILES_PER_BATCH_MAX;
 use crate::domain::instant::Instant;
-use crate::domain::table::Event;
+use crate::domain::table::{Event, Listed, WHEN_SOME};
 use crate::domain::watchdog::Edge;
 use crate::messages::batcher::{DeferredListed, FilesDeferred};
 use crate::telemetry::events;
-
-/// How often the ledger is asked for deferred files when there were none.
-const TAKE_UP_INTERVAL: Duration = Duration::from_secs(60);
-/// How soon it is asked again when there were some.
-const TAKE_UP_AGAIN: Duration = Duration::from_secs(2);
-/// And when none of those had room in its lane.
-const TAKE_UP_LATER: Duration = Duration::from_secs(10);
-/// Deferred files taken up at one time.
-pub(super) const TAKE_UP_FILES: usize = FILES_PER_BATCH_MAX * 2;
-/// How many are looked at for some whose lane has room. The files of a full load are thousands, and changes may stand behind them.
-const LOOKED_AT_MAX: usize = 20_000;
 
 impl Batcher {
     /// Files were deferred: an answer to a question that is out may not know them.
@@ -48,7 +36,7 @@ impl Batcher {
         self.take_up_asked = Some(self.world.ports.clock.now());
         let (world, address) = (Arc::clone(&self.world), context.address());
         let (table, generation) = (self.id.clone(), self.generation);
-        let limit = self.lanes.in_hand().saturating_add(self.look_at);
+        let limit = self.lanes.in_hand().saturating_add(self.look.files());
         tokio::spawn(async move {
             let files = match world.heard(Edge::Ledger, world.ports.ledger.deferred(&table, limit)).await {
                 Ok(files) => Some(files),
@@ -76,15 +64,8 @@ impl Handler<DeferredListed> for Batcher {
         let most = self.world.bounds.intake.files_per_table;
         let (fresh, passed_over) = self.lanes.room_for(message.files.unwrap_or_default(), most);
         events::DeferredTakenUp { table: &self.id, count: fresh.len() }.emit();
-        let again = match (self.none_deferred, fresh.is_empty() && passed_over > 0) {
-            (true, _) => TAKE_UP_INTERVAL,
-            (false, true) if !message.is_cut || self.look_at >= LOOKED_AT_MAX => TAKE_UP_LATER,
-            (false, _) => TAKE_UP_AGAIN,
-        };
-        // Behind those that wait for room there may be others that need not.
-        let further =
-            if message.is_cut { self.look_at.max(passed_over).saturating_mul(2) } else { passed_over };
-        self.look_at = further.clamp(TAKE_UP_FILES, LOOKED_AT_MAX);
+        let (none, taken, is_cut) = (self.none_deferred, fresh.len(), message.is_cut);
+        let again = self.look.listed(Listed { none, taken, passed_over, is_cut });
         // Of a file that was redriven, or whose event could not be noted, the warehouse is asked.
         let written =
             fresh.iter().map(|one| (one.file.clone(), one.event_at.unwrap_or(Instant::from_micros(0))));
@@ -102,7 +83,7 @@ impl Handler<FilesDeferred> for Batcher {
         self.note_deferral();
         // While a question is out, its answer brings the next one.
         if self.take_up.is_some() {
-            self.take_up_after(TAKE_UP_AGAIN, context);
+            self.take_up_after(WHEN_SOME, context);
         }
     }
 }

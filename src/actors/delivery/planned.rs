@@ -29,7 +29,7 @@ pub(super) struct Grant {
 
 impl Grant {
     /// The job is submitted.
-    fn is_used(&self) {
+    fn spend(&self) {
         self.is_used.store(true, Ordering::Relaxed);
     }
 }
@@ -68,7 +68,7 @@ impl Performer {
     /// A job counts from here on, whatever becomes of it.
     pub(super) fn tell_planner(&self, batch: &Batch, attempt: &Attempt) {
         if let Some(grant) = self.grant.as_ref().filter(|_| attempt.stream.is_none()) {
-            grant.is_used();
+            grant.spend();
         }
         if let Some(planner) = self.world.directory.planner() {
             let (table, id) = (self.table.clone(), batch.id.clone());

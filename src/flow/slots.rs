@@ -1,4 +1,4 @@
-//! A few places, of which each that becomes free goes to whoever has waited for the longest at the source.
+//! A few slots, of which each that becomes free goes to whoever has waited for the longest at the source.
 //!
 //! A semaphore serves who asked first. After an outage of ours, or of the warehouse, that is whoever's window closed first, and
 //! not whose changes are the oldest.
@@ -10,28 +10,28 @@ use tokio::sync::oneshot;
 use crate::domain::by_age::ByAge;
 use crate::domain::instant::Instant;
 
-/// The places.
+/// The slots.
 #[derive(Debug)]
-pub struct Turns(Mutex<State>);
+pub struct Slots(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
     free: usize,
-    waiting: ByAge<oneshot::Sender<Turn>>,
+    waiting: ByAge<oneshot::Sender<Slot>>,
 }
 
-/// A place. Dropping it gives it to the next.
+/// A slot. Dropping it gives it to the next.
 #[derive(Debug)]
-pub struct Turn(Option<Arc<Turns>>);
+pub struct Slot(Option<Arc<Slots>>);
 
-impl Turns {
-    /// So many places, at least one.
-    pub fn new(places: usize) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { free: places.max(1), waiting: ByAge::default() })))
+impl Slots {
+    /// So many, at least one.
+    pub fn new(slots: usize) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State { free: slots.max(1), waiting: ByAge::default() })))
     }
 
-    /// Waits for a place, for what has changes from `oldest` on.
-    pub async fn take(self: &Arc<Self>, oldest: Instant) -> Turn {
+    /// Waits for a slot, for what has changes from `oldest` on.
+    pub async fn take(self: &Arc<Self>, oldest: Instant) -> Slot {
         let waits = {
             let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(free) = state.free.checked_sub(1) {
@@ -43,28 +43,28 @@ impl Turns {
                 Some(receiver)
             }
         };
-        let Some(waits) = waits else { return Turn(Some(Arc::clone(self))) };
-        // The places know every sender until they have given it its turn.
-        waits.await.unwrap_or(Turn(None))
+        let Some(waits) = waits else { return Slot(Some(Arc::clone(self))) };
+        // The slots know every sender until one was sent to it.
+        waits.await.unwrap_or(Slot(None))
     }
 
     fn give(self: Arc<Self>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(next) = state.waiting.pop() {
-            match next.send(Turn(Some(Arc::clone(&self)))) {
+            match next.send(Slot(Some(Arc::clone(&self)))) {
                 Ok(()) => return,
-                // It does not wait any more; the place is still in hand here.
-                Err(mut turn) => turn.0 = None,
+                // It does not wait any more; the slot is still in hand here.
+                Err(mut slot) => slot.0 = None,
             }
         }
         state.free = state.free.saturating_add(1);
     }
 }
 
-impl Drop for Turn {
+impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(turns) = self.0.take() {
-            turns.give();
+        if let Some(slots) = self.0.take() {
+            slots.give();
         }
     }
 }
@@ -79,57 +79,57 @@ mod tests {
         Instant::from_micros(seconds * 1_000_000)
     }
 
-    /// Whether it has its turn by now.
-    async fn has(task: &mut tokio::task::JoinHandle<Turn>) -> Option<Turn> {
+    /// Whether it has its slot by now.
+    async fn has(task: &mut tokio::task::JoinHandle<Slot>) -> Option<Slot> {
         // The clock stands still: it goes on only when no task has anything to do.
         tokio::time::timeout(Duration::from_secs(1), task).await.ok().map(Result::unwrap)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_place_that_becomes_free_goes_to_the_oldest() {
-        let turns = Turns::new(1);
-        let first = turns.take(at(9)).await;
+    async fn a_slot_that_becomes_free_goes_to_the_oldest() {
+        let slots = Slots::new(1);
+        let first = slots.take(at(9)).await;
         let waiting: Vec<_> = [5, 3, 7]
             .into_iter()
             .map(|age| {
-                let turns = Arc::clone(&turns);
-                tokio::spawn(async move { turns.take(at(age)).await })
+                let slots = Arc::clone(&slots);
+                tokio::spawn(async move { slots.take(at(age)).await })
             })
             .collect();
         let [mut five, mut three, mut seven] = waiting.try_into().unwrap();
         tokio::task::yield_now().await;
         assert!(has(&mut three).await.is_none());
         drop(first);
-        let turn = has(&mut three).await.unwrap();
+        let slot = has(&mut three).await.unwrap();
         assert!(has(&mut five).await.is_none());
         assert!(has(&mut seven).await.is_none());
-        drop(turn);
-        let turn = has(&mut five).await.unwrap();
+        drop(slot);
+        let slot = has(&mut five).await.unwrap();
         assert!(has(&mut seven).await.is_none());
-        drop(turn);
+        drop(slot);
         assert!(has(&mut seven).await.is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_gives_up_keeps_no_place() {
-        let turns = Turns::new(1);
-        let first = turns.take(at(9)).await;
-        let (one, two) = (Arc::clone(&turns), Arc::clone(&turns));
+    async fn who_gives_up_keeps_no_slot() {
+        let slots = Slots::new(1);
+        let first = slots.take(at(9)).await;
+        let (one, two) = (Arc::clone(&slots), Arc::clone(&slots));
         let before = tokio::spawn(async move { one.take(at(1)).await });
         let mut after = tokio::spawn(async move { two.take(at(2)).await });
         tokio::task::yield_now().await;
         before.abort();
         tokio::task::yield_now().await;
         drop(first);
-        let turn = has(&mut after).await.unwrap();
+        let slot = has(&mut after).await.unwrap();
         // Given, and never taken into hand: it goes on all the same.
-        let three = Arc::clone(&turns);
+        let three = Arc::clone(&slots);
         let taken = tokio::spawn(async move { three.take(at(3)).await });
         tokio::task::yield_now().await;
-        drop(turn);
+        drop(slot);
         taken.abort();
         tokio::task::yield_now().await;
-        drop(turns.take(at(4)).await);
-        drop(turns.take(at(5)).await);
+        drop(slots.take(at(4)).await);
+        drop(slots.take(at(5)).await);
     }
 }
