@@ -1,6 +1,8 @@
 # What CI runs is `make check`.
 
 CARGO ?= cargo
+# Most of the integration tests wait for processes beside them: two for each core keep it busy.
+export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 
 .PHONY: demo test check lint fmt docs bench bench-pieces bench-pipeline bench-latency bench-large day sim chaos fuzz clean
 

@@ -110,8 +110,8 @@ fn nothing_known(world: &World) -> Hands {
     Hands { process, at: world.ports.clock.now(), drained: Some(drained), ..Hands::default() }
 }
 
-/// Starts looking, every ten seconds.
-pub(super) fn start(world: Arc<World>, is_first_start: bool) -> Watermarks {
+/// Starts looking, every ten seconds. `is_first_start`: see [`Looks::new`].
+pub fn start(world: Arc<World>, is_first_start: bool) -> Watermarks {
     let task = tokio::spawn(async move {
         let mut looks = Looks::new(is_first_start);
         loop {

@@ -41,6 +41,7 @@ pub mod reader;
 #[cfg(test)]
 pub(crate) mod reader_conformance;
 pub mod sqlite;
+mod step_error;
 pub(crate) mod stored;
 pub mod usage;
 
@@ -128,9 +129,7 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Says what this process has in hand, and answers what others on the same ledger have said last; what was said before `since` is
     /// forgotten. Nothing where there are no others.
-    async fn declare_hands(&self, _own: &Hands, _since: Instant) -> Result<Vec<Hands>, Fault> {
-        Ok(Vec::new())
-    }
+    async fn declare_hands(&self, own: &Hands, since: Instant) -> Result<Vec<Hands>, Fault>;
 
     /// Raises the watermarks of tables that have loaded something; one that is later already stays.
     async fn raise_watermarks(&self, marks: &[(TableId, Instant)]) -> Result<(), Fault>;
@@ -189,9 +188,7 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// True when other processes may change it too: modes are read again and again, and batches that another process has
     /// left behind are taken over.
-    fn has_other_writers(&self) -> bool {
-        false
-    }
+    fn has_other_writers(&self) -> bool;
 
     /// Flushes and closes; later calls answer `Unavailable`.
     async fn close(&self) -> Result<(), Fault>;

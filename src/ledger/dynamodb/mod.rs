@@ -33,7 +33,6 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use dashmap::DashMap;
 
 use self::commit::Fact;
-use self::step_error::StepError;
 use super::{Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
 use crate::cloud::aws;
 use crate::cloud::metering::DynamoDbMetering;
@@ -64,13 +63,15 @@ mod poison;
 pub mod reader;
 mod setup;
 mod shapes;
-mod step_error;
 mod steps;
 mod submitted;
 mod tables;
 mod transaction;
 mod usage;
 mod watermark;
+
+/// Why a step failed.
+type StepError = super::step_error::StepError<Fault>;
 
 /// Reads of what other processes change at the same moment, before it is a fault.
 const READS_MAX: usize = 8;
@@ -145,15 +146,7 @@ impl DynamoDbLedger {
     }
 
     fn told<T>(&self, step: &str, result: Result<T, StepError>) -> Result<T, Fault> {
-        result.map_err(|error| match error {
-            StepError::Fault(fault) => fault,
-            StepError::Misused(text) => {
-                Fault::new(FaultKind::Internal, format!("{}: {text}", self.context(step)))
-            }
-            StepError::Corrupt(text) => {
-                Fault::new(FaultKind::LedgerCorrupt, format!("{}: {text}", self.context(step)))
-            }
-        })
+        result.map_err(|error| error.fault(&self.context(step), |_, fault| fault))
     }
 
     /// Others were faster, again and again.

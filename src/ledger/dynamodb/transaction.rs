@@ -112,7 +112,7 @@ impl DynamoDbLedger {
                 ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"].contains(&code)
             };
             if send >= SENDS_MAX || places(reasons, busy).is_empty() {
-                return Err(StepError::Fault(self.cannot(step, error)));
+                return Err(StepError::Store(self.cannot(step, error)));
             }
             tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
             pause = (pause * 2).min(PAUSE_MAX);

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::stored::Unreadable;
 use super::{Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict};
 use crate::domain::batch::{Attempt, Batch};
 use crate::domain::cost::usage::{Day, KeptUsage};
@@ -25,7 +24,7 @@ use crate::domain::planner::Submitted;
 use crate::domain::shape::ShapeEntry;
 use crate::domain::summary::TableSummary;
 use crate::domain::transition::BatchRecord;
-use crate::domain::transition::rules::Misuse;
+use crate::domain::watermark::Hands;
 use crate::flow::cpu::blocking;
 
 mod batches;
@@ -113,50 +112,14 @@ impl SqliteLedger {
             let connection = guard
                 .as_mut()
                 .ok_or_else(|| Fault::new(FaultKind::Unavailable, context() + ": it is closed"))?;
-            run(connection).map_err(|error| error.fault(&context()))
+            run(connection).map_err(|error| error.fault(&context(), fault_of))
         })
         .await
     }
 }
 
 /// Why a step failed.
-#[derive(Debug)]
-enum StepError {
-    /// SQLite says so.
-    Sqlite(rusqlite::Error),
-    /// What was read back makes no sense.
-    Corrupt(String),
-    /// What is asked would break an invariant: a bug of whoever asks.
-    Misused(String),
-}
-
-impl StepError {
-    fn fault(self, context: &str) -> Fault {
-        match self {
-            Self::Sqlite(error) => fault_of(context, error),
-            Self::Misused(text) => Fault::new(FaultKind::Internal, format!("{context}: {text}")),
-            Self::Corrupt(text) => Fault::new(FaultKind::LedgerCorrupt, format!("{context}: {text}")),
-        }
-    }
-}
-
-impl From<Unreadable> for StepError {
-    fn from(unreadable: Unreadable) -> Self {
-        Self::Corrupt(unreadable.0)
-    }
-}
-
-impl From<Misuse> for StepError {
-    fn from(misuse: Misuse) -> Self {
-        Self::Misused(misuse.0)
-    }
-}
-
-impl From<rusqlite::Error> for StepError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
-    }
-}
+type StepError = super::step_error::StepError<rusqlite::Error>;
 
 fn lock(path: &Path) -> Result<File, Fault> {
     let mut name = path.as_os_str().to_owned();
@@ -380,6 +343,15 @@ impl Ledger for SqliteLedger {
 
     async fn forget_usage(&self, before: Day) -> Result<u64, Fault> {
         self.step("forget_usage", move |step| usage::forget(step, before)).await
+    }
+
+    /// No other process can open it: there is nobody to tell.
+    async fn declare_hands(&self, _own: &Hands, _since: Instant) -> Result<Vec<Hands>, Fault> {
+        Ok(Vec::new())
+    }
+
+    fn has_other_writers(&self) -> bool {
+        false
     }
 
     async fn close(&self) -> Result<(), Fault> {

@@ -116,7 +116,7 @@ impl SqliteReader {
                 };
                 let answer = run(&mut opened.connection);
                 if opened.alone.is_none_or(|look| Look::at(&path).is_ok_and(|now| now == look)) {
-                    return answer.map_err(|error| error.fault(&context()));
+                    return answer.map_err(|error| error.fault(&context(), fault_of));
                 }
                 *opened = opened_in_peace(&path)?;
             }

@@ -16,3 +16,20 @@ pub fn broken_by(mistake: Mistake) -> &'static str {
         Mistake::ShortRebuild | Mistake::AdoptedUnlabelled | Mistake::ExistsIsSuccess => LOADED_WHOLE,
     }
 }
+
+/// The scenario in which it is.
+pub fn found_in(mistake: Mistake) -> &'static str {
+    match mistake {
+        Mistake::FreshIds
+        | Mistake::NextAttemptOnNotFound
+        | Mistake::DeleteBeforeCommit
+        | Mistake::KnownIsLoaded
+        | Mistake::ShortRebuild => "one file, two processes",
+        Mistake::AbandonedUnfenced => "requests are refused, a person resumes",
+        Mistake::KeyAlone => "an object is overwritten",
+        Mistake::AdoptedUnlabelled => "a foreign job, a person resumes",
+        Mistake::ExistsIsSuccess => "by streams, crashes and refusals",
+        Mistake::TakesUpTheLiving => "by streams, two processes",
+        Mistake::CountedUnsealed => "by streams, two processes, taken for dead",
+    }
+}

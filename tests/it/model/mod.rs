@@ -11,9 +11,9 @@ use landbridge::domain::instant::Instant;
 use landbridge::domain::intake::IntakeBounds;
 use landbridge::domain::table::TableBounds;
 use landbridge::domain::taking_over::LEFT_AFTER;
-use stateright::{Checker, Model, Property};
+use stateright::{Checker, HasDiscoveries, Model, Property};
 
-use self::mistakes::{Mistake, broken_by};
+use self::mistakes::{Mistake, broken_by, found_in};
 use self::properties::PROPERTIES;
 use self::scenarios::{SCENARIOS, Scenario};
 use self::world::{Move, World};
@@ -111,12 +111,13 @@ fn every_order_of_every_step_and_fault_keeps_the_invariants() {
 #[test]
 fn every_mistake_is_found() {
     for mistake in Mistake::ALL.into_iter().chain(Mistake::OF_STREAMS) {
-        let found = SCENARIOS.iter().find_map(|scenario| {
-            let checker = Explored { scenario, mistake: Some(mistake) }.checker().spawn_bfs().join();
-            let path = checker.discoveries().remove(broken_by(mistake))?;
-            Some((scenario.name, path.into_actions().len()))
-        });
-        let (scenario, moves) = found.unwrap_or_else(|| panic!("{mistake:?} is not found"));
-        println!("{mistake:?} is found in `{scenario}` after {moves} moves: {}", broken_by(mistake));
+        let (broken, name) = (broken_by(mistake), found_in(mistake));
+        let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).unwrap();
+        let checker = Explored { scenario, mistake: Some(mistake) }.checker();
+        let until = HasDiscoveries::AnyOf([broken].into());
+        let path = checker.finish_when(until).spawn_bfs().join().discoveries().remove(broken);
+        let path = path.unwrap_or_else(|| panic!("{mistake:?} is not found in `{name}`"));
+        let moves = path.into_actions().len();
+        println!("{mistake:?} is found in `{name}` after {moves} moves: {broken}");
     }
 }

@@ -111,9 +111,10 @@ impl World {
         }
     }
 
-    /// True of a batch that no other living process has: what the others say is never old here.
+    /// True of a batch that no other living process has, as far as it is heard of.
     pub fn is_left(&self, p: usize, record: &BatchRecord, look: Look) -> bool {
-        let others = self.processes.iter().enumerate().filter(|(other, _)| *other != p);
+        let heard = !self.scenario.unheard;
+        let others = self.processes.iter().enumerate().filter(|(other, _)| heard && *other != p);
         let said = others.filter_map(|(other, process)| {
             let batches = process.as_ref()?.batches();
             Some(Hands { process: other.to_string(), at: NOW, batches, ..Hands::default() })

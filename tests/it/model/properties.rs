@@ -27,7 +27,7 @@ pub const PROPERTIES: [Property; 9] = [
     (NOT_DOUBLED, no_row_is_doubled),
     ("what is in the warehouse is in a batch that may say so", rows_have_a_batch),
     (GOES_ON, it_goes_on),
-    (LEFT_ALONE, |world| !world.sealed_of_another),
+    (LEFT_ALONE, |world| world.scenario.unheard || !world.sealed_of_another),
 ];
 
 fn every_file_has_a_state(world: &World) -> bool {

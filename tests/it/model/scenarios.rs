@@ -61,6 +61,8 @@ pub struct Scenario {
     pub rules_change: bool,
     /// Rows go by streams.
     pub streamed: bool,
+    /// Processes are taken for dead while they live: one was frozen, or could not say that it lives.
+    pub unheard: bool,
     pub faults: Faults,
 }
 
@@ -128,14 +130,16 @@ const ONE_FILE: Scenario = Scenario {
     files: &[Good],
     rules_change: false,
     streamed: false,
+    unheard: false,
     faults: NONE,
 };
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 14] = [
+pub const SCENARIOS: [Scenario; 15] = [
     Scenario {
         name: "one file, two processes",
         processes: 2,
+        unheard: true,
         faults: Faults { crashes: 1, lost: 1, redeliveries: 1, ..NONE },
         ..ONE_FILE
     },
@@ -211,6 +215,14 @@ pub const SCENARIOS: [Scenario; 14] = [
         processes: 2,
         streamed: true,
         faults: Faults { crashes: 1, lost: 1, ..NONE },
+        ..ONE_FILE
+    },
+    Scenario {
+        name: "by streams, two processes, taken for dead",
+        processes: 2,
+        streamed: true,
+        unheard: true,
+        faults: Faults { lost: 1, ..NONE },
         ..ONE_FILE
     },
     Scenario {

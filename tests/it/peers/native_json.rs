@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::cloud::{Cluster, Emulators, PROJECT, World};
 use super::journeys::FAST;
 use super::process::Process;
+use super::streams::SHORT;
 use super::typed_view::{numbers, parquet, texts, until_column};
 
 const JSON: &str = "[mapping.table.columns]\ndoc = { type = \"json\" }\n";
@@ -18,7 +19,7 @@ async fn world() -> World {
 
 /// Starts landbridge, with the table's rows going so.
 async fn start(world: &World, delivery: &str, extra: &str) -> Process {
-    let path = world.configure(FAST);
+    let path = world.configure(&format!("{FAST}{SHORT}"));
     let text = std::fs::read_to_string(&path).unwrap();
     let (streamed, wanted) =
         ("delivery = \"storage_write\"\n", format!("delivery = \"{delivery}\"\n{extra}{JSON}"));

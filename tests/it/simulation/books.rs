@@ -5,7 +5,8 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::Int64Type;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
 use landbridge::columns::body::Body;
 use landbridge::columns::lineage;
 use landbridge::domain::batch::{Attempt, Destination};
@@ -17,6 +18,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::chance::Chance;
+use super::files::is_note;
 use super::kinds::Kind;
 use super::process::Breaches;
 
@@ -207,7 +209,11 @@ impl Books {
 /// The rows of a body, as any reader of Parquet sees them.
 pub fn rows_of(body: &Body) -> Vec<Row> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(body.path()).unwrap()).unwrap();
-    let wanted = ["id", lineage::SOURCE_FILE, lineage::SOURCE_ROW];
+    // What is JSON, or a number, stands in a column of its own beside the others.
+    let names = builder.schema().fields().iter().map(|field| field.name().as_str());
+    let notes: Vec<_> = names.filter(|name| name.starts_with("note")).map(str::to_owned).collect();
+    let wanted = ["id", lineage::SOURCE_FILE, lineage::SOURCE_ROW].into_iter();
+    let wanted = wanted.chain(notes.iter().map(String::as_str));
     let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);
     let mut rows = Vec::new();
     for batch in builder.with_projection(mask).build().unwrap() {
@@ -216,9 +222,17 @@ pub fn rows_of(body: &Body) -> Vec<Row> {
         let sources = column(lineage::SOURCE_FILE).as_string::<i32>();
         let ids = column("id").as_primitive::<Int64Type>();
         let numbers = column(lineage::SOURCE_ROW).as_primitive::<Int64Type>();
+        let notes: Vec<_> = notes.iter().map(|name| cast(column(name), &DataType::Utf8).unwrap()).collect();
         let mut source: Arc<str> = "".into();
         for row in 0..batch.num_rows() {
             assert!(ids.is_valid(row) && numbers.is_valid(row) && sources.is_valid(row));
+            let mut held =
+                notes.iter().map(|notes| notes.as_string::<i32>()).filter(|notes| notes.is_valid(row));
+            let note = held.next().map(|notes| notes.value(row));
+            assert!(
+                note.is_some_and(|note| is_note(numbers.value(row), note)) && held.next().is_none(),
+                "{note:?}"
+            );
             if *source != *sources.value(row) {
                 source = sources.value(row).into();
             }

@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use landbridge::config::load;
-use landbridge::config::types::Config;
+use landbridge::config::types::{ColumnSettings, Config};
 use landbridge::domain::planner::Carrier;
+use landbridge::domain::source_type::SourceType;
 
 use super::bucket::CLUSTER;
 use super::chance::Chance;
@@ -53,11 +54,15 @@ pub fn draw(chance: &Chance, spool: &Path) -> Config {
     config.timing.visibility_timeout = seconds(&[30, 60, 120]);
     config.timing.defer_after = seconds(&[30, 60, 120, 600]);
     config.timing.job_timeout = seconds(&[60, 300]);
-    // One table's rows go by streams.
-    let streamed = chance.index(TABLES.len());
+    // One table's rows go by streams, and what its column `note` holds may be JSON.
+    let (streamed, is_json) = (chance.index(TABLES.len()), chance.flips(5_000));
     for mapping in &mut config.mappings {
         if let Some(table) = mapping.tables.get_mut(streamed) {
             table.delivery = Carrier::StorageWrite;
+            if is_json {
+                let settings = ColumnSettings { source_type: Some(SourceType::Json), ..Default::default() };
+                table.columns.insert("note".to_owned(), settings);
+            }
         }
     }
     config

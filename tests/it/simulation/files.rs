@@ -40,6 +40,16 @@ static TEXT: LazyLock<Vec<Template>> = LazyLock::new(|| templates(Columns::Text)
 static NUMBER: LazyLock<Vec<Template>> = LazyLock::new(|| templates(Columns::Number));
 static GROUP: LazyLock<Vec<Template>> = LazyLock::new(|| templates(Columns::Group));
 
+/// The text of a row: JSON in all rows of a file, or in every other one.
+fn note(row: usize, rows: usize) -> String {
+    if rows.is_multiple_of(2) || row.is_multiple_of(2) { format!("[{row}]") } else { format!("note {row}") }
+}
+
+/// Whether a row of a file may have this in its column `note`.
+pub fn is_note(row: i64, note: &str) -> bool {
+    [format!("[{row}]"), format!("note {row}"), row.to_string()].iter().any(|one| one == note)
+}
+
 fn templates(columns: Columns) -> Vec<Template> {
     (0..=ROWS_MAX).map(|rows| template(rows, columns)).collect()
 }
@@ -47,7 +57,7 @@ fn templates(columns: Columns) -> Vec<Template> {
 fn template(rows: usize, columns: Columns) -> Template {
     let ids = Int64Array::from_iter_values((PLACEHOLDER..).take(rows));
     let note: ArrayRef = match columns {
-        Columns::Text => Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("note {row}")))),
+        Columns::Text => Arc::new(StringArray::from_iter_values((0..rows).map(|row| note(row, rows)))),
         Columns::Number => Arc::new(Int64Array::from_iter_values((0..).take(rows))),
         Columns::Group => {
             let field = Arc::new(Field::new("part", DataType::Int64, false));

@@ -51,6 +51,7 @@ kinds! {
     StreamLate "stream: no answer, the rows come later";
     StreamTooLate "stream: rows come after it was sealed";
     StreamRefused "stream: a marked value is refused";
+    StreamJson "stream: rows with JSON";
     StreamCommitLost "stream: committed, answer lost";
     JobSlow "job: running for minutes";
     JobBackendError "job: ends with backendError";

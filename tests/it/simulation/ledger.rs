@@ -15,6 +15,7 @@ use landbridge::domain::notice::{Notice, NoticeId};
 use landbridge::domain::planner::Submitted;
 use landbridge::domain::shape::ShapeEntry;
 use landbridge::domain::summary::TableSummary;
+use landbridge::domain::watermark::Hands;
 use landbridge::ledger::sqlite::SqliteLedger;
 use landbridge::ledger::{
     BatchRecord, Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
@@ -275,6 +276,14 @@ impl Ledger for LedgerPort {
 
     async fn blocking(&self) -> Result<BTreeMap<TableId, Instant>, Fault> {
         at_once(self.watch.ledger.blocking())
+    }
+
+    async fn declare_hands(&self, own: &Hands, since: Instant) -> Result<Vec<Hands>, Fault> {
+        self.watch.ledger.declare_hands(own, since).await
+    }
+
+    fn has_other_writers(&self) -> bool {
+        self.watch.ledger.has_other_writers()
     }
 
     async fn raise_watermarks(&self, marks: &[(TableId, Instant)]) -> Result<(), Fault> {

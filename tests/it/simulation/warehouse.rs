@@ -267,7 +267,13 @@ pub(super) fn is_marked(rows: &[Row]) -> bool {
 impl Warehouse for WarehousePort {
     async fn submit(&self, attempt: &Attempt, body: &Body) -> Result<Submission, Fault> {
         if let Some(stream) = &attempt.stream {
+            if body.plan().has_json() {
+                self.process.chance.count(Kind::StreamJson);
+            }
             return self.append(attempt, stream, rows_of(body)).await;
+        }
+        if body.plan().has_json() {
+            self.breaches.add(format!("{}: JSON goes by a load job", attempt.job_id));
         }
         let work = async { self.upload(attempt, rows_of(body)).await };
         let before = (Kind::SubmitUnavailable, 50);

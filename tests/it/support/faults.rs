@@ -21,6 +21,7 @@ use landbridge::domain::planner::Submitted;
 use landbridge::domain::shape::ShapeEntry;
 use landbridge::domain::summary::TableSummary;
 use landbridge::domain::typed_view::TypedView;
+use landbridge::domain::watermark::Hands;
 use landbridge::ledger::{
     BatchRecord, Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
 };
@@ -39,6 +40,9 @@ pub enum Trouble {
     CrashAfter,
 }
 
+/// What each process on a shared ledger has said last, by its name.
+pub type Others = Arc<Mutex<BTreeMap<String, Hands>>>;
+
 /// A script of troubles by call number, over all edges together.
 #[derive(Default)]
 pub struct Faults {
@@ -48,8 +52,8 @@ pub struct Faults {
     refusing: Mutex<BTreeMap<&'static str, usize>>,
     /// Answers every claim with "won" and does nothing.
     no_claims: bool,
-    /// The ledger says that other processes write to it.
-    other_writers: bool,
+    /// What the processes that share the ledger have said, where others do.
+    others: Option<Others>,
     pub crashed: Notify,
     /// The names of the calls, in order.
     pub log: Mutex<Vec<&'static str>>,
@@ -83,8 +87,8 @@ impl Faults {
     }
 
     /// A ledger that other processes share.
-    pub fn none_among_others() -> Arc<Self> {
-        Arc::new(Self { other_writers: true, ..Self::default() })
+    pub fn none_among(others: Others) -> Arc<Self> {
+        Arc::new(Self { others: Some(others), ..Self::default() })
     }
 
     pub fn calls(&self) -> usize {
@@ -244,6 +248,17 @@ impl Ledger for Faulty<dyn Ledger> {
         self.inner.blocking().await
     }
 
+    async fn declare_hands(&self, own: &Hands, since: Instant) -> Result<Vec<Hands>, Fault> {
+        let said = async {
+            let Some(others) = &self.faults.others else { return Ok(Vec::new()) };
+            let mut said = others.lock().unwrap();
+            said.retain(|_, hands| hands.at >= since);
+            said.insert(own.process.clone(), own.clone());
+            Ok(said.values().filter(|hands| hands.process != own.process).cloned().collect())
+        };
+        self.faults.act("declare_hands", said).await
+    }
+
     async fn raise_watermarks(&self, marks: &[(TableId, Instant)]) -> Result<(), Fault> {
         self.inner.raise_watermarks(marks).await
     }
@@ -320,7 +335,7 @@ impl Ledger for Faulty<dyn Ledger> {
     }
 
     fn has_other_writers(&self) -> bool {
-        self.faults.other_writers
+        self.faults.others.is_some()
     }
 
     async fn close(&self) -> Result<(), Fault> {

@@ -20,6 +20,7 @@ use landbridge::domain::planner::Submitted;
 use landbridge::domain::shape::ShapeEntry;
 use landbridge::domain::summary::TableSummary;
 use landbridge::domain::typed_view::TypedView;
+use landbridge::domain::watermark::Hands;
 use landbridge::ledger::{
     BatchRecord, Claim, DeferredFile, Home, Ledger, Mending, PoisonFile, Step, TableMode, Verdict,
 };
@@ -233,6 +234,14 @@ impl Ledger for Before<dyn Ledger> {
 
     async fn blocking(&self) -> Result<BTreeMap<TableId, Instant>, Fault> {
         self.inner.blocking().await
+    }
+
+    async fn declare_hands(&self, own: &Hands, since: Instant) -> Result<Vec<Hands>, Fault> {
+        self.hanging.of_ledger(None, Place::Nowhere, self.inner.declare_hands(own, since)).await
+    }
+
+    fn has_other_writers(&self) -> bool {
+        self.inner.has_other_writers()
     }
 
     async fn raise_watermarks(&self, marks: &[(TableId, Instant)]) -> Result<(), Fault> {

@@ -186,6 +186,20 @@ impl Running {
     /// Starts the tree of `config` on `disk`; `wrap` may put something between it and the edges.
     pub async fn start(disk: &mut Disk, config: &Config, wrap: impl FnOnce(Edges) -> Edges) -> Self {
         disk.sessions += 1;
+        let base = Instant::from_micros(
+            1_763_856_000_000_000 + i64::try_from(disk.sessions).unwrap() * 3_600_000_000,
+        );
+        let clock: Arc<dyn Clock> = Arc::new(TestClock { started: tokio::time::Instant::now(), base });
+        Self::start_at(disk, config, clock, wrap).await
+    }
+
+    /// The same beside one that runs: they have one time.
+    pub async fn start_at(
+        disk: &mut Disk,
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        wrap: impl FnOnce(Edges) -> Edges,
+    ) -> Self {
         let roots = [(Arc::from(CLUSTER), disk.path().join("bucket").join(CLUSTER))];
         let edges = wrap(Edges {
             bucket: Arc::new(LocalBucket::new(roots)),
@@ -197,10 +211,6 @@ impl Running {
         let true_ledger: Arc<dyn Ledger> = Arc::new(disk.ledger.clone());
         let watched =
             Watched::new(Arc::clone(&queue) as Arc<dyn Queue>, true_ledger, Arc::clone(&disk.breaches));
-        let base = Instant::from_micros(
-            1_763_856_000_000_000 + i64::try_from(disk.sessions).unwrap() * 3_600_000_000,
-        );
-        let clock: Arc<dyn Clock> = Arc::new(TestClock { started: tokio::time::Instant::now(), base });
         let ports = Ports {
             ledger: edges.ledger,
             bucket: edges.bucket,
