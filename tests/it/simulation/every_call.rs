@@ -24,12 +24,15 @@ fn world() -> Disk {
 /// Runs one session; true when it came to its end, false when it crashed.
 fn session(disk: &mut Disk, config: &Config, faults: &Arc<Faults>) -> bool {
     paused(async {
-        let running = Running::start(disk, config, |edges| faults.wrap(edges)).await;
-        running.announce_all(disk).await;
+        let life = async {
+            let running = Running::start(disk, config, |edges| faults.wrap(edges)).await;
+            running.announce_all(disk).await;
+            running.idle().await;
+        };
         tokio::select! {
             biased;
             () = faults.crashed.notified() => false,
-            () = running.idle() => true,
+            () = life => true,
         }
     })
 }

@@ -152,24 +152,33 @@ impl<'a> Run<'a> {
                 Life::Until(_) => configuration::of_one_life(&self.chance, &self.config),
                 Life::ToRest | Life::Replay => self.config.clone(),
             };
-            let tree = Tree::start(&config, self.ports(&process), CpuPool::new(1)).await.unwrap();
-            let mut fatal = tree.fatal.clone();
+            // It may crash while it starts, too.
             tokio::select! {
                 biased;
                 () = process.crashed.notified() => {}
-                reason = fatal.wait_for(Option::is_some) => {
-                    let reason = reason.map(|reason| reason.clone().unwrap_or_default());
-                    self.watch.step("process ended by itself");
-                    process.log(format!("PROCESS ends by itself: {reason:?}"));
-                    if self.chance.is_quiet() {
-                        self.breaches.add(format!("without any fault, the process ended: {reason:?}"));
-                    }
-                }
-                () = self.drive(life, &tree, &process) => {}
+                () = self.work(life, &config, &process) => {}
             }
             self.vanish_after_claim();
             self.wall.end();
         });
+    }
+
+    /// What a process does until it ends or is done.
+    async fn work(&mut self, life: Life, config: &Config, process: &Arc<Process>) {
+        let tree = Tree::start(config, self.ports(process), CpuPool::new(1)).await.unwrap();
+        let mut fatal = tree.fatal.clone();
+        tokio::select! {
+            biased;
+            reason = fatal.wait_for(Option::is_some) => {
+                let reason = reason.map(|reason| reason.clone().unwrap_or_default());
+                self.watch.step("process ended by itself");
+                process.log(format!("PROCESS ends by itself: {reason:?}"));
+                if self.chance.is_quiet() {
+                    self.breaches.add(format!("without any fault, the process ended: {reason:?}"));
+                }
+            }
+            () = self.drive(life, &tree, process) => {}
+        }
     }
 
     fn ports(&self, process: &Arc<Process>) -> Ports {
