@@ -113,6 +113,7 @@ impl Tree {
             behind: DashMap::new(),
             queue_of: watermarks::queue_of(config),
             process: process_name(&*ports.clock, &config.spool.path),
+            heard_at: AtomicI64::new(0),
             peers: watch::Sender::new(Vec::new()),
             in_windows: DashMap::new(),
             modes,

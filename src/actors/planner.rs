@@ -70,15 +70,16 @@ impl Planner {
 
     /// Counts an attempt of this process once, however often it is told. Of which lane it was, only who submitted it knows. Its stream was
     /// counted when it was made.
-    fn count(&mut self, submitted: &Submitted, lane: Lane) {
-        let Submitted { at, batch, number, table, carrier } = submitted;
+    fn count(&mut self, message: &JobSubmitted) {
+        let JobSubmitted { job, lane, is_granted } = message;
+        let Submitted { at, batch, number, table, carrier } = job;
         let is_new = self.counted.is_new(JobKey::of_attempt(batch, *number), self.world.ports.clock.now());
         if !is_new || *carrier == Some(Carrier::StorageWrite) {
             return;
         }
         match lane {
             Lane::Changes => self.machine.attempted(table, *carrier, *at),
-            Lane::FullLoads => self.machine.attempted_full_load(table, *carrier, *number, *at),
+            Lane::FullLoads => self.machine.attempted_full_load(table, *carrier, *is_granted, *at),
         }
     }
 
@@ -95,6 +96,13 @@ impl Planner {
         let new: Vec<_> = new.collect();
         self.machine.listed(&new, now);
         new
+    }
+
+    /// Keeps what no ledger has, for a planner that starts after this one.
+    fn remember(&self, jobs: &[ListedJob], now: Instant) {
+        let mut strangers = self.world.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        strangers.retain(|job| job.at >= now.minus(DAY));
+        strangers.extend_from_slice(jobs);
     }
 
     /// How many processes plan on this ledger.
@@ -162,7 +170,7 @@ impl Handler<JobSubmitted> for Planner {
     type Result = ();
 
     fn handle(&mut self, message: JobSubmitted, _: &mut Self::Context) {
-        self.count(&message.job, message.lane);
+        self.count(&message);
     }
 }
 
@@ -179,8 +187,10 @@ impl Handler<ProbeSubmitted> for Planner {
 
     fn handle(&mut self, message: ProbeSubmitted, _: &mut Self::Context) {
         let now = self.world.ports.clock.now();
-        if self.counted.is_new(JobKey::of_job(message.job.as_str()), now) {
+        let key = JobKey::of_job(message.job.as_str());
+        if self.counted.is_new(key, now) {
             self.machine.submitted(&message.table, now);
+            self.remember(&[ListedJob { key, at: now, table: Some(message.table) }], now);
         }
     }
 }
@@ -192,9 +202,7 @@ impl Handler<JobsListed> for Planner {
         let now = self.world.ports.clock.now();
         let new = self.count_listed(&message.0, now);
         let counted = Strangers { new: new.len(), of_day: self.machine.used_by_strangers(now) };
-        let mut strangers = self.world.strangers.lock().unwrap_or_else(PoisonError::into_inner);
-        strangers.retain(|job| job.at >= now.minus(DAY));
-        strangers.extend(new);
+        self.remember(&new, now);
         Some(counted)
     }
 }
@@ -235,7 +243,9 @@ impl Handler<GrantStatus> for Planner {
         let granted = self.machine.grant_aside(now);
         if granted {
             // It counts here, and not again when it is listed.
-            self.counted.is_new(JobKey::of_job(&message.job), now);
+            let key = JobKey::of_job(&message.job);
+            self.counted.is_new(key, now);
+            self.remember(&[ListedJob { key, at: now, table: None }], now);
         }
         granted
     }

@@ -217,6 +217,10 @@ impl Poller {
     }
 
     fn extend(&mut self, messages: Vec<(u64, Arc<str>)>) {
+        if self.world.is_unheard() {
+            // Others count on these to come to them.
+            return;
+        }
         let (queue, id) = (Arc::clone(&self.queue), self.id.clone());
         let visibility = self.world.bounds.intake.visibility;
         tokio::spawn(async move {

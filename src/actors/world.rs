@@ -32,7 +32,7 @@ use crate::domain::table::TableBounds;
 use crate::domain::transition::TableMode;
 use crate::domain::typed_view::{Known, TypedView};
 use crate::domain::watchdog::Edge;
-use crate::domain::watermark::{Behind, Frontier, Hands};
+use crate::domain::watermark::{Behind, Frontier, Hands, UNHEARD_AFTER};
 use crate::flow::cpu::CpuPool;
 use crate::flow::credit::{CreditKind, CreditPool};
 use crate::flow::pulse::Answers;
@@ -142,7 +142,7 @@ pub struct World {
     pub streams_are_free: AtomicBool,
     /// The month is going to cost more than it may, and tables that are not critical are to wait for it, as far as is known.
     pub is_slowed_down: AtomicBool,
-    /// Jobs of the last day that were found in the warehouse's list and are no attempts of this ledger: for a planner that starts.
+    /// Jobs of the last day that are no attempts of this ledger, found in the warehouse's list or this process's own: for a planner that starts.
     pub strangers: Mutex<Vec<ListedJob>>,
     /// The watermark of each table, as it was looked at last.
     pub watermarks: DashMap<TableId, Instant>,
@@ -152,6 +152,8 @@ pub struct World {
     pub queue_of: BTreeMap<Arc<str>, QueueId>,
     /// This process's name among those on its ledger: no other has it, nor had.
     pub process: String,
+    /// When this process last told the others on the ledger what it has, in microseconds.
+    pub heard_at: AtomicI64,
     /// What others on the ledger have said last.
     pub peers: tokio::sync::watch::Sender<Vec<Hands>>,
     /// What the objects of open windows hold, which their batchers say: a window that is not here holds nothing.
@@ -252,6 +254,17 @@ impl World {
         answer
     }
 
+    /// The others on the ledger have been told what this process has.
+    pub fn was_heard(&self) {
+        self.heard_at.store(self.ports.clock.now().micros(), Ordering::Relaxed);
+    }
+
+    /// True where others share the ledger and could not be told for so long that they soon count on what this process has to come to them.
+    pub fn is_unheard(&self) -> bool {
+        let heard_at = Instant::from_micros(self.heard_at.load(Ordering::Relaxed));
+        self.ports.ledger.has_other_writers() && self.ports.clock.now().since(heard_at) > UNHEARD_AFTER
+    }
+
     /// A ledger step has failed: it is told, and repeated by whoever took it; where the ledger itself is damaged, the
     /// process ends.
     pub fn ledger_failed(&self, step: &'static str, fault: &Fault) {
@@ -262,7 +275,7 @@ impl World {
     }
 
     /// Writes down how old the events of files that are deferred or poison are: their messages will be gone. A failure is told and not
-    /// repeated: of a file without one the watermark takes the time of its deferral, and the warehouse is asked whether it
+    /// repeated: of a file without one the watermark takes that it may be of any time, and the warehouse is asked whether it
     /// has the file.
     pub async fn note_deferred_events(&self, event_times: Vec<(FileId, Instant)>, states: &[FileState]) {
         let waits =

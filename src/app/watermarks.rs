@@ -23,7 +23,7 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::{QueueId, TableId};
 use crate::domain::instant::Instant;
 use crate::domain::summary::TableSummary;
-use crate::domain::watermark::{Hands, Known, Reached, UNTOLD, in_other_hands};
+use crate::domain::watermark::{Hands, Known, Reached, UNTOLD, in_other_hands, over_before};
 use crate::messages::loader::BatchesInHand;
 use crate::messages::poller::{Held, HeldByTable};
 use crate::telemetry::events;
@@ -34,8 +34,6 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an announcement may be on its way, and what clocks may differ by.
 const TRANSIT: Duration = Duration::from_secs(60);
-/// How much longer than a message can be hidden a process that is silent is believed to hold what it had.
-const SILENCE: Duration = Duration::from_secs(180);
 /// How long a queue keeps a message (SQS: 14 days at the longest): nobody is believed to hold one for longer.
 const RETENTION: Duration = Duration::from_secs(14 * 24 * 3_600);
 
@@ -99,6 +97,7 @@ pub(super) async fn introduce(world: &World) -> Result<(), Fault> {
     let nothing = nothing_known(world);
     let others = async || world.ports.ledger.declare_hands(&nothing, Instant::from_micros(0)).await;
     let others = patiently("declare_hands", others).await?;
+    world.was_heard();
     world.peers.send_replace(others);
     Ok(())
 }
@@ -107,7 +106,9 @@ pub(super) async fn introduce(world: &World) -> Result<(), Fault> {
 fn nothing_known(world: &World) -> Hands {
     let drained = world.queue_of.keys().map(|cluster| (Arc::clone(cluster), None)).collect();
     let process = world.process.clone();
-    Hands { process, at: world.ports.clock.now(), drained: Some(drained), ..Hands::default() }
+    let hides_for_seconds = world.bounds.intake.visibility.as_secs();
+    let at = world.ports.clock.now();
+    Hands { process, at, drained: Some(drained), hides_for_seconds, ..Hands::default() }
 }
 
 /// Starts looking, every ten seconds. `is_first_start`: see [`Looks::new`].
@@ -137,6 +138,7 @@ pub async fn look(world: &World, looks: &mut Looks) -> Result<(), Fault> {
     // Before the ledger's own: what is claimed since somebody spoke is seen there.
     let others = others(world, looks, hands.as_ref(), now).await?;
     let blocking = world.ports.ledger.blocking().await?;
+    let visibility = world.bounds.intake.visibility;
     let mut raised = Vec::new();
     let empty = BTreeMap::new();
     world.behind.retain(|table, _| hands.is_some() && world.tables.contains_key(table));
@@ -149,7 +151,9 @@ pub async fn look(world: &World, looks: &mut Looks) -> Result<(), Fault> {
             loaded: summary.loaded,
             in_ledger: blocking.get(table).copied(),
             in_hand: hands.oldest.get(table).copied(),
-            in_other_hands: others.as_ref().map(|others| in_other_hands(others, table, now, TRANSIT)),
+            in_other_hands: others
+                .as_ref()
+                .map(|others| in_other_hands(others, table, now, TRANSIT, (drained, visibility))),
             in_queue: Some(drained.unwrap_or(UNTOLD)),
         };
         if let (true, Some(behind)) = (world.tables.contains_key(table), known.behind()) {
@@ -200,11 +204,13 @@ async fn others(
     }
     // What the silent had is announced again by then, and received since.
     let drained = hands.and_then(|hands| hands.drained.values().copied().min().flatten());
-    let silence = world.bounds.intake.visibility.saturating_add(SILENCE);
-    let since = drained.map_or(Instant::from_micros(0), |drained| drained.min(now).minus(silence));
+    let visibility = world.bounds.intake.visibility;
+    let since = drained.map(|drained| over_before(&world.peers.borrow(), drained.min(now), visibility));
+    let since = since.unwrap_or(Instant::from_micros(0));
     let others = ledger.declare_hands(&own, since.max(now.minus(RETENTION))).await;
     looks.said = Some(own);
     let others = others?;
+    world.was_heard();
     world.peers.send_replace(others.clone());
     Ok(Some(others))
 }

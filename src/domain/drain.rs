@@ -61,6 +61,8 @@ pub struct Drain {
     room: Option<(Instant, Instant)>,
     /// What begins before may miss messages that are hidden.
     hidden_until: Option<Instant>,
+    /// When the last answer was there.
+    answered: Option<Instant>,
     /// When it was asked how many wait, and how many of them have not come yet.
     waiting: Option<(Instant, u64)>,
 }
@@ -73,6 +75,11 @@ impl Drain {
 
     /// A call was answered.
     pub fn received(&mut self, call: Receive) {
+        if self.answered.is_some_and(|answered| call.ended < answered) {
+            // The clock was set back: what was seen then is of another time.
+            (self.drained, self.room) = (None, None);
+        }
+        self.answered = Some(call.ended);
         self.count(&call);
         if call.brought >= call.asked {
             // It says nothing of the queue, unless it brought what should not be there any more.

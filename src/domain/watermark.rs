@@ -134,10 +134,18 @@ pub struct Hands {
     /// The batches that it delivers, or will.
     #[serde(default)]
     pub batches: Vec<BatchId>,
+    /// For how long what it receives is hidden from others (`timing.visibility_timeout`).
+    #[serde(default)]
+    pub hides_for_seconds: u64,
 }
 
 /// A process that has said nothing for so long is taken to be gone: more than four times it should have.
 const LIVES_FOR: Duration = Duration::from_secs(45);
+/// One that could not say anything to the others for so long neither receives nor keeps hidden what it has, so that this comes to them.
+pub const UNHEARD_AFTER: Duration = Duration::from_secs(60);
+/// How much longer than a message can be hidden a process that is silent is believed to hold what it had: more than `UNHEARD_AFTER` and the
+/// longest wait of a call that had begun.
+const SILENCE: Duration = Duration::from_secs(180);
 
 /// Those of these processes that have spoken lately.
 pub fn living(others: &[Hands], now: Instant) -> impl Iterator<Item = &Hands> {
@@ -145,6 +153,13 @@ pub fn living(others: &[Hands], now: Instant) -> impl Iterator<Item = &Hands> {
 }
 
 impl Hands {
+    /// True where what it had when it spoke has come to others again since: the queue was seen `drained` later than a message can be hidden, by
+    /// it or by one that hides for `hides_for`.
+    fn came_again(&self, drained: Option<Instant>, hides_for: Duration) -> bool {
+        let hidden = hides_for.max(Duration::from_secs(self.hides_for_seconds));
+        drained.is_some_and(|drained| self.at < drained.minus(hidden.saturating_add(SILENCE)))
+    }
+
     /// From which event time on a file of the table may be in its hand. Since it has spoken it has received what was sent to the queue after
     /// that was drained last, and written as long before as an announcement is on its way.
     fn may_have(&self, table: &TableId, transit: Duration) -> Option<Instant> {
@@ -162,9 +177,23 @@ impl Hands {
     }
 }
 
-/// From which event time on a file of the table may be in the hand of one of these, or of one that has not said anything yet.
-pub fn in_other_hands(others: &[Hands], table: &TableId, now: Instant, transit: Duration) -> Instant {
-    let said = others.iter().filter_map(|hands| hands.may_have(table, transit));
+/// The time before which no statement of others counts any more, where the queues of all clusters were seen `drained`.
+pub fn over_before(others: &[Hands], drained: Instant, hides_for: Duration) -> Instant {
+    let longest = others.iter().map(|hands| Duration::from_secs(hands.hides_for_seconds)).max();
+    drained.minus(longest.map_or(hides_for, |longest| longest.max(hides_for)).saturating_add(SILENCE))
+}
+
+/// From which event time on a file of the table may be in the hand of one of these, or of one that has not said anything yet. This process saw the
+/// queue of the table's cluster `drained`, and hides what it receives for `hides_for`; an announcement is on its way for `transit` at most.
+pub fn in_other_hands(
+    others: &[Hands],
+    table: &TableId,
+    now: Instant,
+    transit: Duration,
+    (drained, hides_for): (Option<Instant>, Duration),
+) -> Instant {
+    let held = others.iter().filter(|hands| !hands.came_again(drained, hides_for));
+    let said = held.filter_map(|hands| hands.may_have(table, transit));
     said.chain([now.minus(transit)]).min().unwrap_or(UNTOLD)
 }
 

@@ -27,6 +27,8 @@ pub struct JobSubmitted {
     pub job: Submitted,
     /// The lane of its batch.
     pub lane: Lane,
+    /// It was granted before (`FullLoadBegins`).
+    pub is_granted: bool,
 }
 
 /// A stream was made, or may have been. Sent by its delivery; if it is lost, the planner is, and the next one reads of the ledger which

@@ -50,7 +50,7 @@ pub struct OfferParked(pub TableId);
 #[rtype(result = "()")]
 pub struct StopReceiving;
 
-/// Make what is still held visible again and forget it. Sent by the shutdown script when the loader is done.
+/// Make what is still held visible again. Sent by the shutdown script when the loader is done.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct ReleaseHeld;

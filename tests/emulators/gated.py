@@ -5,12 +5,16 @@ the folder LANDBRIDGE_TEST_GATES, under the name of its dataset; each gate then 
 import functools
 import os
 import sys
+import threading
 import urllib.request
 
 from local_bigquery.grpc import write
 
 GATES = os.environ["LANDBRIDGE_TEST_GATES"]
 PATIENCE_SECONDS = 60
+# The stand-in looks whether a stream is committed, inserts its rows, and then says that it is: of two commits at one moment both would
+# insert. BigQuery commits a stream once.
+ONE_AT_A_TIME = threading.Lock()
 
 
 def gate(name, resource):
@@ -27,7 +31,8 @@ def gated(name, function, resource):
     @functools.wraps(function)
     def call(request):
         gate(name + "/before", resource(request))
-        answer = function(request)
+        with ONE_AT_A_TIME:
+            answer = function(request)
         gate(name + "/after", resource(request))
         return answer
 

@@ -9,8 +9,10 @@ use landbridge::domain::clock::Clock;
 use landbridge::domain::file::FileState;
 use landbridge::domain::taking_over::LEFT_AFTER;
 use landbridge::domain::transition::{BatchState, TableMode};
+use landbridge::domain::watermark::UNHEARD_AFTER;
 use landbridge::ledger::Ledger;
 use landbridge::messages::root::{HoldTable, PauseTable, ResumeTable, Snapshot};
+use landbridge::queue::Queue;
 
 use crate::pipeline::file_id;
 use crate::support::faults::{Faults, Others};
@@ -109,6 +111,27 @@ fn what_a_process_leaves_behind_another_takes_over() {
     let result = world.disk.reconcile();
     assert!(result.is_good(), "{:?}", result.culprits);
     assert_eq!(result.total.files.loaded, 3);
+}
+
+/// The others count on what a silent process has to come to them: so it takes no more, until it is heard.
+#[test]
+fn who_cannot_tell_the_others_what_he_has_receives_nothing() {
+    let mut world = Beside::new(&["x"]);
+    let entries: Vec<_> = (0..2).map(|_| world.disk.put("x", 4)).collect();
+    paused(async {
+        let hanging = Hanging::new("x", Place::Nowhere, 0);
+        let alone = world.start("a", Some(&hanging)).await;
+        hanging.ledger.store(true, Ordering::SeqCst);
+        tokio::time::sleep(UNHEARD_AFTER + Duration::from_secs(30)).await;
+        // What one long poll may bring that had begun before comes, and no more.
+        for entry in &entries {
+            alone.announce(entry).await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+        let waiting = alone.queue.depth().await.unwrap().visible;
+        assert!(waiting > 0, "it receives on");
+        hanging.ledger.store(false, Ordering::SeqCst);
+    });
 }
 
 #[test]

@@ -28,9 +28,9 @@ pub(super) struct Grant {
 }
 
 impl Grant {
-    /// The job is submitted.
-    fn spend(&self) {
-        self.is_used.store(true, Ordering::Relaxed);
+    /// The job is submitted: true of the first, which is the one that was granted.
+    fn spend(&self) -> bool {
+        !self.is_used.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -67,15 +67,14 @@ pub(super) async fn wait_for_a_job(world: &Arc<World>, carrier: Carrier) -> Opti
 impl Performer {
     /// A job counts from here on, whatever becomes of it.
     pub(super) fn tell_planner(&self, batch: &Batch, attempt: &Attempt) {
-        if let Some(grant) = self.grant.as_ref().filter(|_| attempt.stream.is_none()) {
-            grant.spend();
-        }
+        let grant = self.grant.as_ref().filter(|_| attempt.stream.is_none());
+        let is_granted = grant.is_some_and(|grant| grant.spend());
         if let Some(planner) = self.world.directory.planner() {
             let (table, id) = (self.table.clone(), batch.id.clone());
             let (at, number) = (self.world.ports.clock.now(), attempt.number);
             let carrier = Carrier::of(attempt.stream.is_some());
             let job = Submitted { at, batch: id, number, table, carrier: Some(carrier) };
-            report(&planner, JobSubmitted { job, lane: lane_of(batch) });
+            report(&planner, JobSubmitted { job, lane: lane_of(batch), is_granted });
         }
     }
 

@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::Performer;
+use crate::columns::body::Body;
 use crate::domain::batch::{Attempt, Destination};
 use crate::domain::delivery::Event;
+use crate::domain::fault::{Fault, FaultKind};
 use crate::domain::job::JobStatus;
 use crate::domain::watchdog::Edge;
 use crate::flow::pulse;
 use crate::telemetry::events;
+
+/// How often a stream is tried to be made for rows with JSON, and the wait between.
+const JSON_TRIES: usize = 4;
+const JSON_WAIT: Duration = Duration::from_secs(3);
 
 impl Performer {
     /// True where the rows of its table go by streams now.
@@ -20,12 +27,17 @@ impl Performer {
     /// Makes the stream of the next attempt, if it can go by one. It is there before the ledger names it, and the ledger names it
     /// before anything is in it: what is made and not named is never written to.
     pub(super) async fn open_stream(&self, destination: &Destination) -> Option<Arc<str>> {
-        let built = self.body.as_ref()?;
-        pulse::working(Edge::Warehouse, "making a stream");
-        let warehouse = &self.world.ports.warehouse;
-        let opened = warehouse.open_stream(destination, &built.body);
-        let opened = self.world.heard(Edge::Warehouse, opened).await;
-        self.tell_stream(&opened);
+        let body = &self.body.as_ref()?.body;
+        let mut opened = self.try_to_open(destination, body).await;
+        for _ in 1..JSON_TRIES {
+            // By a load job its JSON would be text for good: worth another try, which a table that was made just now may need.
+            let may_pass = matches!(&opened, Err(fault) if matches!(fault.kind, FaultKind::Unavailable | FaultKind::Throttled));
+            if !(body.plan().has_json() && may_pass) {
+                break;
+            }
+            pulse::waiting("another try to make a stream", tokio::time::sleep(JSON_WAIT)).await;
+            opened = self.try_to_open(destination, body).await;
+        }
         match opened {
             Ok(stream) => {
                 if stream.is_none() {
@@ -39,6 +51,14 @@ impl Performer {
                 None
             }
         }
+    }
+
+    async fn try_to_open(&self, destination: &Destination, body: &Body) -> Result<Option<Arc<str>>, Fault> {
+        pulse::working(Edge::Warehouse, "making a stream");
+        let opened = self.world.ports.warehouse.open_stream(destination, body);
+        let opened = self.world.heard(Edge::Warehouse, opened).await;
+        self.tell_stream(&opened);
+        opened
     }
 
     pub(super) async fn commit_stream(&mut self, attempt: Attempt) -> Event {

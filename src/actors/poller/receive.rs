@@ -25,6 +25,8 @@ use crate::telemetry::events;
 
 /// The wait after the first failed receive; doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// Between two looks whether the others on the ledger can be told what is received.
+const UNHEARD_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait after a failed receive.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -37,6 +39,11 @@ pub(super) fn spawn(poller: &Poller, address: WeakAddr<Poller>) -> AbortHandle {
             // Bound: no more messages than may be held.
             let free = pulse::waiting("room for more messages", room.wait_for(|room| *room > 0));
             let Ok(free) = free.await.map(|room| *room) else { return };
+            // Bound: until the ledger takes what is said, or the process ends.
+            while world.is_unheard() {
+                pulse::waiting("the ledger, to tell the others on it", tokio::time::sleep(UNHEARD_WAIT))
+                    .await;
+            }
             let visibility = world.bounds.intake.visibility;
             let max = free.min(MESSAGES_PER_CALL_MAX);
             pulse::working(Edge::Queue, "receiving messages");

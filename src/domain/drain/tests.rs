@@ -38,6 +38,17 @@ fn an_empty_queue_is_drained_until_the_poll_looked_last() {
 }
 
 #[test]
+fn what_a_clock_saw_that_was_ahead_is_forgotten_when_it_is_set_back() {
+    let ahead = [call(4_000, 4_020, &[])];
+    assert_eq!(after(&ahead).drained(), Some(at(4_019)));
+    let back = [ahead[0], call(420, 421, &[5])];
+    assert_eq!(after(&back).drained(), None, "a backlog, and nothing is known of it");
+    assert_eq!(after(&[back[0], back[1], call(421, 441, &[])]).drained(), Some(at(440)));
+    // The queue's own clock may be ahead of this one for good.
+    assert_eq!(after(&[call(100, 101, &[161]), call(101, 102, &[162])]).drained(), Some(at(162)));
+}
+
+#[test]
 fn a_backlog_is_drained_when_nothing_old_comes_any_more() {
     let full: Vec<_> = (0..10).collect();
     let mut drain = after(&[call(100, 100, &full), call(101, 101, &full)]);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Carrier, Planner};
-use crate::domain::ids::{AttemptNumber, TableId};
+use crate::domain::ids::TableId;
 use crate::domain::instant::Instant;
 
 /// Where the project's bucket holds more than this share of what it can hold, nothing of changes waits for jobs: they are shared out by
@@ -44,18 +44,19 @@ impl Planner {
         }
     }
 
-    /// An attempt of a batch of full loads was begun. Its first was taken before; a further one is of their budget, too.
+    /// An attempt of a batch of full loads was begun. One that was granted before has its job; any other is of their budget, too: a further one,
+    /// one of a part of a batch, one that was to go by a stream.
     pub fn attempted_full_load(
         &mut self,
         table: &TableId,
         carrier: Option<Carrier>,
-        number: AttemptNumber,
+        is_granted: bool,
         at: Instant,
     ) {
         if carrier == Some(Carrier::StorageWrite) {
             return self.attempted(table, carrier, at);
         }
-        if number != AttemptNumber::FIRST {
+        if !is_granted {
             self.full_loads.spend(at);
         }
         self.project.count(at);

@@ -224,7 +224,7 @@ fn full_loads_have_jobs_of_their_own_and_what_changes_leave() {
     let mut begun = 0;
     while with.full_load(at(1_800)).is_ok() {
         begun += 1;
-        with.attempted_full_load(&id(7), Some(Carrier::LoadJobs), AttemptNumber::FIRST, at(1_800));
+        with.attempted_full_load(&id(7), Some(Carrier::LoadJobs), true, at(1_800));
     }
     // Half an hour of a hundredth of the day's jobs, and no more than its bucket holds.
     assert_eq!(begun, 15);

@@ -243,7 +243,10 @@ impl<'a> Growth<'a> {
                 there.map_or_else(|| (plain.as_str().into(), None), |(name, has)| (Arc::clone(name), *has))
             }
         };
-        match self.rules.policy {
+        // No type has changed at the source: a text that its JSON column does not hold has its place beside it, whatever the policy.
+        let is_json_text = has == Some(ColumnType::Json) && kind == ColumnType::String;
+        let policy = if is_json_text { Policy::Evolve } else { self.rules.policy };
+        match policy {
             Policy::Evolve => {
                 let (name, becomes) = self.beside(&base, kind);
                 self.write(source, kind, &name, becomes, Change::Beside);
@@ -251,12 +254,6 @@ impl<'a> Growth<'a> {
             }
             Policy::Rescue => {
                 self.write(source, kind, lineage::RESCUED, ColumnType::String, Change::Rescued);
-                Ok(())
-            }
-            // No type has changed at the source: a text that its JSON column does not hold has its place beside it, frozen or not.
-            Policy::Freeze if has == Some(ColumnType::Json) && kind == ColumnType::String => {
-                let (name, becomes) = self.beside(&base, kind);
-                self.write(source, kind, &name, becomes, Change::Beside);
                 Ok(())
             }
             Policy::Freeze => Err(self.conflict(source, Cause::Frozen { target: base, has, kind })),

@@ -205,7 +205,8 @@ fn without_commit_times_there_is_no_mark_and_another_process_makes_it_late() {
 fn what_another_process_has_in_hand_or_may_have_stands_in_the_way() {
     let (one, two) = (TableId::new("a", "s", "t"), TableId::new("a", "s", "u"));
     let transit = Duration::from_micros(10);
-    let of = |others: &[Hands], table| in_other_hands(others, table, at(100), transit);
+    let of =
+        |others: &[Hands], table| in_other_hands(others, table, at(100), transit, (None, Duration::ZERO));
     assert_eq!(of(&[], &one), at(90), "one that has not spoken yet");
     let said = |drained: &[(&str, Option<i64>)], oldest: &[(&TableId, i64)]| Hands {
         oldest: oldest.iter().map(|(table, event)| ((*table).clone(), at(*event))).collect(),
@@ -219,6 +220,33 @@ fn what_another_process_has_in_hand_or_may_have_stands_in_the_way() {
     assert_eq!(of(&[said(&[("a", None)], &[])], &one), UNTOLD, "it has not seen the queue drained");
     let earlier: Hands = serde_json::from_str(r#"{"process":"x","at":99,"oldest":[]}"#).unwrap();
     assert_eq!(of(&[earlier], &one), UNTOLD, "an earlier version does not look at it");
+}
+
+#[test]
+fn who_is_silent_holds_nothing_once_it_was_announced_again_and_received() {
+    let (seconds, hidden) = (|seconds: i64| at(seconds * 1_000_000), Duration::from_secs(120));
+    let one = TableId::new("a", "s", "t");
+    let silent = Hands {
+        at: seconds(1_000),
+        oldest: vec![(one.clone(), seconds(900))],
+        drained: Some(Vec::new()),
+        hides_for_seconds: 30,
+        ..Hands::default()
+    };
+    let of = |silent: &Hands, drained: Option<i64>| {
+        let drained = (drained.map(seconds), hidden);
+        in_other_hands(std::slice::from_ref(silent), &one, seconds(9_000), Duration::ZERO, drained)
+    };
+    // 120 s hidden, and 180 s of silence.
+    for (drained, from) in [(None, 900), (Some(1_300), 900), (Some(1_301), 9_000)] {
+        assert_eq!(of(&silent, drained), seconds(from), "{drained:?}");
+    }
+    // It hides what it has for longer than this process does.
+    let hours = Hands { hides_for_seconds: 3_600, ..silent };
+    assert_eq!(of(&hours, Some(4_780)), seconds(900));
+    assert_eq!(of(&hours, Some(4_781)), seconds(9_000));
+    assert_eq!(over_before(&[], seconds(4_781), hidden), seconds(4_481));
+    assert_eq!(over_before(&[hours], seconds(4_781), hidden), seconds(1_001));
 }
 
 #[test]

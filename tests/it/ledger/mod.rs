@@ -83,6 +83,7 @@ async fn what_others_have_in_hand_is_known() {
         process: process.to_owned(),
         at: at(said),
         oldest: vec![(table.clone(), at(event))],
+        hides_for_seconds: 30,
     };
     assert_eq!(ledger.declare_hands(&hands("one", 10, 5), at(0)).await.unwrap(), []);
     assert_eq!(ledger.declare_hands(&hands("two", 11, 7), at(0)).await.unwrap(), [hands("one", 10, 5)]);
