@@ -6,12 +6,11 @@
 
 use std::borrow::Cow;
 
+mod number;
 mod shown;
 
 /// Levels of arrays and objects.
 const LEVELS_MAX: usize = 500;
-/// Letters of a number: far more than any has that is not rounded. GoogleSQL refuses those of more than 1,500.
-const LETTERS_MAX: usize = 1_000;
 
 /// True where `text` is JSON (RFC 8259) of which BigQuery's JSON loses nothing: no number is rounded, no key is there twice.
 pub fn is_exact(text: &str) -> bool {
@@ -191,57 +190,7 @@ impl<'a> Scanner<'a> {
         let end = begins.iter().position(|byte| !is_part(byte)).unwrap_or(begins.len());
         let (number, rest) = begins.split_at_checked(end)?;
         self.rest = rest;
-        is_exact_number(std::str::from_utf8(number).ok()?).then_some(true)
-    }
-}
-
-/// A number of JSON, and one that is stored as it is written.
-fn is_exact_number(number: &str) -> bool {
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let unsigned = number.strip_prefix('-').unwrap_or(number);
-    let (mantissa, power) = unsigned.split_once(['e', 'E']).map_or((unsigned, None), |(m, p)| (m, Some(p)));
-    let (whole, fraction) = mantissa.split_once('.').map_or((mantissa, None), |(w, f)| (w, Some(f)));
-    let sound = is_digits(whole)
-        && (whole == "0" || !whole.starts_with('0'))
-        && fraction.is_none_or(is_digits)
-        && power.is_none_or(|power| is_digits(power.strip_prefix(['+', '-']).unwrap_or(power)));
-    if !sound || number.len() > LETTERS_MAX {
-        return false;
-    }
-    let is_whole = fraction.is_none() && power.is_none();
-    if is_whole && number != "-0" && (number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok()) {
-        return true;
-    }
-    let Some(written) = Digits::of(whole, fraction.unwrap_or_default(), power.unwrap_or("0")) else {
-        return false;
-    };
-    if written.digits.is_empty() {
-        // A whole number has no zero below zero.
-        return number != "-0";
-    }
-    // What a reader of the stored number sees.
-    let shown = unsigned.parse().ok().and_then(shown::digits);
-    shown.is_some_and(|(digits, last)| Digits::of(&digits, "", &last.to_string()) == Some(written))
-}
-
-/// A decimal number: 0.`digits` times ten to the `power`. Of zero, no digits and no power.
-#[derive(PartialEq, Eq)]
-struct Digits {
-    digits: String,
-    power: i64,
-}
-
-impl Digits {
-    /// Of digits before and behind the point, and a power of ten that follows them; `None` where that is out of every range.
-    fn of(whole: &str, fraction: &str, power: &str) -> Option<Self> {
-        let all = format!("{whole}{fraction}");
-        let leading = all.len() - all.trim_start_matches('0').len();
-        let digits = all.trim_matches('0').to_owned();
-        if digits.is_empty() {
-            return Some(Self { digits, power: 0 });
-        }
-        let before = i64::try_from(whole.len()).ok()?.checked_sub(i64::try_from(leading).ok()?)?;
-        Some(Self { digits, power: power.parse::<i64>().ok()?.checked_add(before)? })
+        number::is_exact(std::str::from_utf8(number).ok()?).then_some(true)
     }
 }
 

@@ -153,11 +153,9 @@ pub fn living(others: &[Hands], now: Instant) -> impl Iterator<Item = &Hands> {
 }
 
 impl Hands {
-    /// True where what it had when it spoke has come to others again since: the queue was seen `drained` later than a message can be hidden, by
-    /// it or by one that hides for `hides_for`.
-    fn came_again(&self, drained: Option<Instant>, hides_for: Duration) -> bool {
-        let hidden = hides_for.max(Duration::from_secs(self.hides_for_seconds));
-        drained.is_some_and(|drained| self.at < drained.minus(hidden.saturating_add(SILENCE)))
+    /// How long after its last word what it had has come to others again: what is hidden by it, or by one that hides for `hides_for`.
+    fn comes_again_after(&self, hides_for: Duration) -> Duration {
+        hides_for.max(Duration::from_secs(self.hides_for_seconds)).saturating_add(SILENCE)
     }
 
     /// From which event time on a file of the table may be in its hand. Since it has spoken it has received what was sent to the queue after
@@ -179,8 +177,8 @@ impl Hands {
 
 /// The time before which no statement of others counts any more, where the queues of all clusters were seen `drained`.
 pub fn over_before(others: &[Hands], drained: Instant, hides_for: Duration) -> Instant {
-    let longest = others.iter().map(|hands| Duration::from_secs(hands.hides_for_seconds)).max();
-    drained.minus(longest.map_or(hides_for, |longest| longest.max(hides_for)).saturating_add(SILENCE))
+    let own = Hands::default().comes_again_after(hides_for);
+    drained.minus(others.iter().map(|hands| hands.comes_again_after(hides_for)).fold(own, Duration::max))
 }
 
 /// From which event time on a file of the table may be in the hand of one of these, or of one that has not said anything yet. This process saw the
@@ -192,8 +190,11 @@ pub fn in_other_hands(
     transit: Duration,
     (drained, hides_for): (Option<Instant>, Duration),
 ) -> Instant {
-    let held = others.iter().filter(|hands| !hands.came_again(drained, hides_for));
-    let said = held.filter_map(|hands| hands.may_have(table, transit));
+    let came_again = |hands: &Hands| {
+        drained.is_some_and(|drained| hands.at < drained.minus(hands.comes_again_after(hides_for)))
+    };
+    let said =
+        others.iter().filter(|hands| !came_again(hands)).filter_map(|hands| hands.may_have(table, transit));
     said.chain([now.minus(transit)]).min().unwrap_or(UNTOLD)
 }
 

@@ -31,7 +31,9 @@ impl Performer {
         let mut opened = self.try_to_open(destination, body).await;
         for _ in 1..JSON_TRIES {
             // By a load job its JSON would be text for good: worth another try, which a table that was made just now may need.
-            let may_pass = matches!(&opened, Err(fault) if matches!(fault.kind, FaultKind::Unavailable | FaultKind::Throttled));
+            let may_pass = opened
+                .as_ref()
+                .is_err_and(|fault| matches!(fault.kind, FaultKind::Unavailable | FaultKind::Throttled));
             if !(body.plan().has_json() && may_pass) {
                 break;
             }
